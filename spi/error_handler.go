@@ -1,0 +1,47 @@
+package spi
+
+import (
+	"context"
+
+	"github.com/elasticjob-go/elasticjob/spi/props"
+)
+
+// Decision is what an error handler wants to happen to the job.
+type Decision string
+
+// The decisions. Stop disables the job on this instance, from its next firing
+// until somebody enables it.
+const (
+	DecisionContinue Decision = "continue"
+	DecisionStop     Decision = "stop"
+)
+
+// HandleErrorRequest tells of one failed item, after its last attempt.
+type HandleErrorRequest struct {
+	Context  ShardingContext
+	Error    *Error
+	Props    props.Values
+	Services Services
+}
+
+// HandleErrorResponse is the handler's decision. An empty one counts as
+// continue.
+type HandleErrorResponse struct {
+	Decision Decision
+}
+
+// ErrorHandler is told of failed items. The engine calls it off the worker,
+// bounds a call by 10 s, and counts a call that fails as continue.
+type ErrorHandler interface {
+	HandleError(ctx context.Context, req HandleErrorRequest) (HandleErrorResponse, error)
+}
+
+// ErrorHandlerFunc is a function that is an ErrorHandler.
+type ErrorHandlerFunc func(ctx context.Context, req HandleErrorRequest) (HandleErrorResponse, error)
+
+var _ ErrorHandler = ErrorHandlerFunc(nil)
+
+// HandleError calls f.
+func (f ErrorHandlerFunc) HandleError(ctx context.Context, req HandleErrorRequest) (HandleErrorResponse, error) {
+	return f(ctx, req)
+}
