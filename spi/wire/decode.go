@@ -1,0 +1,278 @@
+package wire
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/elasticjob-go/elasticjob/spi"
+)
+
+// mismatch is a place in a message and what was expected there. Each level of
+// decoding puts its own step in front of the path.
+type mismatch struct {
+	path string
+	want string
+}
+
+// under returns m as seen from the holder of the member or element step.
+func (m *mismatch) under(step string) *mismatch {
+	switch {
+	case m.path == "":
+		m.path = step
+	case m.path[0] == '[':
+		m.path = step + m.path
+	default:
+		m.path = step + "." + m.path
+	}
+	return m
+}
+
+// protocolError returns m as the error of decoding what.
+func (m *mismatch) protocolError(what string) error {
+	where := what
+	if m.path != "" {
+		where += ": " + m.path
+	}
+	return spi.NewError(spi.CodeProtocol, Cut(where+": expected "+m.want, MaxText))
+}
+
+// field is a known member of an object: its name, whether it must be there,
+// and where its value goes.
+type field struct {
+	name      string
+	mandatory bool
+	set       func(value raw) *mismatch
+}
+
+func must(name string, set func(raw) *mismatch) field { return field{name, true, set} }
+
+func may(name string, set func(raw) *mismatch) field { return field{name, false, set} }
+
+// decode reads a whole message that is an object.
+func decode(data []byte, what string, fields ...field) error {
+	value, bad := parse(data)
+	if bad == nil {
+		bad = decodeObject(value, fields...)
+	}
+	if bad != nil {
+		return bad.protocolError(what)
+	}
+	return nil
+}
+
+// decodeObject sets the fields in their own order, each from the last member
+// of its name.
+func decodeObject(value raw, fields ...field) *mismatch {
+	if value[0] != '{' {
+		return &mismatch{want: "an object, not " + value.kind()}
+	}
+	found := make([]raw, len(fields))
+	s := scanner{data: value}
+	s.object(0, func(name, member raw) {
+		for i := range fields {
+			if name.is(fields[i].name) {
+				found[i] = member
+				return
+			}
+		}
+	})
+	for i, f := range fields {
+		if found[i] == nil {
+			if f.mandatory {
+				return (&mismatch{want: "this mandatory member"}).under(f.name)
+			}
+			continue
+		}
+		if bad := f.set(found[i]); bad != nil {
+			return bad.under(f.name)
+		}
+	}
+	return nil
+}
+
+// list reads an array of at most most elements, element by element.
+func list(most int, add func(element raw) *mismatch) func(raw) *mismatch {
+	return func(value raw) *mismatch {
+		if value[0] != '[' {
+			return &mismatch{want: "an array, not " + value.kind()}
+		}
+		var bad *mismatch
+		n := 0
+		s := scanner{data: value}
+		s.array(0, func(element raw) bool {
+			if n == most {
+				bad = &mismatch{want: "at most " + strconv.Itoa(most) + " elements"}
+				return false
+			}
+			if bad = add(element); bad != nil {
+				bad = bad.under("[" + strconv.Itoa(n) + "]")
+				return false
+			}
+			n++
+			return true
+		})
+		return bad
+	}
+}
+
+func text[T ~string](into *T) func(raw) *mismatch {
+	return func(value raw) *mismatch {
+		if value[0] != '"' {
+			return &mismatch{want: "a string, not " + value.kind()}
+		}
+		*into = T(value.text())
+		return nil
+	}
+}
+
+// constant accepts one text only.
+func constant(want string) func(raw) *mismatch {
+	return func(value raw) *mismatch {
+		var got string
+		if bad := text(&got)(value); bad != nil {
+			return bad
+		}
+		if got != want {
+			return &mismatch{want: strconv.Quote(want) + ", not " + strconv.Quote(Cut(got, 64))}
+		}
+		return nil
+	}
+}
+
+func texts(most int, into *[]string) func(raw) *mismatch {
+	return func(value raw) *mismatch {
+		*into = nil
+		return list(most, func(element raw) *mismatch {
+			var one string
+			bad := text(&one)(element)
+			*into = append(*into, one)
+			return bad
+		})(value)
+	}
+}
+
+// textMap reads an object whose members are all strings.
+func textMap[M ~map[string]string](into *M) func(raw) *mismatch {
+	return func(value raw) *mismatch {
+		if value[0] != '{' {
+			return &mismatch{want: "an object, not " + value.kind()}
+		}
+		members := make(map[string]raw)
+		s := scanner{data: value}
+		s.object(0, func(name, member raw) { members[name.text()] = member })
+		*into = make(M, len(members))
+		for name, member := range members {
+			var one string
+			if bad := text(&one)(member); bad != nil {
+				return bad.under("[" + strconv.Quote(Cut(name, 64)) + "]")
+			}
+			(*into)[name] = one
+		}
+		return nil
+	}
+}
+
+func boolean(into *bool) func(raw) *mismatch {
+	return func(value raw) *mismatch {
+		switch value[0] {
+		case 't':
+			*into = true
+		case 'f':
+			*into = false
+		default:
+			return &mismatch{want: "true or false, not " + value.kind()}
+		}
+		return nil
+	}
+}
+
+// integer reads a whole number within low and high, written without fraction
+// and exponent.
+func integer[T ~int | ~int32](into *T, low, high int64) func(raw) *mismatch {
+	return func(value raw) *mismatch {
+		if c := value[0]; c != '-' && !isDigit(c) {
+			return &mismatch{want: "an integer, not " + value.kind()}
+		}
+		n, err := strconv.ParseInt(string(value), 10, 64)
+		if err != nil || n < low || n > high {
+			return &mismatch{want: "an integer from " + strconv.FormatInt(low, 10) + " to " + strconv.FormatInt(high, 10) +
+				", not " + Cut(string(value), 64)}
+		}
+		*into = T(n)
+		return nil
+	}
+}
+
+// decimal reads a 64 bit number that is written as a string, because numbers
+// of JSON lose precision in many languages.
+func decimal(into *int64) func(raw) *mismatch {
+	return func(value raw) *mismatch {
+		var digits string
+		if bad := text(&digits)(value); bad != nil {
+			return bad
+		}
+		n, err := strconv.ParseInt(digits, 10, 64)
+		if err != nil || strconv.FormatInt(n, 10) != digits {
+			return &mismatch{want: "a 64 bit integer as a decimal string, not " + strconv.Quote(Cut(digits, 64))}
+		}
+		*into = n
+		return nil
+	}
+}
+
+// timeLayout is RFC 3339 in UTC with milliseconds.
+const timeLayout = "2006-01-02T15:04:05.000Z"
+
+func instant(into *time.Time) func(raw) *mismatch {
+	return func(value raw) *mismatch {
+		var written string
+		if bad := text(&written)(value); bad != nil {
+			return bad
+		}
+		t, err := time.Parse(timeLayout, written)
+		// Parse takes a comma for the point.
+		if err != nil || strings.Contains(written, ",") {
+			return &mismatch{want: "an instant such as " + timeLayout + ", not " + strconv.Quote(Cut(written, 64))}
+		}
+		*into = t
+		return nil
+	}
+}
+
+// base64Bytes reads base64 of at most most bytes.
+func base64Bytes(most int, into *[]byte) func(raw) *mismatch {
+	return func(value raw) *mismatch {
+		var encoded string
+		if bad := text(&encoded)(value); bad != nil {
+			return bad
+		}
+		decoded, ok := decodeBase64(encoded)
+		switch {
+		case !ok:
+			return &mismatch{want: "base64 with padding"}
+		case len(decoded) > most:
+			return &mismatch{want: "at most " + strconv.Itoa(most) + " bytes"}
+		}
+		*into = decoded
+		return nil
+	}
+}
+
+// kind names the type of the value for messages.
+func (r raw) kind() string {
+	switch r[0] {
+	case '{':
+		return "an object"
+	case '[':
+		return "an array"
+	case '"':
+		return "a string"
+	case 't', 'f':
+		return "a boolean"
+	case 'n':
+		return "null"
+	default:
+		return "a number"
+	}
+}
