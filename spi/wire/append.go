@@ -46,10 +46,8 @@ func appendBool(b []byte, name string, value bool) []byte {
 	return strconv.AppendBool(appendName(b, name), value)
 }
 
-func appendInstant(b []byte, name string, t time.Time) []byte {
-	b = append(appendName(b, name), '"')
-	b = t.UTC().AppendFormat(b, timeLayout)
-	return append(b, '"')
+func appendTime(b []byte, name string, t time.Time) []byte {
+	return append(appendInstant(append(appendName(b, name), '"'), t), '"')
 }
 
 func appendTexts(b []byte, name string, texts []string) []byte {

@@ -20,12 +20,12 @@ func AppendContext(b []byte, c spi.ShardingContext) []byte {
 	b = appendInt(b, "shardingItem", int64(c.ShardingItem))
 	b = appendText(b, "shardingParameter", c.ShardingParameter)
 	b = appendText(b, "runId", c.RunID)
-	b = appendInstant(b, "fireTime", c.FireTime)
+	b = appendTime(b, "fireTime", c.FireTime)
 	b = appendText(b, "executionSource", string(c.ExecutionSource))
 	b = appendInt(b, "attempt", int64(c.Attempt))
 	b = appendDecimal(b, "fencingToken", c.FencingToken)
 	if !c.Deadline.IsZero() {
-		b = appendInstant(b, "deadline", c.Deadline)
+		b = appendTime(b, "deadline", c.Deadline)
 	}
 	if c.Checkpoint != nil {
 		b = append(appendName(b, "checkpoint"), '"')

@@ -2,7 +2,6 @@ package wire
 
 import (
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/elasticjob-go/elasticjob/spi"
@@ -134,7 +133,7 @@ func constant(want string) func(raw) *mismatch {
 			return bad
 		}
 		if got != want {
-			return &mismatch{want: strconv.Quote(want) + ", not " + strconv.Quote(Cut(got, 64))}
+			return &mismatch{want: quote(want) + ", not " + quote(Cut(got, 64))}
 		}
 		return nil
 	}
@@ -165,7 +164,7 @@ func textMap[M ~map[string]string](into *M) func(raw) *mismatch {
 		for name, member := range members {
 			var one string
 			if bad := text(&one)(member); bad != nil {
-				return bad.under("[" + strconv.Quote(Cut(name, 64)) + "]")
+				return bad.under("[" + quote(Cut(name, 64)) + "]")
 			}
 			(*into)[name] = one
 		}
@@ -214,15 +213,12 @@ func decimal(into *int64) func(raw) *mismatch {
 		}
 		n, err := strconv.ParseInt(digits, 10, 64)
 		if err != nil || strconv.FormatInt(n, 10) != digits {
-			return &mismatch{want: "a 64 bit integer as a decimal string, not " + strconv.Quote(Cut(digits, 64))}
+			return &mismatch{want: "a 64 bit integer as a decimal string, not " + quote(Cut(digits, 64))}
 		}
 		*into = n
 		return nil
 	}
 }
-
-// timeLayout is RFC 3339 in UTC with milliseconds.
-const timeLayout = "2006-01-02T15:04:05.000Z"
 
 func instant(into *time.Time) func(raw) *mismatch {
 	return func(value raw) *mismatch {
@@ -230,10 +226,9 @@ func instant(into *time.Time) func(raw) *mismatch {
 		if bad := text(&written)(value); bad != nil {
 			return bad
 		}
-		t, err := time.Parse(timeLayout, written)
-		// Parse takes a comma for the point.
-		if err != nil || strings.Contains(written, ",") {
-			return &mismatch{want: "an instant such as " + timeLayout + ", not " + strconv.Quote(Cut(written, 64))}
+		t, ok := parseInstant(written)
+		if !ok {
+			return &mismatch{want: "an instant such as " + instantForm + ", not " + quote(Cut(written, 64))}
 		}
 		*into = t
 		return nil
@@ -258,6 +253,9 @@ func base64Bytes(most int, into *[]byte) func(raw) *mismatch {
 		return nil
 	}
 }
+
+// quote writes text as JSON: strconv.Quote would add its tables to every guest.
+func quote(text string) string { return string(appendString(nil, text)) }
 
 // kind names the type of the value for messages.
 func (r raw) kind() string {

@@ -7,6 +7,7 @@ import (
 	"math"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
@@ -100,6 +101,20 @@ func FuzzBase64(f *testing.F) {
 		}
 		if encoded := string(appendBase64(nil, []byte(text))); encoded != base64.StdEncoding.EncodeToString([]byte(text)) {
 			t.Errorf("appendBase64(%q) = %s, want %s", text, encoded, base64.StdEncoding.EncodeToString([]byte(text)))
+		}
+	})
+}
+
+func FuzzInstant(f *testing.F) {
+	for _, seed := range []string{"2026-11-21T10:04:25.120Z", "0000-02-29T00:00:00.000Z", "1900-02-29T00:00:00.000Z", "2026-01-01T00:00:00,000Z"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		got, ok := parseInstant(text)
+		// Parse takes a comma for the point and hours of one digit.
+		want, err := time.Parse(instantForm, text)
+		if wellFormed := err == nil && want.Format(instantForm) == text; ok != wellFormed || ok && got != want {
+			t.Errorf("parseInstant(%q) = %v, %t; package time says %v, error %v", text, got, ok, want, err)
 		}
 	})
 }

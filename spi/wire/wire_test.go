@@ -170,6 +170,43 @@ func TestFireTimeIsWrittenInUTC(t *testing.T) {
 	}
 }
 
+func TestInstantsAreAsPackageTimeWritesThem(t *testing.T) {
+	t.Parallel()
+	instants := []time.Time{
+		time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(0, 2, 29, 23, 59, 59, 999e6, time.UTC), {},
+		time.Date(1969, 12, 31, 23, 59, 59, 999e6, time.UTC), time.UnixMilli(0).UTC(), time.Date(9999, 12, 31, 23, 59, 59, 999e6, time.UTC),
+	}
+	// 37 days and some hours reach every day of the month in every year.
+	for at := time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC); at.Year() < 9999; at = at.Add(37*24*time.Hour + 7*time.Hour + 7*time.Millisecond) {
+		instants = append(instants, at)
+	}
+	for _, want := range instants {
+		text := string(appendInstant(nil, want))
+		if wantText := want.Format(instantForm); text != wantText {
+			t.Fatalf("appendInstant(%v) = %s, want %s", want, text, wantText)
+		}
+		if got, ok := parseInstant(text); !ok || got != want {
+			t.Fatalf("parseInstant(%s) = %v, %t, want %v", text, got, ok, want)
+		}
+	}
+	for _, text := range []string{
+		"", "2026-02-29T00:00:00.000Z", "2026-00-01T00:00:00.000Z", "2026-13-01T00:00:00.000Z", "2026-01-00T00:00:00.000Z",
+		"2026-01-01T24:00:00.000Z", "2026-01-01T00:60:00.000Z", "2026-01-01T00:00:60.000Z", "2026-01-01 00:00:00.000Z",
+		"2026-01-01T00:00:00.000z", "+026-01-01T00:00:00.000Z", "2026-01-01T00:00:00.0000", "２０26-01-01T00:00:00Z",
+	} {
+		if got, ok := parseInstant(text); ok {
+			t.Errorf("parseInstant(%q) = %v, want it refused", text, got)
+		}
+	}
+	for text, at := range map[string]time.Time{
+		"0000-01-01T00:00:00.000Z": time.Date(-1, 12, 31, 0, 0, 0, 0, time.UTC), "9999-12-31T23:59:59.999Z": time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC),
+	} {
+		if got := string(appendInstant(nil, at)); got != text {
+			t.Errorf("appendInstant(%v) = %s, want %s", at, got, text)
+		}
+	}
+}
+
 func TestDecodeIsLenientWhereTheContractIs(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
