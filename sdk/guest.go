@@ -1,0 +1,53 @@
+//go:build wasip1
+
+package sdk
+
+import (
+	"syscall"
+
+	"github.com/elasticjob-go/elasticjob/spi/wire"
+)
+
+// Main is the main function of a plugin. A module is a reactor whose main is
+// never called; being called means that it was built as a command.
+func Main() {
+	println("this elasticjob module was built as a command: build it with -buildmode=c-shared")
+	syscall.Exit(1)
+}
+
+// The exports of the ABI. All are there in every module: what a module offers
+// is said by describe.
+
+//go:wasmexport elasticjob_describe
+func exportDescribe() int32 { return give(program.describe()) }
+
+//go:wasmexport elasticjob_execute
+func exportExecute() int32 {
+	return give(program.execute(readAll(inputRead), &hostServices{}))
+}
+
+//go:wasmexport elasticjob_fetch_data
+func exportFetchData() int32 { return give(unsupported(wire.ExportFetchData)) }
+
+//go:wasmexport elasticjob_process_data
+func exportProcessData() int32 { return give(unsupported(wire.ExportProcessData)) }
+
+//go:wasmexport elasticjob_shard
+func exportShard() int32 { return give(unsupported(wire.ExportShard)) }
+
+//go:wasmexport elasticjob_handle_error
+func exportHandleError() int32 { return give(unsupported(wire.ExportHandleError)) }
+
+//go:wasmexport elasticjob_before_job
+func exportBeforeJob() int32 { return give(unsupported(wire.ExportBeforeJob)) }
+
+//go:wasmexport elasticjob_after_job
+func exportAfterJob() int32 { return give(unsupported(wire.ExportAfterJob)) }
+
+//go:wasmexport elasticjob_trace
+func exportTrace() int32 { return give(unsupported(wire.ExportTrace)) }
+
+func give(a answer) int32 {
+	outputWrite(pointer(a.output), uint32(len(a.output)))
+	return a.result
+}
