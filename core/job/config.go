@@ -1,0 +1,158 @@
+// Package job is the configuration of one job: its model, its defaults, its
+// validation and the form in which the registry keeps it.
+//
+// The package is pure: it reads no file, no environment and no clock. The names
+// and defaults are those of Apache ElasticJob; departures are named where they
+// happen. A [Config] is a plain value. Nothing here keeps state, so every
+// function is safe for concurrent use as long as the Props and
+// ErrorHandlerTypes of a shared Config are only read.
+package job
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	robfig "github.com/robfig/cron/v3"
+
+	"github.com/elasticjob-go/elasticjob/core/cron"
+)
+
+// Bounds of a definition.
+const (
+	// MaxNameLength is the greatest length of a job name in bytes.
+	MaxNameLength = 100
+	// MaxItems is the greatest number of sharding items of one job.
+	MaxItems = 10_000
+	// MaxPoolSize is the greatest pool that a job can ask for by number.
+	MaxPoolSize = 10_000
+	// MaxDefinitionSize is the greatest size in bytes of what Encode returns.
+	MaxDefinitionSize = 64 << 10
+	// MaxInterval is the greatest value of every and of timeout: ten years.
+	MaxInterval = 10 * 365 * 24 * time.Hour
+)
+
+// Values that a job has when its definition does not say otherwise.
+const (
+	DefaultShardingStrategyType     = "AVG_ALLOCATION"
+	DefaultPoolType                 = PoolCPU
+	DefaultErrorHandlerType         = "LOG"
+	DefaultReconcileIntervalMinutes = 10
+	DefaultMaxTimeDiffSeconds       = -1
+)
+
+// Names of the pools that are no number.
+const (
+	// PoolCPU runs as many items of the job at once as twice the cores of the node.
+	PoolCPU = "CPU"
+	// PoolSingleThread runs one item of the job at a time.
+	PoolSingleThread = "SINGLE_THREAD"
+)
+
+// Config is one job definition as users know it. The JSON names are the keys of
+// the config file. Get one from [Defaults] rather than from a literal: the zero
+// value is not the default. A Config that [Config.Validate] finds no problem in
+// can be encoded and scheduled.
+type Config struct {
+	// Name identifies the job in its namespace.
+	Name string `json:"jobName" validate:"required,job_name"`
+	// Type names the job type, a plugin, that runs the items.
+	Type string `json:"elasticJobType" validate:"required,type_name"`
+	// Cron is a Quartz expression. Exactly one of Cron, Every and At is given.
+	Cron string `json:"cron,omitempty"`
+	// Every is an interval; the job fires at its multiples counted from the Unix epoch.
+	Every time.Duration `json:"every,omitempty"`
+	// At is the only instant at which the job fires.
+	At time.Time `json:"at,omitzero"`
+	// TimeZone is the zone of Cron by IANA name or as GMT+h, GMT+hh:mm. An empty
+	// one is filled in by the node before the definition is put.
+	TimeZone string `json:"timeZone,omitempty"`
+	// ShardingTotalCount is the number of items that a firing is cut into.
+	ShardingTotalCount int `json:"shardingTotalCount" validate:"required,min=1,max=10000"`
+	// ShardingItemParameters names a parameter for some items: "0=A,1=B".
+	ShardingItemParameters string `json:"shardingItemParameters,omitempty"`
+	// JobParameter is handed to every item.
+	JobParameter string `json:"jobParameter,omitempty"`
+	// MonitorExecution says whether each run of an item is marked in the registry.
+	MonitorExecution bool `json:"monitorExecution"`
+	// Misfire says whether fires that were missed are caught up once.
+	Misfire bool `json:"misfire"`
+	// Failover says whether another instance takes over an item of a dead one at once.
+	Failover bool `json:"failover"`
+	// Timeout bounds one attempt of one item; zero is no bound.
+	Timeout time.Duration `json:"timeout,omitempty" validate:"min=0"`
+	// MaxTimeDiffSeconds bounds the difference of the node's clock from the
+	// registry's; -1 is no bound.
+	MaxTimeDiffSeconds int `json:"maxTimeDiffSeconds" validate:"min=-1,max=31536000"`
+	// ReconcileIntervalMinutes is how often the leader looks for items without
+	// an owner; less than 1 is never.
+	ReconcileIntervalMinutes int `json:"reconcileIntervalMinutes" validate:"min=-1,max=525600"`
+	// ShardingStrategyType names the plugin that spreads the items over the instances.
+	ShardingStrategyType string `json:"jobShardingStrategyType" validate:"required,type_name"`
+	// PoolType is CPU, SINGLE_THREAD or the number of items of the job that run
+	// at once on one instance.
+	PoolType string `json:"jobExecutorThreadPoolSizeProviderType" validate:"required,pool"`
+	// ErrorHandlerTypes names the plugins that are told of a failed item. All are called.
+	ErrorHandlerTypes []string `json:"jobErrorHandlerType" validate:"min=1,max=16,unique,dive,type_name"`
+	// Description is for people.
+	Description string `json:"description,omitempty"`
+	// Props are the properties of the job type and of the error handlers.
+	Props map[string]string `json:"props,omitempty" validate:"max=1000,dive,keys,prop_key,endkeys,max=32768"`
+	// Disabled says whether the job starts out disabled.
+	Disabled bool `json:"disabled"`
+	// Overwrite says whether this definition replaces a different one in the registry.
+	Overwrite bool `json:"overwrite"`
+	// Label groups jobs; the engine does not read it.
+	Label string `json:"label,omitempty"`
+}
+
+// Defaults returns the definition of a job of this name in which everything has
+// its documented default: monitorExecution and misfire on, failover, disabled
+// and overwrite off, no timeout, no bound on the clock difference, reconcile
+// every 10 minutes, AVG_ALLOCATION, CPU and LOG. Type, ShardingTotalCount and a
+// schedule have no default. Props is empty and not nil.
+func Defaults(name string) Config {
+	return Config{
+		Name:                     name,
+		MonitorExecution:         true,
+		Misfire:                  true,
+		MaxTimeDiffSeconds:       DefaultMaxTimeDiffSeconds,
+		ReconcileIntervalMinutes: DefaultReconcileIntervalMinutes,
+		ShardingStrategyType:     DefaultShardingStrategyType,
+		PoolType:                 DefaultPoolType,
+		ErrorHandlerTypes:        []string{DefaultErrorHandlerType},
+		Props:                    map[string]string{},
+	}
+}
+
+// Schedule builds the times at which the job fires. A cron expression is read
+// in loc, which the caller has resolved from TimeZone and may share among jobs;
+// when loc is nil, Schedule resolves TimeZone itself. The error is a
+// *cron.SyntaxError when the expression is wrong.
+func (c Config) Schedule(loc *time.Location) (robfig.Schedule, error) {
+	switch {
+	case c.Cron != "":
+		if loc == nil {
+			var err error
+			if loc, err = cron.Zone(c.TimeZone); err != nil {
+				return nil, fmt.Errorf("scheduling job %q: %w", c.Name, err)
+			}
+		}
+		expr, err := cron.Parse(c.Cron, loc)
+		if err != nil {
+			return nil, fmt.Errorf("scheduling job %q: %w", c.Name, err)
+		}
+		return expr, nil
+	case c.Every != 0:
+		interval, err := cron.Every(c.Every)
+		if err != nil {
+			return nil, fmt.Errorf("scheduling job %q: %w", c.Name, err)
+		}
+		return interval, nil
+	case !c.At.IsZero():
+		return cron.At(c.At), nil
+	}
+	return nil, fmt.Errorf("scheduling job %q: %w", c.Name, errNoSchedule)
+}
+
+var errNoSchedule = errors.New("none of cron, every and at is given")
