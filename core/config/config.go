@@ -1,0 +1,151 @@
+package config
+
+import (
+	"cmp"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/elasticjob-go/elasticjob/core/job"
+)
+
+// Isolation says whether calls of a WASM plugin share an instance.
+const (
+	// IsolationFresh gives every call an instance of its own. It is the default.
+	IsolationFresh = "fresh"
+	// IsolationPooled lets one instance serve one call after the other.
+	IsolationPooled = "pooled"
+)
+
+// Values that a node has when its file does not say otherwise.
+const (
+	DefaultShutdownGrace   = 30 * time.Second
+	DefaultMaxRunningItems = 256
+)
+
+// Config is the configuration of one node. See [Defaults] for a start in Go.
+type Config struct {
+	// File is the name under which the file was read; empty without a file.
+	File string
+	// DataDir is the directory for what the node keeps, an absolute path. It is
+	// empty when neither the file nor the environment names one; who needs the
+	// directory then asks for it.
+	DataDir string
+	// ShutdownGrace is how long a stopping node waits for running items.
+	ShutdownGrace time.Duration
+	// MaxRunningItems bounds the items of all jobs that run on this node at once.
+	MaxRunningItems int
+	// Instance describes this node to others.
+	Instance Instance
+	// Plugins are the plugin files to load, in the order of the file.
+	Plugins []Plugin
+	// Jobs are the job definitions, in the order of the file. An empty TimeZone
+	// is for the host to fill in.
+	Jobs []job.Config
+	// Notes are remarks that are no problems, sorted by place.
+	Notes Problems
+
+	// base is the directory that relative paths start from.
+	base string
+	// places holds the place of every key of the file by its path; it is not
+	// written to after Parse.
+	places map[string]place
+}
+
+// Instance describes a node.
+type Instance struct {
+	// Labels are names and values for people and strategies.
+	Labels map[string]string
+}
+
+// Plugin is one plugin file.
+type Plugin struct {
+	// Path is the path as the file writes it.
+	Path string
+	// File is the same path made absolute.
+	File string
+	// SHA256 is the checksum that the file must have, as 64 lower-case hex
+	// digits; empty when it is not checked.
+	SHA256 string
+	// Isolation is IsolationFresh or IsolationPooled.
+	Isolation string
+	// Limits bound what the plugin may use.
+	Limits Limits
+}
+
+// Limits bound one plugin. A zero means the default of its runtime.
+type Limits struct {
+	// Memory is in bytes, a multiple of 64 KiB, the page of WASM.
+	Memory int64
+	// Timeout bounds one call.
+	Timeout time.Duration
+}
+
+// Defaults returns a configuration without plugins and jobs in which everything
+// has its documented default. DataDir is empty; see [DefaultDataDir].
+func Defaults() Config {
+	return Config{
+		ShutdownGrace:   DefaultShutdownGrace,
+		MaxRunningItems: DefaultMaxRunningItems,
+		Instance:        Instance{Labels: map[string]string{}},
+	}
+}
+
+// place is where one key stands.
+type place struct {
+	key, value Position
+	// written is the key, shown the value as the file writes them; shown is
+	// empty for mappings.
+	written, shown string
+	// secret says that the value came out of a placeholder.
+	secret bool
+}
+
+// At returns the place of the key with this path, for instance At("jobs",
+// "orders", "cron"), At("jobs", "orders", "props", "batch.size") or At("plugins",
+// "0", "wasm"). Known keys are named in camelCase, however the file spells them.
+// For a key that the file does not have it is the place of the nearest parent
+// that it has; without a file it is the zero Position.
+func (c Config) At(path ...string) Position { return c.nearest(path).key }
+
+// Shown returns the value at a path as the file writes it, with placeholders
+// in place of their values, for use in messages. It is empty when the file has
+// no such value.
+func (c Config) Shown(path ...string) string { return c.places[joined(path)].shown }
+
+// Problem returns a problem at the value of the key with this path, or at its
+// nearest parent. Use [Config.Shown] to quote the value: a message must not hold
+// what came out of a placeholder.
+func (c Config) Problem(rule, message string, path ...string) Problem {
+	at := c.nearest(path).value
+	return Problem{File: cmp.Or(at.File, c.File), Line: at.Line, Column: at.Column, Rule: rule, Message: message}
+}
+
+// Resolve makes a path of the file absolute. Relative paths start from the
+// directory of the file, or from the working directory when there is no file.
+func (c Config) Resolve(path string) string {
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(c.base, path)
+	}
+	if abs, err := filepath.Abs(path); err == nil {
+		return abs
+	}
+	return filepath.Clean(path) // no working directory: nothing better is known
+}
+
+func (c Config) nearest(path []string) place {
+	for n := len(path); n >= 0; n-- {
+		at, ok := c.places[joined(path[:n])]
+		if !ok {
+			continue
+		}
+		if n < len(path) {
+			at.value = at.key // a missing key is missed where its parent begins
+		}
+		return at
+	}
+	return place{}
+}
+
+// joined makes one key of a path; no part of a path holds a zero byte.
+func joined(path []string) string { return strings.Join(path, "\x00") }

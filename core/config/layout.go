@@ -1,0 +1,164 @@
+package config
+
+import (
+	"strings"
+	"unicode"
+)
+
+// fieldKind says what becomes of a known key.
+type fieldKind uint8
+
+const (
+	leaf    fieldKind = iota // a value
+	section                  // a mapping with known keys or names
+	refused                  // known, and not available in this version
+	java                     // makes sense in Java alone
+)
+
+// field is one known key of a mapping.
+type field struct {
+	name string
+	kind fieldKind
+	// harmless is the one value that a refused key may have: that by which
+	// nothing is asked for.
+	harmless string
+	// instead says what to write instead of a Java key.
+	instead string
+}
+
+// shape is the known keys of a mapping.
+type shape struct {
+	names  []string // of the keys that are offered, for suggestions
+	byForm map[string]*field
+}
+
+func newShape(fields ...field) shape {
+	s := shape{byForm: make(map[string]*field, 2*len(fields))}
+	for _, f := range fields {
+		s.byForm[f.name], s.byForm[kebab(f.name)] = &f, &f
+		if f.kind == leaf || f.kind == section {
+			s.names = append(s.names, f.name)
+		}
+	}
+	return s
+}
+
+// kebab writes a camelCase name as kebab-case.
+func kebab(name string) string {
+	var b strings.Builder
+	for _, r := range name {
+		if unicode.IsUpper(r) {
+			b.WriteByte('-')
+		}
+		b.WriteRune(unicode.ToLower(r))
+	}
+	return b.String()
+}
+
+func fieldsOf(kind fieldKind, names ...string) []field {
+	fields := make([]field, len(names))
+	for i, name := range names {
+		fields[i] = field{name: name, kind: kind}
+	}
+	return fields
+}
+
+// Keys of the file that the reader asks for by name.
+const (
+	keyElasticJob      = "elasticjob"
+	keyDataDir         = "dataDir"
+	keyShutdownGrace   = "shutdownGraceMilliseconds"
+	keyMaxRunningItems = "maxRunningItems"
+	keyInstance        = "instance"
+	keyLabels          = "labels"
+	keyPlugins         = "plugins"
+	keyJobs            = "jobs"
+
+	keyWASM      = "wasm"
+	keyProcess   = "process"
+	keySHA256    = "sha256"
+	keyIsolation = "isolation"
+	keyLimits    = "limits"
+	keyMemory    = "memory"
+	keyTimeout   = "timeout"
+
+	keyType         = "elasticJobType"
+	keyClass        = "elasticJobClass"
+	keyPool         = "jobExecutorThreadPoolSizeProviderType" // ElasticJob 3.0.5 and later
+	keyPoolBefore   = "jobExecutorServiceHandlerType"         // up to 3.0.4
+	keyErrorHandler = "jobErrorHandlerType"
+	keyProps        = "props"
+)
+
+// layout is every mapping of the file with known keys.
+type layout struct {
+	root, node, instance, plugin, limits, job shape
+}
+
+func newLayout() layout {
+	var l layout
+	l.root = newShape(field{name: keyElasticJob, kind: section})
+
+	node := fieldsOf(leaf, keyDataDir, keyShutdownGrace, keyMaxRunningItems, keyPlugins)
+	node = append(node, fieldsOf(section, keyInstance, keyJobs)...)
+	node = append(node, fieldsOf(refused, "regCenter", "tracing", "server", "dump", "onLeaseLoss", "onZombie")...)
+	node = append(node, field{name: "enabled", kind: refused, harmless: "true"})
+	l.node = newShape(node...)
+
+	l.instance = newShape(append(fieldsOf(section, keyLabels),
+		fieldsOf(refused, "id", "preferredNetworkIp", "preferredNetworkInterface")...)...)
+
+	plugin := fieldsOf(leaf, keyWASM, keySHA256, keyIsolation)
+	plugin = append(plugin, fieldsOf(section, keyLimits)...)
+	l.plugin = newShape(append(plugin, fieldsOf(refused, keyProcess, "grants", "env")...)...)
+	l.limits = newShape(fieldsOf(leaf, keyMemory, keyTimeout)...)
+
+	job := fieldsOf(leaf, keyType, "cron", "every", "at", "timeZone", "shardingTotalCount", "shardingItemParameters",
+		"jobParameter", "monitorExecution", "misfire", "failover", keyTimeout, "maxTimeDiffSeconds",
+		"reconcileIntervalMinutes", "jobShardingStrategyType", keyPool, keyPoolBefore, keyErrorHandler,
+		"description", "disabled", "overwrite", "label")
+	job = append(job, fieldsOf(section, keyProps)...)
+	job = append(job, fieldsOf(refused, "misfirePolicy", "misfireLimit", "jobListenerTypes", "jobExtraConfigurations",
+		"extraConfigurations", "maxRetries", "retryBackoff", "concurrencyPolicy", "dependsOn", "startAt", "endAt",
+		"jitter", "dstPolicy", "onLeaseLoss", "onZombie")...)
+	job = append(job, field{name: "staticSharding", kind: refused, harmless: "false"})
+	for name, instead := range map[string]string{
+		keyClass:                    "write elasticJobType with the type of a plugin, such as WASM",
+		"jobClass":                  "write elasticJobType with the type of a plugin, such as WASM",
+		"jobBootstrapBeanName":      "leave it out: there are no beans here",
+		"registryCenter":            "leave it out: a node has one registry center, regCenter",
+		"jobShardingStrategyClass":  "write jobShardingStrategyType with the type of a strategy, such as AVG_ALLOCATION",
+		"executorServiceHandler":    "write " + keyPool + " with CPU, SINGLE_THREAD or a number",
+		"jobExceptionHandler":       "write " + keyErrorHandler + " with the type of a handler, such as LOG",
+		"jobErrorHandlerClass":      "write " + keyErrorHandler + " with the type of a handler, such as LOG",
+		"jobExecutorServiceHandler": "write " + keyPool + " with CPU, SINGLE_THREAD or a number",
+		"eventTraceRdbDataSource":   "leave it out: there are no beans here",
+		"distributedListener":       "leave it out: there are no beans here",
+		"tracingRef":                "leave it out: there are no beans here",
+		"registryCenterRef":         "leave it out: there are no beans here",
+		"jobRef":                    "write elasticJobType with the type of a plugin, such as WASM",
+	} {
+		job = append(job, field{name: name, kind: java, instead: instead})
+	}
+	l.job = newShape(job...)
+	return l
+}
+
+// whereElse says where a key belongs that is not known where it was found.
+func (l layout) whereElse(path []string, head string) string {
+	if _, known := l.limits.byForm[head]; known && len(path) > 0 && path[0] == keyPlugins {
+		return "below limits"
+	}
+	for _, at := range []struct {
+		shape shape
+		where string
+	}{
+		{l.job, "below elasticjob.jobs.NAME"}, {l.node, "directly below elasticjob"},
+		{l.plugin, "in an element of elasticjob.plugins"},
+	} {
+		if _, known := at.shape.byForm[head]; known {
+			return at.where
+		}
+	}
+	return ""
+}

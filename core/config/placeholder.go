@@ -1,0 +1,85 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+var errExpandedTooLarge = errors.New("the values of placeholders are too large")
+
+// expand replaces the placeholders of a text: ${NAME} and ${NAME:default} by
+// the environment, $${ by ${. What an expansion yields is not looked at again.
+// used says whether any text came out of a placeholder. room is the number of
+// bytes that the result may have.
+func expand(text string, getenv func(string) (string, bool), room int) (expanded string, used bool, err error) {
+	if !strings.Contains(text, "${") {
+		return text, false, nil
+	}
+	var b strings.Builder
+	for text != "" {
+		before, rest, found := strings.Cut(text, "${")
+		if !found {
+			b.WriteString(text)
+			break
+		}
+		if literal, escaped := strings.CutSuffix(before, "$"); escaped {
+			b.WriteString(literal + "${")
+			text = rest
+			continue
+		}
+		b.WriteString(before)
+		body, after, closed := strings.Cut(rest, "}")
+		if !closed {
+			return "", used, fmt.Errorf("placeholder ${%s has no }; write $${ for a literal ${", short(rest))
+		}
+		value, err := lookup(body, getenv)
+		if err != nil {
+			return "", used, err
+		}
+		if b.Len()+len(value) > room {
+			return "", used, errExpandedTooLarge
+		}
+		b.WriteString(value)
+		used = true
+		text = after
+	}
+	return b.String(), used, nil
+}
+
+// lookup returns the value for what stands between ${ and }.
+func lookup(body string, getenv func(string) (string, bool)) (string, error) {
+	name, fallback, hasDefault := strings.Cut(body, ":")
+	switch {
+	case strings.Contains(body, "${"):
+		return "", fmt.Errorf("placeholder ${%s} holds another one; only text can be a default", short(body))
+	case !isVariable(name):
+		return "", fmt.Errorf("placeholder ${%s} does not begin with a name of letters, digits and _; write $${ for a literal ${", short(body))
+	}
+	if value, ok := getenv(name); ok {
+		return value, nil
+	}
+	if !hasDefault {
+		return "", fmt.Errorf("the environment has no variable %s; set it, or write ${%s:default}", name, name)
+	}
+	return fallback, nil
+}
+
+func isVariable(name string) bool {
+	for i, r := range name {
+		letter := r == '_' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z'
+		if !letter && (i == 0 || r < '0' || r > '9') {
+			return false
+		}
+	}
+	return name != ""
+}
+
+func short(text string) string {
+	const most = 40
+	text, _, _ = strings.Cut(text, "\n")
+	if len(text) > most {
+		return strings.ToValidUTF8(text[:most], "") + "…"
+	}
+	return text
+}

@@ -1,0 +1,91 @@
+package config
+
+import (
+	"strings"
+
+	"github.com/elasticjob-go/elasticjob/core/job"
+)
+
+// readJobs reads the section of jobs: finds the name in each key, gathers what
+// belongs to one job, and reads the jobs in the order of their first keys.
+func (r *reader) readJobs(entries []entry) {
+	byName := map[string][]entry{}
+	var order []string
+	for _, e := range entries {
+		name := e.key
+		if dotted := e.key != e.written; dotted || e.value.kind != mapping && !e.value.empty() {
+			name = r.jobName(e.key)
+		}
+		e.head, e.key = name, strings.TrimPrefix(e.key[len(name):], ".")
+		if byName[name] == nil {
+			order = append(order, name)
+		}
+		byName[name] = append(byName[name], e)
+	}
+	for _, name := range order {
+		path := []string{keyJobs, name}
+		r.record(path, byName[name][0])
+		r.readJob(path, r.scatter(path, r.layout.job, r.open(path, byName[name])))
+	}
+}
+
+// jobName returns the job that a dotted key is about: what stands before the
+// first part that is a setting of a job, or all of it.
+func (r *reader) jobName(key string) string {
+	for i := range len(key) {
+		if key[i] != '.' || i == 0 {
+			continue
+		}
+		head, _, _ := strings.Cut(key[i+1:], ".")
+		if _, known := r.layout.job.byForm[head]; known {
+			return key[:i]
+		}
+	}
+	return key
+}
+
+func (r *reader) readJob(path []string, g group) {
+	c := job.Defaults(path[1])
+	g.str(keyType, &c.Type)
+	g.str("cron", &c.Cron)
+	g.duration("every", &c.Every)
+	g.instant("at", &c.At)
+	g.str("timeZone", &c.TimeZone)
+	g.integer("shardingTotalCount", &c.ShardingTotalCount)
+	g.str("shardingItemParameters", &c.ShardingItemParameters)
+	g.str("jobParameter", &c.JobParameter)
+	g.boolean("monitorExecution", &c.MonitorExecution)
+	g.boolean("misfire", &c.Misfire)
+	g.boolean("failover", &c.Failover)
+	g.duration(keyTimeout, &c.Timeout)
+	g.integer("maxTimeDiffSeconds", &c.MaxTimeDiffSeconds)
+	g.integer("reconcileIntervalMinutes", &c.ReconcileIntervalMinutes)
+	g.str("jobShardingStrategyType", &c.ShardingStrategyType)
+	g.pool(&c.PoolType)
+	g.texts(keyErrorHandler, &c.ErrorHandlerTypes)
+	g.str("description", &c.Description)
+	c.Props = g.free(keyProps)
+	g.boolean("disabled", &c.Disabled)
+	g.boolean("overwrite", &c.Overwrite)
+	g.str("label", &c.Label)
+	r.cfg.Jobs = append(r.cfg.Jobs, c)
+}
+
+// pool reads the two names that ElasticJob has had for the pool of a job.
+func (g group) pool(to *string) {
+	before, hasBefore := g.text(keyPoolBefore)
+	now, hasNow := g.text(keyPool)
+	switch {
+	case hasNow && hasBefore && now != before:
+		e, _ := g.pick(keyPoolBefore)
+		g.r.report(e.at, ruleConflict, g.r.labelOf(g.path, e.head)+" and "+keyPool+" both name the pool, and differ; keep one")
+		*to = now
+	case hasNow:
+		*to = now
+	case hasBefore:
+		*to = before
+		// Problems of the pool are found under its present name.
+		places := g.r.cfg.places
+		places[joined(append(g.path[:len(g.path):len(g.path)], keyPool))] = places[joined(append(g.path[:len(g.path):len(g.path)], keyPoolBefore))]
+	}
+}

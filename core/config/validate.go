@@ -1,0 +1,188 @@
+package config
+
+import (
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/elasticjob-go/elasticjob/core/job"
+)
+
+// Bounds of a node's configuration.
+const (
+	maxShutdownGrace = 24 * time.Hour
+	maxRunningItems  = 1_000_000
+	maxMemory        = 4 << 30
+	maxLabels        = 64
+	maxLabelSize     = 256
+
+	allowedMemory  = "more than 0 and at most 4GiB"
+	allowedTimeout = "more than 0 and at most 87600h"
+)
+
+// Validate returns everything that is wrong with the values of a configuration,
+// sorted by place. Parse has done this for what it returns; it is for a
+// configuration that was built or changed in Go.
+func (c Config) Validate() Problems { return c.check(checker{}).Sort() }
+
+// checker is what is known about the file while it is read.
+type checker struct {
+	source *source
+	broken map[string]bool
+}
+
+// check finds problems of values, leaving out those that the reader has reported.
+func (c Config) check(known checker) Problems {
+	var found Problems
+	must := func(sound bool, rule, allowed string, value any, path ...string) {
+		if sound || known.broken[joined(path)] {
+			return
+		}
+		at := c.places[joined(path)]
+		shown := at.shown
+		if shown == "" {
+			shown = fmt.Sprint(value)
+		}
+		found = append(found, c.Problem(rule, c.label(path)+" must be "+allowed+", not "+quote(shown), path...))
+	}
+	must(c.DataDir == "" || filepath.IsAbs(c.DataDir), ruleType, "an absolute path", c.DataDir, keyDataDir)
+	must(c.ShutdownGrace >= 0 && c.ShutdownGrace <= maxShutdownGrace, ruleRange,
+		"0 to 86400000", c.ShutdownGrace.Milliseconds(), keyShutdownGrace)
+	must(c.MaxRunningItems >= 1 && c.MaxRunningItems <= maxRunningItems, ruleRange,
+		"1 to 1000000", c.MaxRunningItems, keyMaxRunningItems)
+	found = append(found, c.checkLabels()...)
+
+	sha256 := regexp.MustCompile(`^[0-9a-fA-F]{64}$`)
+	files := map[string]int{}
+	for i, plugin := range c.Plugins {
+		path := []string{keyPlugins, strconv.Itoa(i)}
+		of := func(keys ...string) []string { return slices.Concat(path, keys) }
+		if known.broken[joined(path)] {
+			continue
+		}
+		if plugin.Path == "" && !known.broken[joined(of(keyWASM))] {
+			found = append(found, c.Problem(ruleRequired, c.label(path)+" needs the key wasm, the path of a module", path...))
+		}
+		must(plugin.SHA256 == "" || sha256.MatchString(plugin.SHA256), ruleType, "64 hex digits", plugin.SHA256, of(keySHA256)...)
+		must(slices.Contains([]string{IsolationFresh, IsolationPooled}, plugin.Isolation), ruleType,
+			"fresh or pooled", plugin.Isolation, of(keyIsolation)...)
+		must(plugin.Limits.Memory >= 0 && plugin.Limits.Memory <= maxMemory, ruleRange,
+			allowedMemory, plugin.Limits.Memory, of(keyLimits, keyMemory)...)
+		must(plugin.Limits.Timeout >= 0 && plugin.Limits.Timeout <= job.MaxInterval, ruleRange,
+			allowedTimeout, plugin.Limits.Timeout, of(keyLimits, keyTimeout)...)
+		file := c.Resolve(plugin.Path)
+		if first, twice := files[file]; twice && plugin.Path != "" {
+			found = append(found, c.Problem(ruleConflict,
+				fmt.Sprintf("%s is the same file as that of plugins[%d]; keep one", c.label(of(keyWASM)), first), of(keyWASM)...))
+			continue
+		}
+		files[file] = i
+	}
+
+	names := map[string]bool{}
+	for _, definition := range c.Jobs {
+		if names[definition.Name] {
+			found = append(found, c.Problem(ruleDuplicateKey, c.label([]string{keyJobs, definition.Name})+" is given twice", keyJobs, definition.Name))
+		}
+		names[definition.Name] = true
+		for _, p := range definition.Validate() {
+			if problem, ok := c.ofJob(definition.Name, p, known); ok {
+				found = append(found, problem)
+			}
+		}
+	}
+	return found
+}
+
+func (c Config) checkLabels() Problems {
+	var found Problems
+	path := []string{keyInstance, keyLabels}
+	if len(c.Instance.Labels) > maxLabels {
+		found = append(found, c.Problem(ruleSize, fmt.Sprintf("an instance has at most %d labels", maxLabels), path...))
+	}
+	for name, value := range c.Instance.Labels {
+		at := append(path[:len(path):len(path)], name)
+		if name == "" || len(name) > maxLabelSize || strings.ContainsAny(name, " \t\n") || !utf8.ValidString(name) {
+			found = append(found, c.Problem(ruleName, "the name of a label must be 1 to 256 bytes without white space, not "+quote(name), at...))
+		}
+		if len(value) > maxLabelSize || !utf8.ValidString(value) {
+			found = append(found, c.Problem(ruleSize, c.label(at)+" must be UTF-8 text of at most 256 bytes", at...))
+		}
+	}
+	return found
+}
+
+// fieldName is what package job calls the name, which is no key in the file.
+const fieldName = "jobName"
+
+// ofJob gives a problem of a job definition its place. It is false when the
+// reader has reported why the value is what it is.
+func (c Config) ofJob(name string, p job.Problem, known checker) (Problem, bool) {
+	of := func(field string) []string {
+		if prop, ok := strings.CutPrefix(field, keyProps+"."); ok {
+			return []string{keyJobs, name, keyProps, prop}
+		}
+		return []string{keyJobs, name, field}
+	}
+	path := of(p.Field)
+	if p.Field == "" || p.Field == fieldName {
+		path = path[:2]
+	}
+	at := c.places[joined(path)]
+	secret := at.secret
+	if known.broken[joined(path)] || known.broken[joined(path[:2])] {
+		return Problem{}, false
+	}
+	for _, field := range p.Related {
+		if known.broken[joined(of(field))] {
+			return Problem{}, false
+		}
+		secret = secret || c.places[joined(of(field))].secret
+	}
+	rule, message := p.Rule, p.Message
+	switch {
+	case secret && !at.secret && p.Allowed != "":
+		message = "must be " + p.Allowed + ", not " + quote(at.shown)
+	case secret && p.Allowed != "":
+		message = "comes from a placeholder (" + quote(at.shown) + ") whose value must be " + p.Allowed
+	case p.Rule == job.RuleRequired && at.shown != "":
+		rule, message = ruleRange, "must be "+p.Allowed+", not "+quote(at.shown)
+	}
+	what := c.label(path) + " "
+	switch p.Field {
+	case fieldName:
+		what = c.label(path) + ": the name "
+	case "":
+		what = c.label(path) + ": "
+	}
+	problem := c.Problem(rule, what+message, path...)
+	if len(path) == 2 {
+		problem.Line, problem.Column = at.key.Line, at.key.Column
+	}
+	if !secret && p.Column > 0 && known.source != nil {
+		problem.Column += known.source.within(at, p.Column)
+	}
+	return problem, true
+}
+
+// within returns how far to the right of a value's beginning its column is, 0
+// when the value does not stand in the file as it is.
+func (s source) within(at place, column int) int {
+	if at.shown == "" || at.value.Line == 0 || strings.Contains(at.shown, "\n") {
+		return 0
+	}
+	line := []rune(s.line(at.value.Line))
+	rest := string(line[min(at.value.Column-1, len(line)):])
+	switch {
+	case strings.HasPrefix(rest, at.shown):
+		return column - 1
+	case rest != "" && strings.ContainsAny(rest[:1], `"'`) && strings.HasPrefix(rest[1:], at.shown):
+		return column
+	}
+	return 0
+}

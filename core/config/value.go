@@ -1,0 +1,254 @@
+package config
+
+import (
+	"errors"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// This file reads single values. A key that is absent, null or "" leaves the
+// default as it is; a value that cannot be read is reported.
+
+// text returns a value as text with its placeholders replaced. It is false when
+// there is nothing to use: no value, or one that has been reported.
+func (g group) text(key string) (string, bool) {
+	e, ok := g.pick(key)
+	if !ok || e.value.null {
+		return "", false
+	}
+	text, ok := g.r.text(append(slices.Clone(g.path), key), e)
+	return text, ok && text != ""
+}
+
+// text reads a scalar and remembers its place.
+func (r *reader) text(path []string, e entry) (string, bool) {
+	r.record(path, e)
+	if e.value.kind != scalar {
+		r.reportBroken(path, e.value.at, ruleType, r.label(path)+" must be text, not "+e.value.kind.String())
+		return "", false
+	}
+	text, used, ok := r.expand(path, e.value)
+	if ok {
+		r.recordText(path, e, used)
+	}
+	return text, ok
+}
+
+// expand replaces the placeholders of a scalar.
+func (r *reader) expand(path []string, n *node) (text string, used, ok bool) {
+	text, used, err := expand(n.text, r.getenv, r.room)
+	if err != nil {
+		rule := rulePlaceholder
+		if errors.Is(err, errExpandedTooLarge) {
+			rule = ruleSize
+		}
+		r.reportBroken(path, n.at, rule, r.label(path)+": "+err.Error())
+		return "", used, false
+	}
+	if used {
+		r.room -= len(text)
+	}
+	return text, used, true
+}
+
+// wrong reports that the value of a key has the wrong form or size.
+func (g group) wrong(key, rule, allowed string) {
+	path := append(slices.Clone(g.path), key)
+	at := g.r.cfg.places[joined(path)]
+	g.r.reportBroken(path, at.value, rule, g.r.label(path)+" must be "+allowed+", not "+quote(at.shown))
+}
+
+func (g group) str(key string, to *string) {
+	if text, ok := g.text(key); ok {
+		*to = text
+	}
+}
+
+func (g group) boolean(key string, to *bool) {
+	text, ok := g.text(key)
+	switch {
+	case !ok:
+	case strings.EqualFold(text, "true"):
+		*to = true
+	case strings.EqualFold(text, "false"):
+		*to = false
+	default:
+		g.wrong(key, ruleType, "true or false")
+	}
+}
+
+func (g group) integer(key string, to *int) {
+	text, ok := g.text(key)
+	if !ok {
+		return
+	}
+	number, err := strconv.Atoi(text)
+	switch {
+	case errors.Is(err, strconv.ErrRange) || err == nil && int64(number) != int64(int32(number)): //nolint:gosec // the conversion is the check
+		g.wrong(key, ruleRange, "a whole number of at most 9 digits")
+	case err != nil || strconv.Itoa(number) != text: // 010 is 8 to some readers of YAML and 10 to others
+		g.wrong(key, ruleType, "a plain whole number such as 3 or 10")
+	default:
+		*to = number
+	}
+}
+
+func (g group) milliseconds(key string, to *time.Duration) {
+	number := int(*to / time.Millisecond)
+	g.integer(key, &number)
+	*to = time.Duration(number) * time.Millisecond
+}
+
+// duration reads a duration that, when given, is more than zero.
+func (g group) duration(key string, to *time.Duration) {
+	text, ok := g.text(key)
+	if !ok {
+		return
+	}
+	d, err := time.ParseDuration(text)
+	switch {
+	case err != nil:
+		g.wrong(key, ruleType, "a duration with a unit such as 500ms, 30s, 10m, 2h")
+	case d <= 0:
+		g.wrong(key, ruleRange, allowedTimeout)
+	default:
+		*to = d
+	}
+}
+
+func (g group) instant(key string, to *time.Time) {
+	text, ok := g.text(key)
+	if !ok {
+		return
+	}
+	at, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		g.wrong(key, ruleType, "an instant with its zone such as 2030-01-31T09:00:00+08:00")
+		return
+	}
+	*to = at.UTC()
+}
+
+// wasmPage is what the memory of WASM grows by.
+const wasmPage = 64 << 10
+
+// size reads a number of bytes, rounded up to whole pages.
+func (g group) size(key string, to *int64) {
+	text, ok := g.text(key)
+	if !ok {
+		return
+	}
+	const form = "a size such as 512KiB, 64MiB, 1GiB, or a number of bytes"
+	digits := strings.TrimRight(text, "KMGiB")
+	units := map[string]int64{"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+	unit, known := units[text[len(digits):]]
+	number, err := strconv.ParseInt(strings.TrimSpace(digits), 10, 64)
+	switch {
+	case !known || err != nil && !errors.Is(err, strconv.ErrRange):
+		g.wrong(key, ruleType, form)
+	case err != nil || number <= 0 || number > (math.MaxInt64-wasmPage)/unit:
+		g.wrong(key, ruleRange, allowedMemory)
+	default:
+		*to = (number*unit + wasmPage - 1) / wasmPage * wasmPage
+	}
+}
+
+// texts reads a list: YAML's own, or text with commas. Empty elements are dropped.
+func (g group) texts(key string, to *[]string) {
+	e, ok := g.pick(key)
+	if !ok || e.value.empty() {
+		return
+	}
+	path := append(slices.Clone(g.path), key)
+	var list []string
+	if e.value.kind == scalar {
+		text, ok := g.text(key)
+		if !ok {
+			return
+		}
+		list = strings.Split(text, ",")
+	} else if list, ok = g.r.list(path, e); !ok {
+		return
+	}
+	for i := range list {
+		list[i] = strings.TrimSpace(list[i])
+	}
+	if list = slices.DeleteFunc(list, func(s string) bool { return s == "" }); len(list) > 0 {
+		*to = list
+	}
+}
+
+// list reads a list of scalars.
+func (r *reader) list(path []string, e entry) ([]string, bool) {
+	r.record(path, e)
+	if e.value.kind != sequence {
+		r.reportBroken(path, e.value.at, ruleType, r.label(path)+" must be text or a list, not "+e.value.kind.String())
+		return nil, false
+	}
+	var list, written []string
+	secret, sound := false, true
+	for _, item := range e.value.items {
+		if item.kind != scalar {
+			r.reportBroken(path, item.at, ruleType, r.label(path)+" must hold text only, not "+item.kind.String())
+			sound = false
+			continue
+		}
+		text, used, ok := r.expand(path, item)
+		list, written = append(list, text), append(written, item.text)
+		secret, sound = secret || used, sound && ok
+	}
+	at := r.cfg.places[joined(path)]
+	at.shown, at.secret = strings.Join(written, ","), secret
+	r.cfg.places[joined(path)] = at
+	return list, sound
+}
+
+// free reads a section whose keys are not known: nested mappings are joined
+// with dots, lists with commas, null is "".
+func (g group) free(key string) map[string]string {
+	path := append(slices.Clone(g.path), key)
+	values := map[string]string{}
+	flat := map[string]entry{}
+	var order []string
+	var flatten func(prefix string, entries []entry)
+	flatten = func(prefix string, entries []entry) {
+		for _, e := range g.r.literal(entries) {
+			name := prefix + e.key
+			if e.value.kind == mapping {
+				children := slices.Clone(e.value.entries)
+				for i := range children {
+					children[i].rank += e.rank
+				}
+				flatten(name+".", children)
+				continue
+			}
+			first, seen := flat[name]
+			switch {
+			case !seen:
+				order = append(order, name)
+				flat[name] = e
+			case first.rank == 0 && e.rank == 0:
+				g.r.twice(first, e)
+			case e.rank < first.rank:
+				flat[name] = e
+			}
+		}
+	}
+	flatten("", g.open(key))
+	for _, name := range order {
+		e := flat[name]
+		e.head = name
+		path := append(slices.Clone(path), name)
+		if e.value.kind == scalar {
+			if text, ok := g.r.text(path, e); ok {
+				values[name] = text
+			}
+		} else if list, ok := g.r.list(path, e); ok {
+			values[name] = strings.Join(list, ",")
+		}
+	}
+	return values
+}
