@@ -49,6 +49,6 @@
 // # Concurrency
 //
 // Values of this package are immutable, but for [Zones], and all of them are
-// safe for concurrent use. Nothing here reads the time, starts a goroutine or
+// safe for concurrent use. Nothing here reads the clock, starts a goroutine or
 // logs.
 package cron
