@@ -60,9 +60,10 @@ type Instance struct {
 
 // Plugin is one plugin file.
 type Plugin struct {
-	// Path is the path as the file writes it.
+	// Path is the path as the file writes it. It may be empty in a configuration
+	// that is built in Go.
 	Path string
-	// File is the same path made absolute.
+	// File is the path made absolute.
 	File string
 	// SHA256 is the checksum that the file must have, as 64 lower-case hex
 	// digits; empty when it is not checked.

@@ -65,7 +65,7 @@ func (c Config) check(known checker) Problems {
 		if known.broken[joined(path)] {
 			continue
 		}
-		if plugin.Path == "" && !known.broken[joined(of(keyWASM))] {
+		if plugin.Path == "" && plugin.File == "" && !known.broken[joined(of(keyWASM))] {
 			found = append(found, c.Problem(ruleRequired, c.label(path)+" needs the key wasm, the path of a module", path...))
 		}
 		must(plugin.SHA256 == "" || sha256.MatchString(plugin.SHA256), ruleType, "64 hex digits", plugin.SHA256, of(keySHA256)...)
@@ -75,8 +75,11 @@ func (c Config) check(known checker) Problems {
 			allowedMemory, plugin.Limits.Memory, of(keyLimits, keyMemory)...)
 		must(plugin.Limits.Timeout >= 0 && plugin.Limits.Timeout <= job.MaxInterval, ruleRange,
 			allowedTimeout, plugin.Limits.Timeout, of(keyLimits, keyTimeout)...)
-		file := c.Resolve(plugin.Path)
-		if first, twice := files[file]; twice && plugin.Path != "" {
+		file := plugin.File
+		if file == "" && plugin.Path != "" {
+			file = c.Resolve(plugin.Path)
+		}
+		if first, twice := files[file]; twice && file != "" {
 			found = append(found, c.Problem(ruleConflict,
 				fmt.Sprintf("%s is the same file as that of plugins[%d]; keep one", c.label(of(keyWASM)), first), of(keyWASM)...))
 			continue
