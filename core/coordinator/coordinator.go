@@ -1,0 +1,187 @@
+// Package coordinator does the duties of the leader: it gives every item of
+// every job that needs it an owner. The strategies that decide are plugins;
+// what they answer is checked here and committed by compare-and-set, so a
+// leader that is late or deposed changes nothing.
+package coordinator
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+
+	"github.com/elasticjob-go/elasticjob/core/registry"
+	"github.com/elasticjob-go/elasticjob/spi"
+)
+
+// Registry is what a coordinator needs of the registry center.
+type Registry interface {
+	Dirty(ctx context.Context) ([]registry.DirtyJob, error)
+	Jobs(ctx context.Context, names ...string) ([]registry.JobState, error)
+	Instances(ctx context.Context) ([]registry.InstanceState, error)
+	CommitAssignments(ctx context.Context, l registry.Leadership, plans []registry.Plan) ([]registry.CommitResult, error)
+}
+
+// Strategist makes the sharding request of a stored job, all but the
+// instances, and the strategy that answers it.
+type Strategist func(ctx context.Context, state registry.JobState) (spi.ShardingStrategy, spi.ShardRequest, error)
+
+// Coordinator spreads items over instances. It keeps no state between calls.
+type Coordinator struct {
+	registry   Registry
+	strategist Strategist
+	logger     *slog.Logger
+}
+
+// New returns a coordinator.
+func New(r Registry, strategist Strategist, logger *slog.Logger) *Coordinator {
+	return &Coordinator{registry: r, strategist: strategist, logger: logger}
+}
+
+// batchJobs is how many jobs are read and committed together.
+const batchJobs = 500
+
+// Reshard looks at every job that needs it and commits new assignments. A job
+// whose strategy fails keeps its assignment, and the log says why; it is
+// looked at again on the next call.
+func (c *Coordinator) Reshard(ctx context.Context, leader registry.Leadership) error {
+	dirty, err := c.registry.Dirty(ctx)
+	if err != nil || len(dirty) == 0 {
+		return err
+	}
+	states, err := c.registry.Instances(ctx)
+	if err != nil {
+		return err
+	}
+	instances := hostsOf(states)
+	for batch := range slices.Chunk(dirty, batchJobs) {
+		if err := c.reshard(ctx, leader, batch, instances); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *Coordinator) reshard(ctx context.Context, leader registry.Leadership, dirty []registry.DirtyJob, instances []host) error {
+	names := make([]string, len(dirty))
+	since := make(map[string]int64, len(dirty))
+	for i, d := range dirty {
+		names[i] = d.Name
+		since[d.Name] = d.Since
+	}
+	states, err := c.registry.Jobs(ctx, names...)
+	if err != nil {
+		return err
+	}
+	plans := make([]registry.Plan, 0, len(states))
+	for _, state := range states {
+		plan, err := c.plan(ctx, state, instances)
+		if err != nil {
+			c.logger.Error("items not assigned, the assignment stays as it was", "job", state.Definition.Name, "err", err)
+			continue
+		}
+		plan.Dirty = since[state.Definition.Name]
+		plans = append(plans, plan)
+	}
+	results, err := c.registry.CommitAssignments(ctx, leader, plans)
+	for _, r := range results {
+		if r.Dropped.Len() > 0 {
+			c.logger.Warn("items dropped", "job", r.Job, "items", r.Dropped.String())
+		}
+	}
+	return err
+}
+
+// plan decides who owns what of a job: nobody anything while no instance may
+// run it.
+func (c *Coordinator) plan(ctx context.Context, state registry.JobState, instances []host) (registry.Plan, error) {
+	name := state.Definition.Name
+	plan := registry.Plan{
+		Job: name, ExpectGeneration: state.Generation, ExpectVersion: state.Version, Items: state.Definition.Items,
+	}
+	candidates := candidatesOf(state, instances)
+	if len(candidates) == 0 {
+		return plan, nil
+	}
+	strategy, req, err := c.strategist(ctx, state)
+	if err != nil {
+		return plan, err
+	}
+	req.Instances = candidates
+	req.Previous = make(map[string][]int, len(state.Owners))
+	for id, items := range state.Owners {
+		if id != "" {
+			req.Previous[id] = items.Slice()
+		}
+	}
+	req.Services = strategyServices{job: name, logger: c.logger}
+	assignment, err := Shard(ctx, strategy, req)
+	if closer, ok := strategy.(spi.Closer); ok {
+		if closeErr := closer.Close(context.WithoutCancel(ctx)); closeErr != nil {
+			c.logger.Warn("closing sharding strategy", "job", name, "err", closeErr)
+		}
+	}
+	if err != nil {
+		return plan, fmt.Errorf("sharding: %w", err)
+	}
+	plan.Owners = make(map[string]registry.Items, len(assignment))
+	for id, items := range assignment {
+		if len(items) > 0 {
+			plan.Owners[id] = registry.NewItems(items...)
+		}
+	}
+	return plan, nil
+}
+
+// host is a live instance and the jobs that it can run.
+type host struct {
+	instance spi.Instance
+	server   string
+	jobs     map[string]bool
+}
+
+func hostsOf(states []registry.InstanceState) []host {
+	var hosts []host
+	for _, s := range states {
+		if !s.Live {
+			continue
+		}
+		h := host{InstanceOf(s.Instance.ID, s.Instance.Labels), registry.ServerName(s.Instance.ID), make(map[string]bool, len(s.Instance.Jobs))}
+		for _, name := range s.Instance.Jobs {
+			h.jobs[name] = true
+		}
+		hosts = append(hosts, h)
+	}
+	return hosts
+}
+
+// candidatesOf returns the instances that can run the job and are not disabled
+// for it.
+func candidatesOf(state registry.JobState, hosts []host) []spi.Instance {
+	var candidates []spi.Instance
+	for _, h := range hosts {
+		if h.jobs[state.Definition.Name] && !slices.Contains(state.DisabledServers, h.server) {
+			candidates = append(candidates, h.instance)
+		}
+	}
+	return candidates
+}
+
+// strategyServices are the host services of a strategy: it may log.
+type strategyServices struct {
+	job    string
+	logger *slog.Logger
+}
+
+var _ spi.Services = strategyServices{}
+
+// Log writes a line of plugin output.
+func (s strategyServices) Log(ctx context.Context, record spi.LogRecord) {
+	s.logger.LogAttrs(ctx, slog.Level(record.Level.Round()), "plugin output",
+		slog.String("job", s.job), slog.String("stream", string(spi.StreamLog)), slog.String("line", record.Line))
+}
+
+// Call refuses every operation.
+func (s strategyServices) Call(_ context.Context, op string, _ []byte) ([]byte, error) {
+	return nil, spi.NewError(spi.CodeUnsupported, "operation "+op+" is not offered to sharding strategies")
+}

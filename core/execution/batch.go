@@ -1,0 +1,72 @@
+package execution
+
+import (
+	"context"
+	"sync"
+)
+
+// batcher sends requests of many goroutines together. A request that finds the
+// line free is sent at once; those that come while it is under way go together
+// in the next batch. What one goroutine asks after an answer is sent after it.
+type batcher[Request, Reply any] struct {
+	// send sends a batch. It may answer a part and fail: the error is for the
+	// requests without an answer.
+	send func(ctx context.Context, requests []Request) ([]Reply, error)
+	// spawn runs the sending goroutine, which ends when nothing waits.
+	spawn func(func())
+
+	mu      sync.Mutex
+	sending bool
+	queue   []*waiting[Request, Reply]
+}
+
+// waiting is a request that waits for its answer.
+type waiting[Request, Reply any] struct {
+	request  Request
+	reply    Reply
+	err      error
+	answered chan struct{}
+}
+
+// do sends the request in some batch, each of which is bounded by ctx of the
+// session, and waits for its answer.
+func (b *batcher[Request, Reply]) do(ctx context.Context, request Request) (Reply, error) {
+	w := &waiting[Request, Reply]{request: request, answered: make(chan struct{})}
+	b.mu.Lock()
+	b.queue = append(b.queue, w)
+	if !b.sending {
+		b.sending = true
+		b.spawn(func() { b.flush(ctx) })
+	}
+	b.mu.Unlock()
+	<-w.answered
+	return w.reply, w.err
+}
+
+func (b *batcher[Request, Reply]) flush(ctx context.Context) {
+	for {
+		b.mu.Lock()
+		batch := b.queue
+		b.queue = nil
+		b.sending = len(batch) > 0
+		b.mu.Unlock()
+		if len(batch) == 0 {
+			return
+		}
+		requests := make([]Request, len(batch))
+		for i, w := range batch {
+			requests[i] = w.request
+		}
+		bounded, cancel := context.WithTimeout(ctx, callTimeout)
+		replies, err := b.send(bounded, requests)
+		cancel()
+		for i, w := range batch {
+			if i < len(replies) {
+				w.reply = replies[i]
+			} else {
+				w.err = err
+			}
+			close(w.answered)
+		}
+	}
+}

@@ -1,0 +1,118 @@
+package execution
+
+import (
+	"context"
+	"log/slog"
+	"strconv"
+	"time"
+
+	"github.com/elasticjob-go/elasticjob/core/event"
+	"github.com/elasticjob-go/elasticjob/spi"
+)
+
+// Events are the topics on which an executor tells what happens.
+type Events struct {
+	Assigned event.Topic[ItemsAssigned]
+	Started  event.Topic[ItemStarted]
+	Finished event.Topic[ItemFinished]
+	Misfired event.Topic[ItemMisfired]
+}
+
+// ItemsAssigned says that this instance adopted an assignment.
+type ItemsAssigned struct {
+	Job string
+	// Items are the instance's own, as ranges; "" for none.
+	Items      string
+	Generation int64
+}
+
+// ItemStarted says that the code of an item is about to run.
+type ItemStarted struct {
+	Job     string
+	Item    int
+	Run     string
+	Source  spi.Source
+	Attempt int
+	// Late is how long after its instant the item starts.
+	Late time.Duration
+}
+
+// Outcome is how an item ended.
+type Outcome string
+
+// The outcomes. A timeout is a failure; an item whose node stops or loses its
+// lease is cancelled.
+const (
+	OutcomeSuccess   Outcome = "success"
+	OutcomeFailure   Outcome = "failure"
+	OutcomeCancelled Outcome = "cancelled"
+)
+
+// ItemFinished says that the code of an item has returned.
+type ItemFinished struct {
+	Job     string
+	Item    int
+	Run     string
+	Source  spi.Source
+	Attempt int
+	Outcome Outcome
+	Took    time.Duration
+	// Error is nil after a success.
+	Error *spi.Error
+	// Result is the message of a success.
+	Result string
+}
+
+// Reason is why a fire was missed.
+type Reason string
+
+// The reasons.
+const (
+	ReasonStillRunning Reason = "still-running" // the item ran at the instant; it is caught up
+	ReasonMisfireOff   Reason = "misfire-off"   // the item ran at the instant; the job does not catch up
+	ReasonOwnerLost    Reason = "owner-lost"    // the item's owner was dead
+	ReasonDisabled     Reason = "disabled"      // the job was disabled
+	ReasonNotRunning   Reason = "not-running"   // this node did not run or was suspended
+)
+
+// ItemMisfired says which fires of an item were missed in one gap.
+type ItemMisfired struct {
+	Job      string
+	Item     int
+	Reason   Reason
+	Count    int
+	From, To time.Time
+}
+
+// Record writes the events to the log, as the records that scripts rely on.
+// It must be called before the executor starts.
+func Record(events *Events, logger *slog.Logger) {
+	ctx := context.Background()
+	events.Assigned.Subscribe(func(e ItemsAssigned) {
+		logger.LogAttrs(ctx, slog.LevelInfo, "items assigned",
+			slog.String("job", e.Job), slog.String("items", e.Items), slog.String("generation", strconv.FormatInt(e.Generation, 10)))
+	})
+	events.Started.Subscribe(func(e ItemStarted) {
+		logger.LogAttrs(ctx, slog.LevelInfo, "item started",
+			slog.String("job", e.Job), slog.Int("item", e.Item), slog.String("run", e.Run), slog.String("source", string(e.Source)),
+			slog.Int("attempt", e.Attempt), slog.Int64("late", e.Late.Milliseconds()))
+	})
+	events.Finished.Subscribe(func(e ItemFinished) {
+		level, code, message := slog.LevelInfo, spi.Code(0), ""
+		if e.Error != nil {
+			code, message = e.Error.Code, e.Error.Error()
+			if e.Outcome == OutcomeFailure {
+				level = slog.LevelError
+			}
+		}
+		logger.LogAttrs(ctx, level, "item finished",
+			slog.String("job", e.Job), slog.Int("item", e.Item), slog.String("run", e.Run), slog.String("source", string(e.Source)),
+			slog.Int("attempt", e.Attempt), slog.String("outcome", string(e.Outcome)), slog.Int64("millis", e.Took.Milliseconds()),
+			slog.Int("code", int(code)), slog.String("err", message), slog.String("result", e.Result))
+	})
+	events.Misfired.Subscribe(func(e ItemMisfired) {
+		logger.LogAttrs(ctx, slog.LevelWarn, "item misfired",
+			slog.String("job", e.Job), slog.Int("item", e.Item), slog.String("reason", string(e.Reason)), slog.Int("count", e.Count),
+			slog.Time("from", e.From), slog.Time("to", e.To))
+	})
+}

@@ -1,0 +1,151 @@
+package execution
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/elasticjob-go/elasticjob/core/service"
+	"github.com/elasticjob-go/elasticjob/spi"
+)
+
+// Bounds of error handling.
+const (
+	// handlerTimeout bounds one call of a handler.
+	handlerTimeout = 10 * time.Second
+	// handlerQueue is how many failures wait for their handlers.
+	handlerQueue = 1024
+	// handlerCalls is how many failures are handled at once.
+	handlerCalls = 4
+)
+
+// failure is one failed item on its way to the job's error handlers.
+type failure struct {
+	run     *run
+	item    int
+	context spi.ShardingContext
+	err     *spi.Error
+}
+
+// handlers calls error handlers off the workers. When its queue is full a
+// failure is not handed on, and the log says so.
+type handlers struct {
+	logger *slog.Logger
+	// stop is told when a handler wants its job stopped on this instance.
+	stop  func(ctx context.Context, job, handler string)
+	queue chan failure
+	loops []*service.Background
+}
+
+func newHandlers(logger *slog.Logger, stop func(ctx context.Context, job, handler string)) *handlers {
+	h := &handlers{logger: logger, stop: stop, queue: make(chan failure, handlerQueue)}
+	for range handlerCalls {
+		h.loops = append(h.loops, service.NewBackground(h.loop))
+	}
+	return h
+}
+
+func (h *handlers) submit(f failure) {
+	select {
+	case h.queue <- f:
+	default:
+		h.logger.Error("error handlers are behind, failure not handed on",
+			"job", f.run.job.name, "item", f.item, "run", f.run.id, "waiting", handlerQueue)
+	}
+}
+
+func (h *handlers) Start(ctx context.Context) error {
+	for _, l := range h.loops {
+		if err := l.Start(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Stop handles what waits, as long as ctx lasts, and ends.
+func (h *handlers) Stop(ctx context.Context) error {
+	for _, l := range h.loops {
+		if err := l.Stop(ctx); err != nil {
+			return err
+		}
+	}
+	for {
+		select {
+		case f := <-h.queue:
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			h.handle(ctx, f)
+		default:
+			return nil
+		}
+	}
+}
+
+func (h *handlers) loop(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case f := <-h.queue:
+			// A handler under way is not cut off by the stop of the node.
+			h.handle(context.WithoutCancel(ctx), f)
+		}
+	}
+}
+
+// handle calls all handlers of the job; any stop wins.
+func (h *handlers) handle(ctx context.Context, f failure) {
+	stopper := ""
+	for _, handler := range f.run.spec.Handlers {
+		decision, err := h.call(ctx, handler, f)
+		if err != nil {
+			h.logger.Error("error handler failed", "job", f.run.job.name, "item", f.item, "run", f.run.id, "plugin", handler.Type, "err", err)
+			continue
+		}
+		if decision == spi.DecisionStop && stopper == "" {
+			stopper = handler.Type
+		}
+	}
+	if stopper != "" {
+		h.stop(ctx, f.run.job.name, stopper)
+	}
+}
+
+// call calls one handler. A handler that ignores its context is left behind
+// when its time is over.
+func (h *handlers) call(ctx context.Context, handler Handler, f failure) (spi.Decision, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, handlerTimeout, spi.ErrTimeout)
+	defer cancel()
+	type answer struct {
+		response spi.HandleErrorResponse
+		err      error
+	}
+	answers := make(chan answer, 1)
+	go func() {
+		var a answer
+		defer func() {
+			if p := recover(); p != nil {
+				a.err = panicError(p)
+			}
+			answers <- a
+		}()
+		a.response, a.err = handler.Handler.HandleError(ctx, spi.HandleErrorRequest{
+			Context: f.context, Error: f.err, Props: f.run.spec.Values,
+			Services: &itemServices{run: f.run, item: f.item, plugin: handler.Type},
+		})
+	}()
+	select {
+	case a := <-answers:
+		switch a.response.Decision {
+		case spi.DecisionContinue, spi.DecisionStop, "":
+			return a.response.Decision, a.err
+		default:
+			return "", fmt.Errorf("unknown decision %q", a.response.Decision)
+		}
+	case <-ctx.Done():
+		return "", context.Cause(ctx)
+	}
+}

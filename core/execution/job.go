@@ -1,0 +1,313 @@
+package execution
+
+import (
+	"sync"
+	"time"
+
+	"github.com/robfig/cron/v3"
+
+	"github.com/elasticjob-go/elasticjob/core/job"
+	"github.com/elasticjob-go/elasticjob/core/registry"
+	"github.com/elasticjob-go/elasticjob/core/schedule"
+	"github.com/elasticjob-go/elasticjob/spi"
+	"github.com/elasticjob-go/elasticjob/spi/props"
+)
+
+// Spec is what a job is made of. It is not changed once a job has it.
+type Spec struct {
+	Config     job.Config
+	Schedule   cron.Schedule
+	Parameters map[int]string // sharding parameters by item
+	Values     props.Values   // checked properties, with defaults
+	Pool       int            // how many items run at once
+	JobType    spi.JobType
+	Handlers   []Handler
+}
+
+// Handler is an error handler and the type name it goes by.
+type Handler struct {
+	Type    string
+	Handler spi.ErrorHandler
+}
+
+// Job is a job that this instance hosts. Its methods are safe for concurrent
+// use and never wait for job code or for the registry.
+type Job struct {
+	name     string
+	executor *Executor
+
+	mu sync.Mutex
+
+	spec     *Spec
+	current  registry.Assignment
+	previous registry.Assignment // of an unmonitored job, until current.From
+	waiting  []firing            // instants to begin, in order
+	catchUp  bool                // held items may be free: ask for them
+	stepping bool                // the step goroutine runs
+	closed   bool
+	running  map[int]*run // items whose code runs here or waits for room
+	reports  []*run       // marked runs with finished items to report
+	gaps     gaps
+	active   int  // tasks handed to the workers
+	queue    fifo // tasks that wait for room in the job's pool
+	ended    bool // no step goroutine starts any more
+
+	misfired []ItemMisfired // to publish when the lock is released
+}
+
+var _ schedule.Target = (*Job)(nil)
+
+// firing is an instant that waits for its begin.
+type firing struct {
+	instant time.Time
+	source  spi.Source
+}
+
+// maxWaiting bounds the instants that wait for their begin while the registry
+// does not answer. Older ones are recorded as missed.
+const maxWaiting = 64
+
+// Fire notes that the job is due. It is called by the timer.
+func (j *Job) Fire(due schedule.Due) {
+	j.mu.Lock()
+	defer j.unlock()
+	if j.closed || j.current.Items.Len() == 0 {
+		return
+	}
+	source := spi.SourceNormal
+	if due.Missed > 0 {
+		j.missAll(ReasonNotRunning, due.Missed, due.From, due.To)
+	}
+	if j.executor.now().Sub(due.Instant) > j.executor.lateWindow {
+		// The node did not run at the instant: this is its catch-up, if the
+		// job wants one.
+		if !j.spec.Config.Misfire {
+			j.missAll(ReasonNotRunning, 1, due.Instant, due.Instant)
+			return
+		}
+		source = spi.SourceMisfire
+	}
+	j.await(firing{due.Instant, source})
+}
+
+// await queues an instant for its begin.
+func (j *Job) await(f firing) {
+	if len(j.waiting) == maxWaiting {
+		oldest := j.waiting[0].instant
+		j.missAll(ReasonNotRunning, 1, oldest, oldest)
+		j.waiting = append(j.waiting[:0], j.waiting[1:]...)
+	}
+	j.waiting = append(j.waiting, f)
+	j.step()
+}
+
+// missAll records fires missed by all items of this instance.
+func (j *Job) missAll(reason Reason, count int, from, to time.Time) {
+	j.missItems(j.current.Items, reason, count, from, to)
+}
+
+func (j *Job) missItems(items registry.Items, reason Reason, count int, from, to time.Time) {
+	for item := range items.All() {
+		j.publishMisfired(ItemMisfired{Job: j.name, Item: item, Reason: reason, Count: count, From: from, To: to})
+	}
+}
+
+// publishMisfired publishes the event when the lock is released.
+func (j *Job) publishMisfired(m ItemMisfired) { j.misfired = append(j.misfired, m) }
+
+// unlock releases the lock and publishes what happened under it.
+func (j *Job) unlock() {
+	misfired := j.misfired
+	j.misfired = nil
+	j.mu.Unlock()
+	for _, m := range misfired {
+		j.executor.events.Misfired.Publish(m)
+	}
+}
+
+// closeGap records the item's open gap, if there is one.
+func (j *Job) closeGap(item int) {
+	if m, ok := j.gaps.close(j.name, item); ok {
+		j.publishMisfired(m)
+	}
+}
+
+// Adopt takes over an assignment unless the job has a newer one. Instants that
+// came due for its items since their floor are begun as well.
+func (j *Job) Adopt(a registry.Assignment) {
+	if j.adopt(a) {
+		j.executor.events.Assigned.Publish(ItemsAssigned{Job: j.name, Items: a.Items.String(), Generation: a.Generation})
+	}
+}
+
+func (j *Job) adopt(a registry.Assignment) bool {
+	j.mu.Lock()
+	defer j.unlock()
+	if j.closed || a.Generation <= j.current.Generation {
+		return false
+	}
+	j.previous, j.current = j.current, a
+	if a.Items.Len() == 0 {
+		return true
+	}
+	j.adoptDue()
+	if j.spec.Config.MonitorExecution {
+		j.catchUp = true
+		j.step()
+	}
+	return true
+}
+
+// adoptDue looks for instants between the floors of the items and now, which
+// no former owner has decided. The latest is begun like any other; the script
+// leaves out the items whose floor is not below it.
+func (j *Job) adoptDue() {
+	now := j.executor.now()
+	var last time.Time
+	for _, group := range j.current.Floors {
+		due := schedule.Missed(j.spec.Schedule, group.At, now)
+		if due.Count == 0 {
+			continue
+		}
+		if due.Count > 1 {
+			j.missItems(group.Items, ReasonNotRunning, due.Count-1, due.First, due.BeforeLast)
+		}
+		if now.Sub(due.Last) > j.executor.handOver && !j.spec.Config.Misfire {
+			j.missItems(group.Items, ReasonNotRunning, 1, due.Last, due.Last)
+			continue
+		}
+		last = due.Last
+	}
+	if last.IsZero() || !j.spec.Config.MonitorExecution {
+		return
+	}
+	source := spi.SourceNormal
+	if now.Sub(last) > j.executor.lateWindow {
+		source = spi.SourceMisfire
+	}
+	j.await(firing{last, source})
+}
+
+// Reconfigure gives the job another spec, from its next run on.
+func (j *Job) Reconfigure(spec *Spec) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.spec = spec
+}
+
+// Assignment returns the assignment in force.
+func (j *Job) Assignment() registry.Assignment {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.current
+}
+
+// Running returns how many items run or wait for room.
+func (j *Job) Running() int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return len(j.running)
+}
+
+// close ends the job: instants that wait are recorded as missed, open gaps are
+// closed, and nothing is begun any more. Items that run go on.
+func (j *Job) close() {
+	j.mu.Lock()
+	defer j.unlock()
+	j.closed = true
+	for _, f := range j.waiting {
+		j.missAll(ReasonNotRunning, 1, f.instant, f.instant)
+	}
+	j.waiting = nil
+	j.catchUp = false
+	for _, task := range j.queue.takeAll() {
+		j.drop(task)
+	}
+	for item := range j.gaps {
+		j.closeGap(item)
+	}
+}
+
+// end lets no step goroutine start any more.
+func (j *Job) end() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.ended = true
+}
+
+// drop gives up a task that has not started: its fire counts as missed and its
+// mark is completed.
+func (j *Job) drop(t task) {
+	j.publishMisfired(ItemMisfired{
+		Job: j.name, Item: t.item, Reason: ReasonNotRunning, Count: 1, From: t.run.instant, To: t.run.instant,
+	})
+	delete(j.running, t.item)
+	j.report(t.run, t.item, false)
+}
+
+// launch makes tasks of the items of a run. The caller holds the lock.
+func (j *Job) launch(r *run, items registry.Items) {
+	for item := range items.All() {
+		if _, busy := j.running[item]; busy {
+			// Code of an earlier lease ignored its cancellation and still
+			// runs: keep the promise that runs of an item never overlap here.
+			j.gaps.add(item, ReasonStillRunning, 1, r.instant, r.instant)
+			j.report(r, item, false)
+			continue
+		}
+		j.closeGap(item)
+		j.running[item] = r
+		t := task{r, item}
+		if j.active >= r.spec.Pool {
+			j.queue.push(t)
+			continue
+		}
+		j.active++
+		j.executor.workers.submit(t)
+	}
+}
+
+// itemDone takes note that the code of an item has returned.
+func (j *Job) itemDone(r *run, item int, success bool) {
+	j.mu.Lock()
+	defer j.unlock()
+	delete(j.running, item)
+	if next, ok := j.queue.pop(); ok {
+		j.executor.workers.submit(next)
+	} else {
+		j.active--
+	}
+	j.report(r, item, success)
+	if !r.marked {
+		j.catchUpUnmonitored(item)
+	}
+}
+
+// report notes a finished item for the next complete. The caller holds the
+// lock.
+func (j *Job) report(r *run, item int, success bool) {
+	r.unfinished--
+	if !r.marked {
+		return
+	}
+	if r.unreported == nil {
+		r.unreported = make(map[int]bool, r.unfinished+1)
+	}
+	if len(r.unreported) == 0 {
+		j.reports = append(j.reports, r)
+	}
+	r.unreported[item] = success
+	if r.unfinished > 0 && r.timer == nil {
+		r.timer = time.AfterFunc(reportDelay, func() {
+			j.mu.Lock()
+			defer j.mu.Unlock()
+			r.overdue = true
+			j.step()
+		})
+	}
+	j.step()
+}
+
+// reportDelay is how long a finished item may wait for others of its run to
+// be reported together. It bounds what a crash can make run again.
+const reportDelay = 200 * time.Millisecond

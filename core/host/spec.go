@@ -1,0 +1,231 @@
+package host
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/elasticjob-go/elasticjob/core/catalog"
+	"github.com/elasticjob-go/elasticjob/core/config"
+	"github.com/elasticjob-go/elasticjob/core/cron"
+	"github.com/elasticjob-go/elasticjob/core/execution"
+	"github.com/elasticjob-go/elasticjob/core/job"
+	"github.com/elasticjob-go/elasticjob/core/registry"
+	"github.com/elasticjob-go/elasticjob/spi"
+	"github.com/elasticjob-go/elasticjob/spi/props"
+)
+
+// Rules of problems that only show when a job meets the plugins of its node.
+const (
+	RuleUnknownType = "unknown-type"
+	RulePlugin      = "plugin"
+)
+
+// specs makes what jobs are executed from: it finds their plugins, checks
+// their properties and constructs them.
+type specs struct {
+	config  config.Config
+	catalog *catalog.Catalog
+	zones   map[string]*time.Location
+	// localZone is the zone of this node by name, for jobs without one.
+	localZone func() (string, error)
+}
+
+// build returns the spec of a job, or everything that is wrong with it.
+func (s *specs) build(ctx context.Context, c job.Config) (*execution.Spec, config.Problems) {
+	var problems config.Problems
+	spec := &execution.Spec{Config: c}
+	report := func(rule, message string, path ...string) {
+		problems = append(problems, s.config.Problem(rule, message, append([]string{"jobs", c.Name}, path...)...))
+	}
+
+	if c.Cron != "" && c.TimeZone == "" {
+		zone, err := s.localZone()
+		if err != nil {
+			report(job.RuleZone, err.Error())
+		}
+		spec.Config.TimeZone = zone
+	}
+	var err error
+	if len(problems) == 0 {
+		if spec.Schedule, err = spec.Config.Schedule(s.zone(spec.Config.TimeZone)); err != nil {
+			report(job.RuleSchedule, err.Error())
+		}
+	}
+	if spec.Parameters, err = job.ParseItemParameters(c.ShardingItemParameters, c.ShardingTotalCount); err != nil {
+		report(job.RuleItemParameters, err.Error(), "shardingItemParameters")
+	}
+	if spec.Pool, err = execution.PoolSize(c.PoolType); err != nil {
+		report(job.RuleType, err.Error(), "jobExecutorThreadPoolSizeProviderType")
+	}
+
+	found, unknown := s.find(c)
+	for _, u := range unknown {
+		report(RuleUnknownType, u.message, u.key)
+	}
+	if len(unknown) > 0 {
+		return nil, problems
+	}
+	values, refused := s.hideSecrets(c.Name, found.schema).Resolve(c.Props)
+	for _, p := range refused {
+		report(p.Rule, fmt.Sprintf("property %q %s", p.Property, p.Message), "props", p.Property)
+	}
+	if len(problems) > 0 {
+		return nil, problems
+	}
+	spec.Values = values
+	if spec.JobType, err = found.jobType.New(ctx, values); err != nil {
+		report(RulePlugin, err.Error(), constructorPath(err, "elasticJobType")...)
+	}
+	for _, h := range found.handlers {
+		handler, err := h.New(ctx, values)
+		if err != nil {
+			report(RulePlugin, err.Error(), constructorPath(err, "jobErrorHandlerType")...)
+			continue
+		}
+		spec.Handlers = append(spec.Handlers, execution.Handler{Type: h.Descriptor.Type, Handler: handler})
+	}
+	if len(problems) > 0 {
+		closeSpec(ctx, spec)
+		return nil, problems
+	}
+	return spec, nil
+}
+
+// hideSecrets returns the schema with the properties marked secret whose value
+// comes from a placeholder, so that no message shows it.
+func (s *specs) hideSecrets(name string, schema props.Schema) props.Schema {
+	hidden := append(props.Schema(nil), schema...)
+	for i, f := range hidden {
+		if strings.Contains(s.config.Shown("jobs", name, "props", f.Name), "${") {
+			hidden[i].Secret = true
+		}
+	}
+	return hidden
+}
+
+// constructorPath places a constructor's error at the property that it names.
+func constructorPath(err error, key string) []string {
+	if property := spi.AsError(err).Property; property != "" {
+		return []string{"props", property}
+	}
+	return []string{key}
+}
+
+func (s *specs) zone(name string) *time.Location {
+	if name == "" {
+		return nil
+	}
+	if location, ok := s.zones[name]; ok {
+		return location
+	}
+	location, err := cron.Zone(name)
+	if err != nil {
+		return nil
+	}
+	s.zones[name] = location
+	return location
+}
+
+// found are the plugins of one job.
+type found struct {
+	jobType  catalog.Found[spi.JobType]
+	strategy catalog.Found[spi.ShardingStrategy]
+	handlers []catalog.Found[spi.ErrorHandler]
+	// schema holds the properties of all of them.
+	schema props.Schema
+}
+
+// unknownType is a type that no plugin declares.
+type unknownType struct{ key, message string }
+
+func (s *specs) find(c job.Config) (f found, unknown []unknownType) {
+	var ok bool
+	if f.jobType, ok = catalog.Lookup(s.catalog, catalog.JobTypes(), c.Type); !ok {
+		unknown = append(unknown, s.unknown("elasticJobType", "job type", spi.KindJobType, c.Type))
+	}
+	if f.strategy, ok = catalog.Lookup(s.catalog, catalog.ShardingStrategies(), c.ShardingStrategyType); !ok {
+		unknown = append(unknown, s.unknown("jobShardingStrategyType", "sharding strategy", spi.KindShardingStrategy, c.ShardingStrategyType))
+	}
+	for _, t := range c.ErrorHandlerTypes {
+		h, ok := catalog.Lookup(s.catalog, catalog.ErrorHandlers(), t)
+		if !ok {
+			unknown = append(unknown, s.unknown("jobErrorHandlerType", "error handler", spi.KindErrorHandler, t))
+			continue
+		}
+		f.handlers = append(f.handlers, h)
+	}
+	f.schema = mergeSchemas(f.jobType.Descriptor.Props, f.strategy.Descriptor.Props)
+	for _, h := range f.handlers {
+		f.schema = mergeSchemas(f.schema, h.Descriptor.Props)
+	}
+	return f, unknown
+}
+
+func (s *specs) unknown(key, what string, kind spi.Kind, name string) unknownType {
+	types := s.catalog.Types(kind)
+	message := fmt.Sprintf("no plugin declares %s %q", what, name)
+	if near, ok := config.Suggest(name, types); ok {
+		return unknownType{key, message + "; did you mean " + near + "?"}
+	}
+	return unknownType{key, message + "; there are " + strings.Join(types, ", ")}
+}
+
+// mergeSchemas joins two schemas; of two fields with one name the first counts.
+func mergeSchemas(a, b props.Schema) props.Schema {
+	merged := append(props.Schema(nil), a...)
+	for _, f := range b {
+		known := false
+		for _, g := range a {
+			known = known || g.Name == f.Name
+		}
+		if !known {
+			merged = append(merged, f)
+		}
+	}
+	return merged
+}
+
+// strategist finds the sharding strategy of a job as the registry has it.
+func (s *specs) strategist(ctx context.Context, state registry.JobState) (spi.ShardingStrategy, spi.ShardRequest, error) {
+	c, err := job.Decode(state.Definition.Config)
+	if err != nil {
+		return nil, spi.ShardRequest{}, fmt.Errorf("reading the definition: %w", err)
+	}
+	f, unknown := s.find(c)
+	for _, u := range unknown {
+		if u.key == "jobShardingStrategyType" {
+			return nil, spi.ShardRequest{}, fmt.Errorf("finding its strategy: %s", u.message)
+		}
+	}
+	parameters, err := job.ParseItemParameters(c.ShardingItemParameters, c.ShardingTotalCount)
+	if err != nil {
+		return nil, spi.ShardRequest{}, fmt.Errorf("reading its item parameters: %w", err)
+	}
+	values, _ := f.schema.Resolve(c.Props)
+	strategy, err := f.strategy.New(ctx, values)
+	if err != nil {
+		return nil, spi.ShardRequest{}, fmt.Errorf("constructing its strategy: %w", err)
+	}
+	req := spi.ShardRequest{JobName: c.Name, ShardingTotalCount: c.ShardingTotalCount, Items: make([]spi.Item, c.ShardingTotalCount), Props: values}
+	for i := range req.Items {
+		req.Items[i] = spi.Item{Item: i, Parameter: parameters[i]}
+	}
+	return strategy, req, nil
+}
+
+// closeSpec closes the plugins of a job.
+func closeSpec(ctx context.Context, spec *execution.Spec) {
+	closePlugin(ctx, spec.JobType)
+	for _, h := range spec.Handlers {
+		closePlugin(ctx, h.Handler)
+	}
+}
+
+func closePlugin(ctx context.Context, plugin any) {
+	if closer, ok := plugin.(spi.Closer); ok {
+		// A plugin that cannot be closed any more changes nothing for the node.
+		_ = closer.Close(ctx)
+	}
+}
