@@ -1,0 +1,202 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// maxPlanOwners bounds the owners in one script call of CommitAssignments.
+const maxPlanOwners = 1000
+
+// DirtyJob is a job whose assignment needs a look.
+type DirtyJob struct {
+	Name string
+	// Since is the feed version that made it so; Plan carries it back.
+	Since int64
+}
+
+// Plan is the assignment that the leader wants for a job.
+type Plan struct {
+	Job string
+	// ExpectGeneration and ExpectVersion are those of the JobState that the plan
+	// was made from.
+	ExpectGeneration int64
+	ExpectVersion    int64
+	// Items is the definition's number of items.
+	Items int
+	// Owners are disjoint sets within 0 to Items-1, by instance. An item in none
+	// is run by nobody and keeps its history.
+	Owners map[string]Items
+	// Dirty is DirtyJob.Since as it was before the plan was made: what became
+	// dirty later stays so. Zero clears nothing.
+	Dirty int64
+}
+
+// CommitResult is the answer to one plan.
+type CommitResult struct {
+	Job string
+	// Code is CodeOK, CodeNone (the assignment was so already), CodeStale,
+	// CodeOwnerGone or CodeUnknownJob.
+	Code Code
+	// Generation is the present one.
+	Generation int64
+	// From is when owners of an unmonitored job change, see Assignment.
+	From time.Time
+	// Dropped items had something waiting for them and exist no longer.
+	Dropped Items
+}
+
+// Assignment is what one instance owns of a job.
+type Assignment struct {
+	Job        string
+	Generation int64
+	Monitored  bool
+	// Items are the owned ones.
+	Items Items
+	// Floors are the instants up to which items were decided before this
+	// generation: due instants after them are the owner's.
+	Floors []ItemsAt
+	// From counts for unmonitored jobs: instants before it belong to the owners of
+	// the generation before.
+	From time.Time
+}
+
+// Dirty are the jobs whose assignment needs a look, the oldest first.
+func (c *Center) Dirty(ctx context.Context) ([]DirtyJob, error) {
+	list, err := c.client.ZRangeWithScores(ctx, c.keys.dirty(), 0, -1).Result()
+	if err != nil {
+		return nil, fmt.Errorf("reading the dirty jobs: %w", err)
+	}
+	jobs := make([]DirtyJob, len(list))
+	for i, z := range list {
+		name, _ := z.Member.(string)
+		if err := checkName(name); err != nil {
+			return nil, fmt.Errorf("reading the dirty jobs: %w", err)
+		}
+		if z.Score < 0 || z.Score > maxNumber {
+			return nil, fmt.Errorf("reading the dirty jobs: %s since %v", name, z.Score)
+		}
+		jobs[i] = DirtyJob{Name: name, Since: int64(z.Score)}
+	}
+	return jobs, nil
+}
+
+// CommitAssignments replaces assignments, several in a script, and answers each
+// plan in its order. The errors are ErrNotLeader, ErrLeaseLost, ErrQuarantined
+// and those of the connection; the results are then of the plans done before.
+// After an unknown outcome the leader reads the jobs again: a plan that was
+// carried out has CodeStale when repeated.
+func (c *Center) CommitAssignments(ctx context.Context, l Leadership, plans []Plan) (results []CommitResult, err error) {
+	results = make([]CommitResult, 0, len(plans))
+	for rest := plans; len(rest) > 0; {
+		batch := planBatch(rest)
+		rest = rest[len(batch):]
+		done, names := results, make([]string, 0, len(batch))
+		args := []any{l.Lease.Instance, l.Lease.Epoch, l.Term, durationMillis(c.HandOver()), len(batch)}
+		for _, p := range batch {
+			if err := p.check(); err != nil {
+				return results, fmt.Errorf("assigning job %s: %w", clip(p.Job), err)
+			}
+			names = append(names, p.Job)
+			args = append(args, p.Job, p.ExpectGeneration, p.ExpectVersion, p.Items, p.Dirty, len(p.Owners))
+			for _, id := range slices.Sorted(maps.Keys(p.Owners)) {
+				args = append(args, id, p.Owners[id].String())
+			}
+		}
+		r, err := c.call(ctx, c.scripts.commit, c.keys.with(names...), args...)
+		if err != nil {
+			return results, fmt.Errorf("assigning %s: %w", describeJobs(names), err)
+		}
+		for _, p := range batch {
+			r.list(func(one *reply) {
+				results = append(results, CommitResult{
+					Job: p.Job, Code: one.answer(), Generation: one.number(), Dropped: one.items(), From: one.instant(),
+				})
+			})
+		}
+		if err := r.end(); err != nil {
+			return done, fmt.Errorf("assigning %s: %w", describeJobs(names), err)
+		}
+	}
+	return results, nil
+}
+
+// planBatch is the plans at the front of list that fit one script call, at least
+// one.
+func planBatch(list []Plan) []Plan {
+	owners := 0
+	for i, p := range list {
+		owners += len(p.Owners)
+		if i == batchJobs || i > 0 && owners > maxPlanOwners {
+			return list[:i]
+		}
+	}
+	return list
+}
+
+func (p *Plan) check() error {
+	if err := checkName(p.Job); err != nil {
+		return err
+	}
+	if p.Items < 1 || p.Items > MaxItems {
+		return fmt.Errorf("%d items, want 1 to %d", p.Items, MaxItems)
+	}
+	taken := make([]bool, p.Items)
+	for id, items := range p.Owners {
+		if err := checkInstance(id); err != nil {
+			return err
+		}
+		for item := range items.All() {
+			if item >= p.Items {
+				return fmt.Errorf("item %d of %d is given to %q", item, p.Items, id)
+			}
+			if taken[item] {
+				return fmt.Errorf("item %d is given to %q and to another", item, id)
+			}
+			taken[item] = true
+		}
+	}
+	return nil
+}
+
+// Assignments reads what an instance owns of jobs, in their order; unknown jobs
+// are left out, one of which it owns nothing has no items.
+func (c *Center) Assignments(ctx context.Context, instance string, jobs []string) ([]Assignment, error) {
+	list := make([]Assignment, 0, len(jobs))
+	for batch := range batches(jobs) {
+		heads := make([]*redis.SliceCmd, len(batch))
+		owned := make([]*redis.StringCmd, len(batch))
+		_, err := c.client.TxPipelined(ctx, func(p redis.Pipeliner) error {
+			for i, name := range batch {
+				heads[i] = p.HMGet(ctx, c.keys.job(name), "gen", "mon", "from")
+				owned[i] = p.HGet(ctx, c.keys.assignments(name), instance)
+			}
+			return nil
+		})
+		if err != nil && !errors.Is(err, redis.Nil) {
+			return nil, fmt.Errorf("reading the assignments of %q: %w", instance, err)
+		}
+		for i, name := range batch {
+			if err := owned[i].Err(); err != nil && !errors.Is(err, redis.Nil) {
+				return nil, fmt.Errorf("reading the assignment of %q in job %s: %w", instance, name, err)
+			}
+			if head := heads[i].Val(); len(head) > 0 && head[0] == nil {
+				continue
+			}
+			r := &reply{source: "j:" + name, values: append(heads[i].Val(), owned[i].Val())}
+			a := Assignment{Job: name, Generation: r.number(), Monitored: r.flag(), From: r.instant(), Floors: r.groups()}
+			if err := r.end(); err != nil {
+				return nil, fmt.Errorf("reading the assignment of %q in job %s: %w", instance, name, err)
+			}
+			a.Items = union(a.Floors)
+			list = append(list, a)
+		}
+	}
+	return list, nil
+}

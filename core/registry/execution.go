@@ -1,0 +1,243 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Kind says why items run.
+type Kind byte
+
+// The kinds of a mark. Begin takes KindNormal and KindMisfire.
+const (
+	// KindNormal is a firing at its nominal instant.
+	KindNormal Kind = 'N'
+	// KindMisfire makes up for an instant at which the item was still running. The
+	// registry chooses the instant: the earliest missed one.
+	KindMisfire Kind = 'M'
+	// KindOneOff is a manual trigger.
+	KindOneOff Kind = 'O'
+	// KindFailover takes over what a dead node left.
+	KindFailover Kind = 'F'
+	// KindRetry runs a failed item again.
+	KindRetry Kind = 'R'
+)
+
+// BeginRequest asks which items of a job may run now.
+type BeginRequest struct {
+	Lease Lease
+	Job   string
+	// Generation is that of the assignment which the caller holds.
+	Generation int64
+	// Kind is KindNormal or KindMisfire.
+	Kind Kind
+	// Instant is the nominal instant of a normal firing, to the millisecond.
+	Instant time.Time
+	// Request makes a repeated request known, so that it gets the same answer; it
+	// is unique to the node and free of "|;,@" and spaces. A normal firing may
+	// leave it empty, it is then named by its instant and generation: begun twice
+	// it gets the same fence twice, and the caller that knows the fence already
+	// runs nothing.
+	Request string
+}
+
+// BeginReply is the decision on one firing.
+type BeginReply struct {
+	// Code is CodeOK, CodeNone, CodeStale, CodeDisabled, CodeDuplicate or
+	// CodeUnknownJob.
+	Code Code
+	// Fence is the fencing token of the items that run.
+	Fence int64
+	// Items run now.
+	Items Items
+	// Held items are still running an earlier instant. If the job catches up
+	// misfires, they run this instant later, by a KindMisfire.
+	Held Items
+	// Coalesced are earlier missed instants that this one takes the place of.
+	Coalesced []ItemsAt
+	// Instant is the firing's; of a misfire, the one it makes up for.
+	Instant time.Time
+	// Generation is the present one when Code is CodeStale.
+	Generation int64
+	// LeaseDeadline is the end of the caller's lease by the server's clock.
+	LeaseDeadline time.Time
+}
+
+// Outcome says how items ended.
+type Outcome byte
+
+// The outcomes of a completion.
+const (
+	// OutcomeSuccess also forgets the checkpoints of the items.
+	OutcomeSuccess Outcome = 'S'
+	// OutcomeFailure is an error of the job's code, or its timeout.
+	OutcomeFailure Outcome = 'F'
+	// OutcomeCancelled is an end before the code was done.
+	OutcomeCancelled Outcome = 'C'
+)
+
+// CompleteRequest reports items of a mark as ended.
+type CompleteRequest struct {
+	Lease   Lease
+	Job     string
+	Fence   int64
+	Items   Items
+	Outcome Outcome
+}
+
+// CompleteReply says what the end of the items makes possible.
+type CompleteReply struct {
+	// Code is CodeOK, also when the items had been reported before.
+	Code Code
+	// Released items belong to another owner by now, which is told by the feed.
+	Released Items
+	// HasFailover, HasMisfire and HasQueued say that items of the job, perhaps of
+	// other nodes, wait for a failover, a catch-up or a manual run.
+	HasFailover, HasMisfire, HasQueued bool
+}
+
+// Begin decides one firing and marks the items that run. See BeginAll.
+func (c *Center) Begin(ctx context.Context, r BeginRequest) (BeginReply, error) {
+	replies, err := c.BeginAll(ctx, []BeginRequest{r})
+	if err != nil {
+		return BeginReply{}, err
+	}
+	return replies[0], nil
+}
+
+// BeginAll decides the firings of several jobs of one session, fifty in a
+// script. The errors are ErrLeaseLost, ErrQuarantined and those of the
+// connection; replies then has the decisions made before it, and the others
+// are to be asked again with the same requests.
+func (c *Center) BeginAll(ctx context.Context, requests []BeginRequest) (replies []BeginReply, err error) {
+	for batch := range batches(requests) {
+		decided := replies
+		lease, names := batch[0].Lease, make([]string, 0, len(batch))
+		args := []any{lease.Instance, lease.Epoch, len(batch)}
+		for _, b := range batch {
+			if err := b.check(lease); err != nil {
+				return replies, fmt.Errorf("beginning job %s: %w", clip(b.Job), err)
+			}
+			names = append(names, b.Job)
+			args = append(args, b.Generation, string(b.Kind), millis(b.Instant), b.request())
+		}
+		r, err := c.call(ctx, c.scripts.begin, c.keys.with(names...), args...)
+		if err != nil {
+			return replies, fmt.Errorf("beginning %s: %w", describeJobs(names), err)
+		}
+		deadline := r.instant()
+		for range batch {
+			r.list(func(one *reply) {
+				b := readBegin(one)
+				b.LeaseDeadline = deadline
+				replies = append(replies, b)
+			})
+		}
+		if err := r.end(); err != nil {
+			return decided, fmt.Errorf("beginning %s: %w", describeJobs(names), err)
+		}
+	}
+	return replies, nil
+}
+
+func (b *BeginRequest) check(lease Lease) error {
+	if err := checkName(b.Job); err != nil {
+		return err
+	}
+	if b.Lease != lease {
+		return errors.New("firings of several sessions in one call")
+	}
+	switch {
+	case b.Kind == KindMisfire && b.Request == "":
+		return errors.New("a catch-up needs a request id")
+	case b.Kind == KindNormal && b.Instant.UnixMilli() <= 0:
+		return fmt.Errorf("instant %v is before 1970", b.Instant)
+	case b.Kind != KindNormal && b.Kind != KindMisfire:
+		return fmt.Errorf("kind %q cannot be begun", b.Kind)
+	}
+	return checkRequest(b.request())
+}
+
+func (b *BeginRequest) request() string {
+	if b.Request != "" {
+		return b.Request
+	}
+	return "n" + millis(b.Instant) + "g" + number(b.Generation)
+}
+
+// readBegin leaves a fault in r for its owner to find.
+func readBegin(r *reply) BeginReply {
+	b := BeginReply{Code: r.answer()}
+	switch b.Code {
+	case CodeOK, CodeNone:
+		b.Fence, b.Items, b.Held, b.Coalesced, b.Instant = r.number(), r.items(), r.items(), r.groups(), r.instant()
+		if (b.Code == CodeOK) != (b.Fence > 0 && b.Items.Len() > 0) {
+			r.fail("fence %d and items %q with code %s", b.Fence, b.Items, b.Code)
+		}
+	case CodeStale:
+		b.Generation = r.number()
+	case CodeDisabled, CodeDuplicate, CodeUnknownJob:
+	default:
+		r.fail("unknown code %d", int(b.Code))
+	}
+	return b
+}
+
+// Complete reports items of one mark as ended. See CompleteAll.
+func (c *Center) Complete(ctx context.Context, r CompleteRequest) (CompleteReply, error) {
+	replies, err := c.CompleteAll(ctx, []CompleteRequest{r})
+	if err != nil {
+		return CompleteReply{}, err
+	}
+	return replies[0], nil
+}
+
+// CompleteAll reports the ends of items of several marks of one session. It may
+// be repeated, also in quarantine. After ErrLeaseLost the outcome of the items
+// is fenced: others may have run them since.
+func (c *Center) CompleteAll(ctx context.Context, requests []CompleteRequest) (replies []CompleteReply, err error) {
+	for batch := range batches(requests) {
+		ended := replies
+		lease, names := batch[0].Lease, make([]string, 0, len(batch))
+		args := []any{lease.Instance, lease.Epoch, len(batch)}
+		for _, b := range batch {
+			if err := b.check(lease); err != nil {
+				return replies, fmt.Errorf("completing job %s: %w", clip(b.Job), err)
+			}
+			names = append(names, b.Job)
+			args = append(args, b.Job, b.Fence, b.Items.String(), string(b.Outcome))
+		}
+		r, err := c.call(ctx, c.scripts.complete, c.keys.with(names...), args...)
+		if err != nil {
+			return replies, fmt.Errorf("completing %s: %w", describeJobs(names), err)
+		}
+		for range batch {
+			r.list(func(one *reply) {
+				replies = append(replies, CompleteReply{
+					Code: one.answer(), Released: one.items(),
+					HasFailover: one.number() > 0, HasMisfire: one.number() > 0, HasQueued: one.number() > 0,
+				})
+			})
+		}
+		if err := r.end(); err != nil {
+			return ended, fmt.Errorf("completing %s: %w", describeJobs(names), err)
+		}
+	}
+	return replies, nil
+}
+
+func (b *CompleteRequest) check(lease Lease) error {
+	if err := checkName(b.Job); err != nil {
+		return err
+	}
+	if b.Lease != lease {
+		return errors.New("marks of several sessions in one call")
+	}
+	switch b.Outcome {
+	case OutcomeSuccess, OutcomeFailure, OutcomeCancelled:
+		return nil
+	}
+	return fmt.Errorf("outcome %q is unknown", b.Outcome)
+}

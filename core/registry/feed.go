@@ -1,0 +1,181 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/redis/go-redis/v9"
+)
+
+const (
+	feedPage = 500
+	// feedPages bounds one call of Changes; the stream keeps about 10,000 entries.
+	feedPages = 24
+)
+
+// ChangeKind says what changed.
+type ChangeKind string
+
+// The kinds of a Change.
+const (
+	// ChangeJoin and ChangeLeave: an instance came or went.
+	ChangeJoin  ChangeKind = "join"
+	ChangeLeave ChangeKind = "leave"
+	// ChangeJob: a definition was created or updated.
+	ChangeJob ChangeKind = "job"
+	// ChangeRemoved: a job was removed.
+	ChangeRemoved ChangeKind = "removed"
+	// ChangeAssigned: a job has a new assignment of the given generation.
+	ChangeAssigned ChangeKind = "assigned"
+	// ChangeState: the desired state of a job changed.
+	ChangeState ChangeKind = "state"
+	// ChangeReleased: items of a former owner ended; their owner may begin what it
+	// held.
+	ChangeReleased ChangeKind = "released"
+	// ChangeDrain: marks of a dead session were taken away.
+	ChangeDrain ChangeKind = "drain"
+)
+
+// Change is one step of the namespace. A step that concerns many jobs is as many
+// changes of one version.
+type Change struct {
+	Version int64
+	Kind    ChangeKind
+	// Job and Instance are those concerned, empty if there is none.
+	Job      string
+	Instance string
+	// Generation is the job's at that time, zero if the kind has none.
+	Generation int64
+}
+
+// Changes are the changes after version since, in order, and the version up to
+// which they lead. If complete is false they have a gap, because the feed was
+// cut or the data is another: the caller reads everything it needs and goes on
+// from latest.
+func (c *Center) Changes(ctx context.Context, since int64) (changes []Change, latest int64, complete bool, err error) {
+	var version *redis.StringCmd
+	var page *redis.XMessageSliceCmd
+	at := since
+	for range feedPages {
+		_, err := c.client.Pipelined(ctx, func(p redis.Pipeliner) error {
+			version = p.HGet(ctx, c.keys.meta(), "ver")
+			page = p.XRangeN(ctx, c.keys.feed(), "("+number(at)+"-0", "+", feedPage)
+			return nil
+		})
+		if err != nil && !errors.Is(err, redis.Nil) {
+			return nil, 0, false, fmt.Errorf("reading the feed: %w", err)
+		}
+		if latest, err = feedVersion(version); err != nil {
+			return nil, 0, false, fmt.Errorf("reading the feed: %w", err)
+		}
+		for _, m := range page.Val() {
+			step, prev, err := readChange(m)
+			if err != nil {
+				return nil, 0, false, fmt.Errorf("reading the feed: %w", err)
+			}
+			if prev != at {
+				return nil, latest, false, nil
+			}
+			changes = append(changes, step...)
+			at = step[0].Version
+		}
+		if len(page.Val()) < feedPage {
+			// An entry written between the two reads is newer than latest; a
+			// version older than since means that the data is another.
+			if at < latest || latest < since {
+				return nil, latest, false, nil
+			}
+			return changes, at, true, nil
+		}
+	}
+	return nil, latest, false, nil
+}
+
+func feedVersion(cmd *redis.StringCmd) (int64, error) {
+	if errors.Is(cmd.Err(), redis.Nil) {
+		return 0, nil
+	}
+	r := &reply{source: "the feed's version", values: []any{cmd.Val()}}
+	v := r.number()
+	return v, r.end()
+}
+
+// readChange reads an entry as its changes, at least one, and the version before
+// it.
+func readChange(m redis.XMessage) ([]Change, int64, error) {
+	id, _ := strings.CutSuffix(m.ID, "-0")
+	r := &reply{source: "feed entry " + clip(m.ID), values: []any{
+		id, m.Values["prev"], m.Values["kind"], m.Values["node"], m.Values["job"], m.Values["gen"],
+	}}
+	base, prev := Change{Version: r.number()}, r.number()
+	base.Kind, base.Instance = ChangeKind(r.text()), r.text()
+	names, gens := r.text(), r.text()
+	if err := r.end(); err != nil {
+		return nil, 0, err
+	}
+	if names == "" {
+		return []Change{base}, prev, nil
+	}
+	jobs, numbers := strings.Split(names, ","), strings.Split(gens, ",")
+	if gens != "" && len(numbers) != len(jobs) {
+		return nil, 0, fmt.Errorf("feed entry %s has %d jobs and %d generations", clip(m.ID), len(jobs), len(numbers))
+	}
+	changes := make([]Change, len(jobs))
+	for i, name := range jobs {
+		changes[i] = base
+		changes[i].Job = name
+		if err := checkName(name); err != nil {
+			return nil, 0, fmt.Errorf("feed entry %s: %w", clip(m.ID), err)
+		}
+		if gens != "" {
+			if changes[i].Generation = parseNumber(numbers[i]); changes[i].Generation < 0 {
+				return nil, 0, fmt.Errorf("feed entry %s: generation %q is no number", clip(m.ID), clip(numbers[i]))
+			}
+		}
+	}
+	return changes, prev, nil
+}
+
+// Doorbell rings when the feed grows. It is a hint that saves waiting: rings may
+// be lost, and Renewal.Version is the truth.
+type Doorbell struct {
+	subscription *redis.PubSub
+	ring         chan struct{}
+	done         sync.WaitGroup
+}
+
+// Watch subscribes to the doorbell. The caller closes it.
+func (c *Center) Watch(ctx context.Context) (*Doorbell, error) {
+	s := c.client.Subscribe(ctx, c.keys.channel())
+	if _, err := s.Receive(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("subscribing to the feed: %w", err), s.Close())
+	}
+	d := &Doorbell{subscription: s, ring: make(chan struct{}, 1)}
+	messages := s.Channel()
+	d.done.Go(func() {
+		for range messages {
+			select {
+			case d.ring <- struct{}{}:
+			default: // one unheard ring says it all
+			}
+		}
+	})
+	return d, nil
+}
+
+// C receives a value after the feed has grown; rings that were not heard in time
+// are one.
+func (d *Doorbell) C() <-chan struct{} { return d.ring }
+
+// Close ends the subscription.
+func (d *Doorbell) Close() error {
+	err := d.subscription.Close()
+	d.done.Wait()
+	if err != nil {
+		return fmt.Errorf("closing the subscription to the feed: %w", err)
+	}
+	return nil
+}

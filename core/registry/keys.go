@@ -1,0 +1,82 @@
+package registry
+
+import "strconv"
+
+// partitions is the number of parts, each one hash slot with its own sessions,
+// leader and feed, that a namespace is cut into. It is fixed when the namespace
+// is created and kept in its meta hash; a node that counts otherwise is refused.
+// With more than one, xxhash64(job) mod partitions says where a job is.
+const partitions = 1
+
+// keyspace names the keys of one partition. All share the hash tag
+// {namespace.partition}, so that one script can see them together.
+//
+// Of the namespace, in the order in which scripts get them:
+//
+//	meta    HASH   schema, P (partitions), inc (incarnation), hlc (last epoch or
+//	               term), ver (feed version), notBefore (end of quarantine, ms), ttl, grace
+//	lease   ZSET   node -> end of its lease, ms
+//	sess    HASH   node -> epoch|nonce
+//	info    HASH   node -> JSON
+//	leader  HASH   n (node), e (epoch), term, dl (end of its lead, ms)
+//	dead    HASH   node:epoch -> ms; ended sessions whose marks are not drained
+//	jobs    HASH   job -> version of its definition
+//	dirty   ZSET   job -> feed version since which it needs a look at its assignment
+//	feed    STREAM <version>-0: prev, kind, node, job (comma list), gen (comma list)
+//
+// Of a job:
+//
+//	j:<job>   HASH   cfg, cver, upd (ms), n, mon, mis, fo, dis (flags of the definition);
+//	                 gen, tok (last generation or fence), x (marks outside the present
+//	                 generation), from (ms), an (items assigned), fl (floor of items
+//	                 never assigned, ms), st (E or D), dn (disabled items), nd (number
+//	                 of servers it is disabled on)
+//	a:<job>   HASH   node -> ranges@floor;…  The empty node holds items without owner
+//	r:<job>   HASH   node -> fence|epoch|gen|kind|T-or-id|req|items;…  running marks
+//	hw:<job>  HASH   node -> T|req|held|coalesced; the last instant it decided
+//	m:<job>   HASH   item -> latest missed instant, ms
+//	f:<job>   HASH   item -> T-or-id|kind|fence|node|epoch; waits for failover
+//	q:<job>   HASH   item -> manual trigger id
+//	st:<job>  HASH   item:<i> or node:<server> -> D,by,ms
+//	cp:<job>  HASH   item -> fence|checkpoint
+//
+// The channel ch carries "prev version kind jobs generations" of each feed entry.
+type keyspace struct {
+	prefix string
+	shared [9]string
+}
+
+func newKeyspace(namespace string, partition int) keyspace {
+	k := keyspace{prefix: "ej:{" + namespace + "." + strconv.Itoa(partition) + "}:"}
+	k.shared = [...]string{
+		k.meta(), k.lease(), k.sess(), k.info(), k.leader(), k.dead(), k.jobs(), k.dirty(), k.feed(),
+	}
+	return k
+}
+
+func (k keyspace) meta() string    { return k.prefix + "meta" }
+func (k keyspace) lease() string   { return k.prefix + "lease" }
+func (k keyspace) sess() string    { return k.prefix + "sess" }
+func (k keyspace) info() string    { return k.prefix + "info" }
+func (k keyspace) leader() string  { return k.prefix + "leader" }
+func (k keyspace) dead() string    { return k.prefix + "dead" }
+func (k keyspace) jobs() string    { return k.prefix + "jobs" }
+func (k keyspace) dirty() string   { return k.prefix + "dirty" }
+func (k keyspace) feed() string    { return k.prefix + "feed" }
+func (k keyspace) channel() string { return k.prefix + "ch" }
+
+func (k keyspace) job(name string) string         { return k.prefix + "j:" + name }
+func (k keyspace) assignments(name string) string { return k.prefix + "a:" + name }
+func (k keyspace) states(name string) string      { return k.prefix + "st:" + name }
+
+// with is the KEYS of a script over jobs.
+func (k keyspace) with(jobs ...string) []string {
+	keys := make([]string, 0, len(k.shared)*(1+len(jobs)))
+	keys = append(keys, k.shared[:]...)
+	for _, name := range jobs {
+		keys = append(keys,
+			k.job(name), k.assignments(name), k.prefix+"r:"+name, k.prefix+"hw:"+name, k.prefix+"m:"+name,
+			k.prefix+"f:"+name, k.prefix+"q:"+name, k.states(name), k.prefix+"cp:"+name)
+	}
+	return keys
+}

@@ -1,0 +1,93 @@
+package registry
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestReplyReadsStrictly(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		value any
+		read  func(*reply)
+	}{
+		"nothing":             {nil, func(r *reply) { r.text() }},
+		"number as text":      {int64(1), func(r *reply) { r.text() }},
+		"negative number":     {"-1", func(r *reply) { r.number() }},
+		"number too large":    {"9007199254740993", func(r *reply) { r.number() }},
+		"signed number":       {"+1", func(r *reply) { r.number() }},
+		"number with a point": {"1.0", func(r *reply) { r.number() }},
+		"text as number":      {"x", func(r *reply) { r.number() }},
+		"text as code":        {"1", func(r *reply) { r.answer() }},
+		"code too large":      {int64(1000), func(r *reply) { r.answer() }},
+		"flag of two":         {"2", func(r *reply) { r.flag() }},
+		"items":               {"3-1", func(r *reply) { r.items() }},
+		"group without time":  {"3", func(r *reply) { r.groups() }},
+		"group without items": {"@3", func(r *reply) { r.groups() }},
+		"text as list":        {"x", func(r *reply) { r.list(func(*reply) {}) }},
+		"list too long":       {[]any{"x"}, func(r *reply) { r.list(func(*reply) {}) }},
+		"unread value":        {"x", func(*reply) {}},
+	} {
+		r := &reply{source: "script test", values: []any{c.value}}
+		c.read(r)
+		if err := r.end(); err == nil || !strings.Contains(err.Error(), "script test") {
+			t.Errorf("%s: end() = %v, want an error naming the script", name, err)
+		}
+	}
+	r := &reply{source: "script test"}
+	if r.number(); r.end() == nil {
+		t.Error("reading past the end = nil, want an error")
+	}
+}
+
+func FuzzParseGroups(f *testing.F) {
+	for _, text := range []string{"", "0-3@7", "0-3@7;9@8", "0-9999@1;0@2", "@", "0@-1", ";"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		groups, err := parseGroups(text)
+		if err != nil {
+			return
+		}
+		total := 0
+		var parts []string
+		for _, g := range groups {
+			total += g.Items.Len()
+			at := "0"
+			if !g.At.IsZero() {
+				at = millis(g.At)
+			}
+			parts = append(parts, g.Items.String()+"@"+at)
+		}
+		again, err := parseGroups(strings.Join(parts, ";"))
+		if diff := cmp.Diff(groups, again); err != nil || diff != "" || total > MaxItems {
+			t.Errorf("parseGroups(%q) of %d items, written and read (-first +second), %v:\n%s", text, total, err, diff)
+		}
+		if got := union(groups); got.Len() > total {
+			t.Errorf("union of %q = %d items, want at most %d", text, got.Len(), total)
+		}
+	})
+}
+
+// FuzzReply reads arbitrary values as replies of begin: it must not panic, and
+// what it accepts is consistent.
+func FuzzReply(f *testing.F) {
+	f.Add(int64(1), "1795248000000123", "0-3", "", "4@1795248000000", "1795248001000")
+	f.Add(int64(0), "0", "", "2", "", "1795248001000")
+	f.Add(int64(-2), "17", "", "", "", "")
+	f.Add(int64(7), "x", "9-", "-", "@", "")
+	f.Fuzz(func(t *testing.T, code int64, fence, items, held, coalesced, instant string) {
+		full := &reply{source: "script begin", values: []any{code, fence, items, held, coalesced, instant}}
+		b := readBegin(full)
+		if err := full.end(); err == nil && (b.Code == CodeOK) != (b.Items.Len() > 0) {
+			t.Errorf("readBegin = %s with items %q", b.Code, b.Items)
+		}
+		short := &reply{source: "script begin", values: []any{code, fence}}
+		readBegin(short)
+		if _, err := parseDead(fence + ":" + items); err != nil && parseNumber(items) >= 0 && checkInstance(fence) == nil {
+			t.Errorf("parseDead(%q) = %v", fence+":"+items, err)
+		}
+	})
+}

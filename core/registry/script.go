@@ -1,0 +1,73 @@
+package registry
+
+import (
+	"context"
+	"embed"
+	"fmt"
+
+	"github.com/redis/go-redis/v9"
+)
+
+//go:embed scripts/*.lua
+var sources embed.FS
+
+// script is one of scripts/, behind the library that all share.
+type script struct {
+	name string
+	run  *redis.Script
+}
+
+type scripts struct {
+	register, renew, leave  script
+	put, remove, state      script
+	commit, begin, complete script
+	reap, drain, bury       script
+}
+
+func readScripts() (scripts, error) {
+	lib, err := sources.ReadFile("scripts/lib.lua")
+	if err != nil {
+		return scripts{}, fmt.Errorf("reading the script library: %w", err)
+	}
+	var s scripts
+	for name, to := range s.byName() {
+		text, err := sources.ReadFile("scripts/" + name + ".lua")
+		if err != nil {
+			return scripts{}, fmt.Errorf("reading script %s: %w", name, err)
+		}
+		*to = script{name: name, run: redis.NewScript(string(lib) + string(text))}
+	}
+	return s, nil
+}
+
+func (s *scripts) byName() map[string]*script {
+	return map[string]*script{
+		"register": &s.register, "renew": &s.renew, "leave": &s.leave,
+		"put": &s.put, "remove": &s.remove, "state": &s.state,
+		"commit": &s.commit, "begin": &s.begin, "complete": &s.complete,
+		"reap": &s.reap, "drain": &s.drain, "bury": &s.bury,
+	}
+}
+
+func (s *scripts) load(ctx context.Context, client redis.UniversalClient) error {
+	for name, one := range s.byName() {
+		if err := one.run.Load(ctx, client).Err(); err != nil {
+			return fmt.Errorf("loading script %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// call runs a script; a server that does not know it (restarted, flushed) is
+// sent the source. The reply's refusals are returned as errors.
+func (c *Center) call(ctx context.Context, s script, keys []string, args ...any) (*reply, error) {
+	values, err := s.run.Run(ctx, c.client, keys, append([]any{c.keys.channel()}, args...)...).Slice()
+	if err != nil {
+		return nil, fmt.Errorf("running script %s: %w", s.name, err)
+	}
+	r := &reply{source: "script " + s.name, values: values}
+	if err := r.refusal(); err != nil {
+		return nil, err
+	}
+	return r, nil
+}

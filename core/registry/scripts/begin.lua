@@ -1,0 +1,122 @@
+-- Decides which of a node's items run now, and marks them as running.
+-- ARGV: node, epoch, number of firings, then for each: generation, kind (N or
+-- M), T, req. Reply: OK, lease deadline, for each
+-- {code, fence, items, held, coalesced, T} or {STALE, generation} | refusal
+local node, epoch, count = take(), take(), tonumber(take())
+if quarantined() then return {QUARANTINE} end
+local until_ms = deadline(node, epoch)
+if not until_ms then return {LOST} end
+
+-- normal splits mine into items that go and items that are held.
+local function normal(k, mine, busy, flags, trig, misfire)
+  local t, go, held, old, set, del = tonumber(trig), {}, {}, {}, {}, {}
+  for _, item in ipairs(sorted(mine)) do
+    if mine[item] < t then
+      local flag = flags[item]
+      if not busy[item] then
+        go[item] = true
+        if flag then
+          old[item] = tonumber(flag)
+          del[#del + 1] = num(item)
+        end
+      else
+        held[item] = true
+        if misfire then
+          if flag then old[item] = tonumber(flag) end
+          set[#set + 1] = num(item)
+          set[#set + 1] = trig
+        end
+      end
+    end
+  end
+  chunked('HSET', k.m, set)
+  chunked('HDEL', k.m, del)
+  return go, ranges(held), group(old)
+end
+
+-- catchup picks the earliest missed instant among the free items of mine.
+local function catchup(k, mine, busy, flags)
+  local first, go, del = nil, {}, {}
+  for item in pairs(mine) do
+    local t = tonumber(flags[item] or '')
+    if t and not busy[item] and (not first or t < first) then first = t end
+  end
+  if not first then return '0', go end
+  for _, item in ipairs(sorted(mine)) do
+    if tonumber(flags[item] or '') == first and not busy[item] then
+      go[item] = true
+      del[#del + 1] = num(item)
+    end
+  end
+  chunked('HDEL', k.m, del)
+  return num(first), go
+end
+
+local function busy_items(k, own, foreign, mine)
+  local busy = {}
+  if #own >= MAXMARKS then return mine end
+  if foreign then
+    for _, v in ipairs(call('HVALS', k.r)) do
+      for _, m in ipairs(marks(v)) do unranges(m.it, busy, true) end
+    end
+  else
+    for _, m in ipairs(own) do unranges(m.it, busy, true) end
+  end
+  for _, item in ipairs(call('HKEYS', k.f)) do busy[tonumber(item)] = true end
+  return busy
+end
+
+local function begin(k, gen, kind, trig, req)
+  local s = call('HMGET', k.j, 'gen', 'st', 'x', 'tok', 'mis', 'dn', 'nd')
+  if not s[1] then return {NOJOB} end
+  local own = marks(call('HGET', k.r, node))
+  local hw = call('HGET', k.hw, node) or '0|||'
+  local last, lastreq, lastheld, lastold = string.match(hw, '^(%d+)|([^|]*)|([^|]*)|([^|]*)$')
+  local again = kind == 'N' and lastreq == req
+  for _, m in ipairs(own) do
+    if m.e == epoch and m.q == req then
+      return {OK, m.f, m.it, again and lastheld or '', again and lastold or '', m.t}
+    end
+  end
+  if again then return {NONE, '0', '', lastheld, lastold, last} end
+  if s[2] == 'D' then return {DISABLED} end
+  if tonumber(s[7] or '0') > 0 and call('HEXISTS', k.st, 'node:' .. server(node)) == 1 then
+    return {DISABLED}
+  end
+  if s[1] ~= gen then return {STALE, s[1]} end
+  if kind == 'N' and tonumber(trig) <= tonumber(last) then return {DUP} end
+
+  local a, foreign = call('HGET', k.a, node) or '', tonumber(s[3]) > 0
+  local missed = call('HLEN', k.m) > 0
+  local whole, floor = string.match(a, '^([^@;]+)@(%d+)$')
+  local items, held, old = '', '', ''
+  if kind == 'N' and whole and tonumber(floor) < tonumber(trig) and #own == 0 and not foreign
+    and not missed and (s[6] or '') == '' and call('HLEN', k.f) == 0 then
+    items = whole
+  else
+    local mine, flags, go = ungroup(a, {}), {}, nil
+    unranges(s[6] or '', mine, nil)
+    local busy = busy_items(k, own, foreign, mine)
+    if missed then
+      local h = call('HGETALL', k.m)
+      for i = 1, #h, 2 do flags[tonumber(h[i])] = h[i + 1] end
+    end
+    if kind == 'N' then
+      go, held, old = normal(k, mine, busy, flags, trig, s[5] == '1')
+    else
+      trig, go = catchup(k, mine, busy, flags)
+    end
+    items = ranges(go)
+  end
+  if kind == 'N' then call('HSET', k.hw, node, table.concat({trig, req, held, old}, '|')) end
+  if items == '' then return {NONE, '0', '', held, old, trig} end
+  local fence = num(after(s[4]))
+  call('HSET', k.j, 'tok', fence)
+  own[#own + 1] = {f = fence, e = epoch, g = s[1], k = kind, t = trig, q = req, it = items}
+  put_marks(k.r, node, own)
+  return {OK, fence, items, held, old, trig}
+end
+
+local reply = {OK, until_ms}
+for i = 1, count do reply[#reply + 1] = begin(job(i), take(), take(), take(), take()) end
+return reply

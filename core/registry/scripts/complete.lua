@@ -1,0 +1,44 @@
+-- Ends items of a mark. ARGV: node, epoch, number of reports, then for each:
+-- name, fence, items, outcome (S or F).
+-- Reply: OK, for each {OK, released, hasFailover, hasMisfire, hasQueued} | LOST
+local node, epoch, count = take(), take(), tonumber(take())
+if not deadline(node, epoch) then return {LOST} end
+local reply, names, gens = {OK}, {}, {}
+
+local function complete(k, name, fence, items, outcome)
+  local done, freed = unranges(items, {}, true), {}
+  local own = marks(call('HGET', k.r, node))
+  for i, m in ipairs(own) do
+    if m.f == fence and m.e == epoch then
+      local left, ended = {}, {}
+      for item in pairs(unranges(m.it, {}, true)) do
+        if done[item] then ended[item] = true else left[item] = true end
+      end
+      local gen = call('HGET', k.j, 'gen')
+      local foreign = m.g ~= gen
+      m.it = ranges(left)
+      if m.it == '' then
+        table.remove(own, i)
+        if foreign then call('HINCRBY', k.j, 'x', -1) end
+      end
+      put_marks(k.r, node, own)
+      if outcome == 'S' and call('HLEN', k.cp) > 0 then
+        local list = {}
+        for _, item in ipairs(sorted(ended)) do list[#list + 1] = num(item) end
+        chunked('HDEL', k.cp, list)
+      end
+      if foreign and next(ended) then
+        freed = ended
+        names[#names + 1] = name
+        gens[#gens + 1] = gen
+      end
+      break
+    end
+  end
+  return {OK, ranges(freed), call('HLEN', k.f), call('HLEN', k.m), call('HLEN', k.q)}
+end
+
+for i = 1, count do reply[#reply + 1] = complete(job(i), take(), take(), take(), take()) end
+-- The new owners of these items may try what they had to hold back.
+if #names > 0 then bump('released', node, table.concat(names, ','), table.concat(gens, ',')) end
+return reply

@@ -1,0 +1,42 @@
+-- Takes the marks of a dead session out of jobs: they are queued for failover,
+-- or lost when the job has none. ARGV: node, epoch, term, dead node, its epoch,
+-- number of jobs, names... Reply: OK, one "items@T;..." of lost ones per job | refusal
+local node, epoch, term = take(), take(), take()
+local dead, old, count = take(), take(), tonumber(take())
+local refused = led(node, epoch, term)
+if refused then return {refused} end
+local absent = not call('HGET', SESS, dead)
+local reply, names, dirty = {OK}, {}, {}
+for i = 1, count do
+  local k, name = job(i), take()
+  local keep, moved, foreign, lost = {}, {}, 0, {}
+  local s = call('HMGET', k.j, 'gen', 'fo')
+  local own = marks(call('HGET', k.r, dead))
+  for _, m in ipairs(own) do
+    if m.e ~= old then
+      keep[#keep + 1] = m
+    else
+      if m.g ~= s[1] then foreign = foreign + 1 end
+      if s[2] == '1' then
+        for _, item in ipairs(sorted(unranges(m.it, {}, true))) do
+          moved[#moved + 1] = num(item)
+          moved[#moved + 1] = m.t .. '|' .. m.k .. '|' .. m.f .. '|' .. dead .. '|' .. m.e
+        end
+      else
+        lost[#lost + 1] = m.it .. '@' .. m.t
+      end
+    end
+  end
+  if #keep < #own then
+    put_marks(k.r, dead, keep)
+    chunked('HSET', k.f, moved)
+    if foreign > 0 then call('HINCRBY', k.j, 'x', -foreign) end
+    names[#names + 1] = name
+  end
+  if absent and call('HEXISTS', k.a, dead) == 1 then dirty[#dirty + 1] = name end
+  reply[#reply + 1] = table.concat(lost, ';')
+end
+if #names > 0 or #dirty > 0 then
+  mark_dirty(dirty, bump('drain', dead, table.concat(names, ','), ''))
+end
+return reply

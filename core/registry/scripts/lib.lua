@@ -1,0 +1,178 @@
+-- The part shared by all scripts; it stands before each of them.
+--
+-- KEYS: the nine of the namespace, then nine for each job (see keys.go).
+-- ARGV: the doorbell channel, then what the script takes, in its order.
+-- A reply starts with a code. The clock is read once, numbers are written with
+-- num, and no order of pairs reaches a reply or a value.
+local call = redis.call
+local META, LEASE, SESS, INFO, LEADER = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local DEAD, JOBS, DIRTY, FEED = KEYS[6], KEYS[7], KEYS[8], KEYS[9]
+local OK, NONE, LOST, STALE, DISABLED, QUARANTINE = 1, 0, -1, -2, -3, -4
+local DUP, CONFLICT, NOTLEADER, NOJOB, GONE = -5, -6, -7, -8, -9
+local FEEDLEN, MAXMARKS, CHUNK = '10000', 64, 1000
+
+local clock = call('TIME')
+local US = clock[1] * 1000000 + clock[2]
+local NOW = math.floor(US / 1000)
+
+local arg = 1
+local function take() arg = arg + 1 return ARGV[arg] end
+
+local function num(x) return string.format('%.0f', x) end
+
+-- after is the next hybrid-logical number: the clock, but always above last.
+local function after(last) return math.max((tonumber(last or '0') or 0) + 1, US) end
+
+-- job is the nine keys of the i-th job of this call.
+local function job(i)
+  local k = 9 * i
+  return {
+    j = KEYS[k + 1], a = KEYS[k + 2], r = KEYS[k + 3], hw = KEYS[k + 4], m = KEYS[k + 5],
+    f = KEYS[k + 6], q = KEYS[k + 7], st = KEYS[k + 8], cp = KEYS[k + 9],
+  }
+end
+
+local function sorted(set)
+  local list = {}
+  for k in pairs(set) do list[#list + 1] = k end
+  table.sort(list)
+  return list
+end
+
+-- chunked sends list to a command in parts, as unpack has a limit.
+local function chunked(command, key, list)
+  for i = 1, #list, CHUNK do
+    call(command, key, unpack(list, i, math.min(i + CHUNK - 1, #list)))
+  end
+end
+
+-- join is table.concat in parts, as the embedded server puts its list on the
+-- stack.
+local function join(list, sep)
+  if #list <= CHUNK then return table.concat(list, sep) end
+  local parts = {}
+  for i = 1, #list, CHUNK do
+    parts[#parts + 1] = table.concat(list, sep, i, math.min(i + CHUNK - 1, #list))
+  end
+  return table.concat(parts, sep)
+end
+
+-- Items travel as ranges, "0-3,9"; items with a value as "0-3@7;9@8".
+local function unranges(text, into, value)
+  for a, b in string.gmatch(text, '(%d+)%-?(%d*)') do
+    a = tonumber(a)
+    b = tonumber(b) or a
+    for i = a, b do into[i] = value end
+  end
+  return into
+end
+
+local function ranges(set)
+  local list, out, i = sorted(set), {}, 1
+  while i <= #list do
+    local k = i
+    while list[k + 1] == list[k] + 1 do k = k + 1 end
+    out[#out + 1] = k == i and num(list[i]) or num(list[i]) .. '-' .. num(list[k])
+    i = k + 1
+  end
+  return join(out, ',')
+end
+
+local function ungroup(text, into)
+  for r, v in string.gmatch(text or '', '([^@;]+)@(%d+)') do unranges(r, into, tonumber(v)) end
+  return into
+end
+
+local function group(values)
+  local by, out = {}, {}
+  for item, v in pairs(values) do
+    by[v] = by[v] or {}
+    by[v][item] = true
+  end
+  for _, v in ipairs(sorted(by)) do out[#out + 1] = ranges(by[v]) .. '@' .. num(v) end
+  return join(out, ';')
+end
+
+-- bump writes one entry of the feed, rings the doorbell, returns the version.
+local function bump(kind, node, jobs, gens)
+  local prev = call('HGET', META, 'ver') or '0'
+  local ver = num(after(prev))
+  call('HSET', META, 'ver', ver)
+  call('XADD', FEED, 'MAXLEN', '~', FEEDLEN, ver .. '-0',
+    'prev', prev, 'kind', kind, 'node', node, 'job', jobs, 'gen', gens)
+  call('PUBLISH', ARGV[1], prev .. ' ' .. ver .. ' ' .. kind .. ' ' .. jobs .. ' ' .. gens)
+  return ver
+end
+
+local function mark_dirty(names, ver)
+  local list = {}
+  for _, name in ipairs(names) do
+    list[#list + 1] = ver
+    list[#list + 1] = name
+  end
+  chunked('ZADD', DIRTY, list)
+end
+
+-- deadline is the end of a valid lease, nil when the session is lost.
+local function deadline(node, epoch)
+  local s = call('HGET', SESS, node)
+  if not s or string.match(s, '^%d+') ~= epoch then return nil end
+  local d = tonumber(call('ZSCORE', LEASE, node) or '')
+  if not d or d < NOW then return nil end
+  return num(d)
+end
+
+local function quarantined()
+  return tonumber(call('HGET', META, 'notBefore') or '0') > NOW
+end
+
+-- led refuses who is not the leader of this term.
+local function led(node, epoch, term)
+  if quarantined() then return QUARANTINE end
+  if not deadline(node, epoch) then return LOST end
+  local l = call('HMGET', LEADER, 'n', 'e', 'term', 'dl')
+  if l[1] ~= node or l[2] ~= epoch or l[3] ~= term or (tonumber(l[4] or '0') or 0) < NOW then
+    return NOTLEADER
+  end
+end
+
+-- marks reads one node's running marks: fence|epoch|gen|kind|T-or-id|req|items.
+local function marks(text)
+  local out = {}
+  for x in string.gmatch(text or '', '[^;]+') do
+    local f, e, g, k, t, q, it =
+      string.match(x, '^(%d+)|(%d+)|(%d+)|(%a)|([^|]*)|([^|]*)|([^|]*)$')
+    out[#out + 1] = {f = f, e = e, g = g, k = k, t = t, q = q, it = it}
+  end
+  return out
+end
+
+local function put_marks(key, node, list)
+  if #list == 0 then
+    call('HDEL', key, node)
+    return
+  end
+  local out = {}
+  for i, m in ipairs(list) do
+    out[i] = table.concat({m.f, m.e, m.g, m.k, m.t, m.q, m.it}, '|')
+  end
+  call('HSET', key, node, table.concat(out, ';'))
+end
+
+-- server is the name that desired state knows a node by: ip@-@pid is the ip.
+local function server(node) return string.match(node, '^(.-)@%-@') or node end
+
+-- raise lifts the floors of a job to now; with a name, only those of that
+-- server's nodes and of items without owner.
+local function raise(key, name)
+  local h, list = call('HGETALL', key), {}
+  for i = 1, #h, 2 do
+    if not name or h[i] == '' or server(h[i]) == name then
+      local floors = ungroup(h[i + 1], {})
+      for item, floor in pairs(floors) do floors[item] = math.max(floor, NOW) end
+      list[#list + 1] = h[i]
+      list[#list + 1] = group(floors)
+    end
+  end
+  chunked('HSET', key, list)
+end

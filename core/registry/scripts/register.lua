@@ -1,0 +1,43 @@
+-- Opens a session. ARGV: node, nonce, ttl, grace, partitions, fresh incarnation,
+-- wait (1: a namespace seen for the first time waits), info, hosted jobs...
+-- Reply: OK, epoch, version, notBefore, incarnation, now | CONFLICT, deadline | GONE
+local node, nonce, ttl, grace = take(), take(), tonumber(take()), tonumber(take())
+local parts, fresh, wait, info = take(), take(), take(), take()
+
+local meta = call('HMGET', META, 'inc', 'schema', 'P', 'hlc', 'notBefore', 'ver')
+local inc, before = meta[1], meta[5] or '0'
+if inc and (meta[2] ~= '1' or meta[3] ~= parts) then return {GONE} end
+
+local old = call('HGET', SESS, node)
+if old then
+  local epoch, by = string.match(old, '^(%d+)|(.*)$')
+  local live = epoch and deadline(node, epoch)
+  if live and by == nonce then
+    return {OK, epoch, meta[6] or '0', before, inc, num(NOW)}
+  end
+  if live then return {CONFLICT, live} end
+  -- What the lost session left running is the leader's to drain.
+  if epoch then call('HSET', DEAD, node .. ':' .. epoch, num(NOW)) end
+end
+
+if not inc then
+  inc = fresh
+  before = wait == '1' and num(NOW + ttl + grace) or '0'
+  call('HSET', META, 'schema', '1', 'P', parts, 'inc', inc, 'ttl', num(ttl), 'grace', num(grace), 'notBefore', before)
+end
+local epoch = num(after(meta[4]))
+call('HSET', META, 'hlc', epoch)
+call('HSET', SESS, node, epoch .. '|' .. nonce)
+call('HSET', INFO, node, info)
+call('ZADD', LEASE, num(NOW + ttl), node)
+
+local ver = bump('join', node, '', '')
+local hosted = {}
+for i = arg + 1, #ARGV, CHUNK do
+  local known = call('HMGET', JOBS, unpack(ARGV, i, math.min(i + CHUNK - 1, #ARGV)))
+  for k = 1, #known do
+    if known[k] then hosted[#hosted + 1] = ARGV[i + k - 1] end
+  end
+end
+mark_dirty(hosted, ver)
+return {OK, epoch, ver, before, inc, num(NOW)}

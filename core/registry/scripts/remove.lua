@@ -1,0 +1,13 @@
+-- Removes jobs with all that belongs to them. ARGV: number of jobs, names...
+-- Reply: OK, number removed
+local count = tonumber(take())
+local gone = {}
+for i = 1, count do
+  local k, name = job(i), take()
+  if call('EXISTS', k.j) == 1 then gone[#gone + 1] = name end
+  call('DEL', k.j, k.a, k.r, k.hw, k.m, k.f, k.q, k.st, k.cp)
+  call('HDEL', JOBS, name)
+  call('ZREM', DIRTY, name)
+end
+if #gone > 0 then bump('removed', '', table.concat(gone, ','), '') end
+return {OK, #gone}
