@@ -54,6 +54,37 @@ func TestItemsAddUpToTheWhole(t *testing.T) {
 	}
 }
 
+func TestTheREADMEShowsTheSums(t *testing.T) {
+	t.Parallel()
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for item, part := range []string{"A-C", "D-I", "J-N", "O-Z"} {
+		departures, err := routes.Departures(part, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		arrivals, err := routes.Arrivals(part)
+		if err != nil {
+			t.Fatal(err)
+		}
+		row := "| " + strings.Join([]string{strconv.Itoa(item), part, grouped(departures.Flights), grouped(arrivals.Flights)}, " | ") + " |"
+		if !strings.Contains(string(readme), row) {
+			t.Errorf("README.md does not hold the row %s", row)
+		}
+	}
+}
+
+// grouped writes a number with a comma before each three digits.
+func grouped(n int) string {
+	digits := strconv.Itoa(n)
+	for i := len(digits) - 3; i > 0; i -= 3 {
+		digits = digits[:i] + "," + digits[i:]
+	}
+	return digits
+}
+
 // whole sums up the data file by other means than the jobs do.
 func whole(t *testing.T) routes.Total {
 	t.Helper()
