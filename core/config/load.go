@@ -23,11 +23,11 @@ func Load(path string, getenv func(string) (string, bool)) (Config, Problems) {
 
 // readFile reads at most one byte more than a file may have.
 func readFile(path string) ([]byte, error) {
-	file, err := os.Open(path) //nolint:gosec // the operator names the file
+	file, err := os.Open(path)
 	if err != nil {
 		return nil, reason(err)
 	}
-	defer file.Close() //nolint:errcheck // only read from
+	defer func() { _ = file.Close() }() // nothing was written
 	data, err := io.ReadAll(io.LimitReader(file, maxFileSize+1))
 	if err != nil {
 		return nil, reason(err)
@@ -55,6 +55,9 @@ func Parse(name string, data []byte, getenv func(string) (string, bool)) (Config
 		broken: map[string]bool{}, room: maxExpanded,
 	}
 	r.cfg.File, r.cfg.base = name, filepath.Dir(name)
+	if abs, err := filepath.Abs(r.cfg.base); err == nil {
+		r.cfg.base = abs // the working directory may change later
+	}
 	r.cfg.places = map[string]place{}
 	body, bad := r.source.parse(data)
 	if bad != nil {

@@ -7,7 +7,7 @@ import "strings"
 // separators only, or by at most a third of its letters (insertions, deletions,
 // substitutions and swaps of neighbours). Of equally near words the first wins.
 func Suggest(written string, known []string) (string, bool) {
-	const longest = 100 // beyond it a word is no typing mistake, and comparing costs the square of the length
+	const longest = 64 // beyond it a word is no typing mistake, and comparing costs the square of the length
 	if len(written) > longest {
 		return "", false
 	}

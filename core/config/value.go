@@ -85,14 +85,14 @@ func (g group) integer(key string, to *int) {
 	if !ok {
 		return
 	}
-	number, err := strconv.Atoi(text)
+	number, err := strconv.ParseInt(text, 10, 32)
 	switch {
-	case errors.Is(err, strconv.ErrRange) || err == nil && int64(number) != int64(int32(number)): //nolint:gosec // the conversion is the check
+	case errors.Is(err, strconv.ErrRange):
 		g.wrong(key, ruleRange, "a whole number of at most 9 digits")
-	case err != nil || strconv.Itoa(number) != text: // 010 is 8 to some readers of YAML and 10 to others
+	case err != nil || strconv.FormatInt(number, 10) != text: // 010 is 8 to some readers of YAML and 10 to others
 		g.wrong(key, ruleType, "a plain whole number such as 3 or 10")
 	default:
-		*to = number
+		*to = int(number)
 	}
 }
 
