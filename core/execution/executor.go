@@ -203,7 +203,6 @@ func (e *Executor) Stop(ctx context.Context) error {
 	select {
 	case <-reported:
 	case <-timer.C:
-	case <-ctx.Done():
 	}
 	if s := e.session.Swap(nil); s != nil {
 		s.end(spi.ErrStopping)

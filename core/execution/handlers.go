@@ -2,6 +2,7 @@ package execution
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -66,10 +67,12 @@ func (h *handlers) Start(ctx context.Context) error {
 
 // Stop handles what waits, as long as ctx lasts, and ends.
 func (h *handlers) Stop(ctx context.Context) error {
+	var errs []error
 	for _, l := range h.loops {
-		if err := l.Stop(ctx); err != nil {
-			return err
-		}
+		errs = append(errs, l.Stop(ctx))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
 	}
 	for {
 		select {
