@@ -168,7 +168,7 @@ func durationMillis(d time.Duration) string { return strconv.FormatInt(d.Millise
 
 func number(n int64) string { return strconv.FormatInt(n, 10) }
 
-func flag(b bool) string {
+func bit(b bool) string {
 	if b {
 		return "1"
 	}

@@ -97,8 +97,8 @@ func (c *Center) PutJobs(ctx context.Context, jobs []JobDefinition) (results []P
 				return results, fmt.Errorf("storing job %s: %w", clip(j.Name), err)
 			}
 			names = append(names, j.Name)
-			args = append(args, j.Name, j.Config, j.Items, flag(j.Monitored), flag(j.Misfire), flag(j.Failover),
-				flag(j.Disabled), flag(j.Overwrite), j.ExpectVersion)
+			args = append(args, j.Name, j.Config, j.Items, bit(j.Monitored), bit(j.Misfire), bit(j.Failover),
+				bit(j.Disabled), bit(j.Overwrite), j.ExpectVersion)
 		}
 		r, err := c.call(ctx, c.scripts.put, c.keys.with(names...), args...)
 		if err != nil {

@@ -208,8 +208,10 @@ func TestDisabledItemIsSkipped(t *testing.T) {
 	b.complete(l.Lease, "j", run.Fence, "0,3")
 	set(1, true)
 	wantBegin(t, b.begin(l.Lease, "j", g, at(3*time.Second)), CodeOK, "0-1,3", "")
-	if _, err := b.SetItemState(t.Context(), "j", MaxItems, false, "test"); err == nil {
-		t.Errorf("SetItemState of item %d = nil, want an error", MaxItems)
+	for _, item := range []int{-1, 4, MaxItems} {
+		if _, err := b.SetItemState(t.Context(), "j", item, false, "test"); err == nil {
+			t.Errorf("SetItemState of item %d of 4 = nil, want an error", item)
+		}
 	}
 }
 

@@ -90,7 +90,7 @@ func (c *Center) Register(ctx context.Context, i Instance) (Registration, error)
 	}
 	args := []any{
 		i.ID, i.Nonce, durationMillis(c.ttl), durationMillis(c.grace), partitions,
-		uuid.NewString(), flag(!c.embedded), info,
+		uuid.NewString(), bit(!c.embedded), info,
 	}
 	for _, name := range i.Jobs {
 		if err := checkName(name); err != nil {
@@ -123,7 +123,7 @@ func (c *Center) Register(ctx context.Context, i Instance) (Registration, error)
 // ErrLeaseLost and is never revived.
 func (c *Center) Renew(ctx context.Context, l Lease, wantLead bool) (Renewal, error) {
 	r, err := c.call(ctx, c.scripts.renew, c.keys.with(),
-		l.Instance, l.Epoch, durationMillis(c.ttl), durationMillis(c.grace), flag(wantLead))
+		l.Instance, l.Epoch, durationMillis(c.ttl), durationMillis(c.grace), bit(wantLead))
 	if err != nil {
 		return Renewal{}, fmt.Errorf("renewing the lease of %q: %w", l.Instance, err)
 	}

@@ -52,8 +52,11 @@ func (c *Center) setState(ctx context.Context, job, scope string, enabled bool, 
 	if err := r.end(); err != nil {
 		return false, fmt.Errorf("setting the state of job %s: %w", job, err)
 	}
-	if r.code == CodeUnknownJob {
+	switch r.code {
+	case CodeUnknownJob:
 		return false, fmt.Errorf("setting the state of job %s: %w", job, ErrUnknownJob)
+	case codeGone:
+		return false, fmt.Errorf("setting the state of job %s: it has no %s", job, strings.ReplaceAll(scope, ":", " "))
 	}
 	return r.code == CodeOK, nil
 }

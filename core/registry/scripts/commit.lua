@@ -89,11 +89,11 @@ local function commit(k, name, gen, ver, n, seen, wanted)
     list[#list + 1] = owns
     list[#list + 1] = group(by[owns])
   end
+  call('DEL', k.a, k.hw)
   if gen ~= '0' then
-    call('DEL', k.a, k.hw)
     for _, v in ipairs(call('HVALS', k.r)) do x = x + #marks(v) end
-    if tonumber(s[7] or '0') > n then dropped = drop(k, n, s[8] or '') end
   end
+  if tonumber(s[7] or '0') > n or (s[8] or '') ~= '' then dropped = drop(k, n, s[8] or '') end
   chunked('HSET', k.a, list)
   local new = num(after(s[3]))
   local from = gen == '0' and s[5] or num(waits and NOW + handover or NOW)

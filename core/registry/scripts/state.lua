@@ -1,12 +1,13 @@
 -- Sets the desired state of a job, an item or a job on an instance.
 -- ARGV: job, scope ('', 'item:<i>', 'node:<server>'), E or D, by.
--- Reply: OK | NONE when it was so already | NOJOB
+-- Reply: OK | NONE when it was so already | NOJOB | GONE when there is no such item
 local k = job(1)
 local name, scope, want, by = take(), take(), take(), take()
-local s = call('HMGET', k.j, 'st', 'gen', 'dn', 'nd', 'fl')
+local s = call('HMGET', k.j, 'st', 'gen', 'dn', 'nd', 'fl', 'n')
 if not s[1] then return {NOJOB} end
 local stamp = 'D,' .. by .. ',' .. num(NOW)
 local node, item = string.match(scope, '^node:(.*)$'), string.match(scope, '^item:(%d+)$')
+if item and tonumber(item) >= tonumber(s[6]) then return {GONE} end
 if scope == '' then
   if s[1] == want then return {NONE} end
   call('HSET', k.j, 'st', want)

@@ -1,0 +1,453 @@
+package registry
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// model is the protocol of one job in plain Go, written from its description
+// and item by item, without the shortcuts of the scripts.
+type model struct {
+	us       int64 // the server's clock
+	hlc      int64
+	sessions map[string]*modelSession
+	leader   string
+	exists   bool
+
+	n, assigned                         int
+	version, gen, tok, from, floor, upd int64
+	monitored, misfire, failover        bool
+	enabled                             bool
+	offItems                            map[int]bool
+	offServers                          map[string]bool
+
+	owned  map[string]map[int]int64 // node -> item -> floor
+	marks  map[string][]*modelMark
+	last   map[string]modelDecision
+	missed map[int]int64
+	queued map[int]string // failover
+	dirty  bool
+}
+
+type modelSession struct {
+	epoch, deadline int64 // ms
+	gone            bool
+}
+
+type modelMark struct {
+	fence, epoch, gen int64
+	kind              Kind
+	instant           int64
+	request           string
+	items             map[int]bool
+}
+
+type modelDecision struct {
+	instant   int64
+	request   string
+	held      Items
+	coalesced []ItemsAt
+}
+
+func newModel(us int64) *model {
+	return &model{
+		us: us, sessions: map[string]*modelSession{},
+		offItems: map[int]bool{}, offServers: map[string]bool{},
+		owned: map[string]map[int]int64{}, marks: map[string][]*modelMark{}, last: map[string]modelDecision{},
+		missed: map[int]int64{}, queued: map[int]string{},
+	}
+}
+
+func (m *model) now() int64 { return m.us / 1000 }
+
+func (m *model) rise(n *int64) int64 {
+	*n = max(*n+1, m.us)
+	return *n
+}
+
+func (m *model) live(node string, epoch int64) bool {
+	s := m.sessions[node]
+	return s != nil && !s.gone && s.epoch == epoch && s.deadline >= m.now()
+}
+
+func (m *model) register(node string) (int64, bool) {
+	if s := m.sessions[node]; s != nil && m.live(node, s.epoch) {
+		return 0, false
+	}
+	epoch := m.rise(&m.hlc)
+	m.sessions[node] = &modelSession{epoch: epoch, deadline: m.now() + sessionTimeout.Milliseconds()}
+	if m.exists {
+		m.dirty = true
+	}
+	return epoch, true
+}
+
+func (m *model) renew(node string, epoch int64) bool {
+	if !m.live(node, epoch) {
+		return false
+	}
+	m.sessions[node].deadline = m.now() + sessionTimeout.Milliseconds()
+	return true
+}
+
+func (m *model) leave(node string, epoch int64) {
+	if s := m.sessions[node]; s != nil && s.epoch == epoch {
+		s.gone = true
+	}
+}
+
+func (m *model) put(d JobDefinition) PutOutcome {
+	same := m.exists && m.n == d.Items && m.misfire == d.Misfire && m.failover == d.Failover && m.monitored == d.Monitored
+	switch {
+	case same:
+		return PutUnchanged
+	case m.exists && !d.Overwrite:
+		return PutKept
+	}
+	outcome := PutUpdated
+	m.rise(&m.version)
+	m.upd = m.now()
+	if !m.exists {
+		outcome = PutCreated
+		m.exists, m.enabled = true, true
+	}
+	if outcome == PutCreated || m.n != d.Items || m.monitored != d.Monitored {
+		m.floor = max(m.floor, m.now())
+	}
+	if outcome == PutUpdated && m.monitored != d.Monitored {
+		m.raise(func(string) bool { return true })
+	}
+	m.n, m.misfire, m.failover, m.monitored = d.Items, d.Misfire, d.Failover, d.Monitored
+	m.dirty = true
+	return outcome
+}
+
+func (m *model) raise(of func(node string) bool) {
+	for node, floors := range m.owned {
+		if of(node) {
+			for item, f := range floors {
+				floors[item] = max(f, m.now())
+			}
+		}
+	}
+}
+
+func (m *model) setJob(enabled bool) bool {
+	if m.enabled == enabled {
+		return false
+	}
+	m.enabled = enabled
+	if enabled {
+		m.floor = max(m.floor, m.now())
+		m.raise(func(string) bool { return true })
+	}
+	return true
+}
+
+func (m *model) setItem(item int, enabled bool) bool {
+	if m.offItems[item] != enabled {
+		return false
+	}
+	if enabled {
+		delete(m.offItems, item)
+	} else {
+		m.offItems[item] = true
+	}
+	return true
+}
+
+func (m *model) setServer(node string, enabled bool) bool {
+	if m.offServers[node] != enabled {
+		return false
+	}
+	m.dirty = true
+	if !enabled {
+		m.offServers[node] = true
+		return true
+	}
+	delete(m.offServers, node)
+	m.raise(func(n string) bool { return n == "" || n == node })
+	return true
+}
+
+func (m *model) commit(p Plan) CommitResult {
+	r := CommitResult{Job: p.Job, Code: CodeStale, Generation: m.gen}
+	if m.gen != p.ExpectGeneration || m.version != p.ExpectVersion {
+		return r
+	}
+	owner := make([]string, p.Items)
+	for node, list := range p.Owners {
+		if s := m.sessions[node]; s == nil || s.gone {
+			r.Code = CodeOwnerGone
+			return r
+		}
+		for item := range list.All() {
+			owner[item] = node
+		}
+	}
+	floor, before := map[int]int64{}, map[int]string{}
+	for node, floors := range m.owned {
+		for item, f := range floors {
+			before[item] = node
+			floor[item] = max(f, m.last[node].instant)
+		}
+	}
+	same, waits := m.gen > 0 && m.assigned == p.Items, false
+	for item, node := range owner {
+		was, known := before[item]
+		if known && was == node {
+			continue
+		}
+		same = false
+		if s := m.sessions[was]; known && s != nil && !s.gone {
+			waits = true
+		}
+	}
+	if p.Dirty > 0 {
+		m.dirty = false
+	}
+	if same {
+		r.Code, r.From = CodeNone, instantOf(m.from)
+		return r
+	}
+	m.owned = map[string]map[int]int64{}
+	for item, node := range owner {
+		f, ok := floor[item]
+		if !ok {
+			f = m.floor
+		}
+		if m.owned[node] == nil {
+			m.owned[node] = map[int]int64{}
+		}
+		m.owned[node][item] = f
+	}
+	m.last = map[string]modelDecision{}
+	m.from = m.now()
+	switch {
+	case m.gen == 0:
+		m.from = m.floor
+	case waits:
+		m.from += ((sessionTimeout/3 + time.Second).Milliseconds())
+	}
+	dropped := map[int]bool{}
+	for item := p.Items; item < MaxItems; item++ {
+		_, inMissed := m.missed[item]
+		_, inQueue := m.queued[item]
+		if inMissed || inQueue {
+			dropped[item] = true
+		}
+		delete(m.missed, item)
+		delete(m.queued, item)
+		delete(m.offItems, item)
+	}
+	m.assigned, m.gen = p.Items, m.rise(&m.tok)
+	r.Code, r.Generation, r.From, r.Dropped = CodeOK, m.gen, instantOf(m.from), setOf(dropped)
+	return r
+}
+
+func (m *model) begin(q BeginRequest) BeginReply {
+	node, instant := q.Lease.Instance, q.Instant.UnixMilli()
+	request := q.request()
+	last, normal := m.last[node], q.Kind == KindNormal
+	repeated := normal && last.request == request
+	for _, k := range m.marks[node] {
+		if k.epoch == q.Lease.Epoch && k.request == request {
+			r := BeginReply{Code: CodeOK, Fence: k.fence, Items: setOf(k.items), Instant: instantOf(k.instant)}
+			if repeated {
+				r.Held, r.Coalesced = last.held, last.coalesced
+			}
+			return r
+		}
+	}
+	switch {
+	case repeated:
+		return BeginReply{Code: CodeNone, Held: last.held, Coalesced: last.coalesced, Instant: instantOf(last.instant)}
+	case !m.enabled || m.offServers[node]:
+		return BeginReply{Code: CodeDisabled}
+	case q.Generation != m.gen:
+		return BeginReply{Code: CodeStale, Generation: m.gen}
+	case normal && instant <= last.instant:
+		return BeginReply{Code: CodeDuplicate}
+	}
+	free := func(item int) bool {
+		_, waits := m.queued[item]
+		return !waits && !m.running(item) && len(m.marks[node]) < 64
+	}
+	mine := map[int]int64{}
+	for item, f := range m.owned[node] {
+		if !m.offItems[item] {
+			mine[item] = f
+		}
+	}
+	goes, held, old := map[int]bool{}, map[int]bool{}, map[int]int64{}
+	if normal {
+		for item, f := range mine {
+			if f >= instant {
+				continue
+			}
+			at, flagged := m.missed[item]
+			if free(item) {
+				goes[item] = true
+				delete(m.missed, item)
+			} else {
+				held[item] = true
+				if m.misfire {
+					m.missed[item] = instant
+				}
+				flagged = flagged && m.misfire
+			}
+			if flagged {
+				old[item] = at
+			}
+		}
+		m.last[node] = modelDecision{instant, request, setOf(held), groupsOf(old)}
+	} else {
+		instant = 0
+		for item := range mine {
+			if at, ok := m.missed[item]; ok && free(item) && (instant == 0 || at < instant) {
+				instant = at
+			}
+		}
+		for item := range mine {
+			if m.missed[item] == instant && instant > 0 && free(item) {
+				goes[item] = true
+			}
+		}
+		for item := range goes {
+			delete(m.missed, item)
+		}
+	}
+	r := BeginReply{Code: CodeNone, Held: setOf(held), Coalesced: groupsOf(old), Instant: instantOf(instant)}
+	if len(goes) > 0 {
+		r.Code, r.Fence, r.Items = CodeOK, m.rise(&m.tok), setOf(goes)
+		m.marks[node] = append(m.marks[node], &modelMark{r.Fence, q.Lease.Epoch, m.gen, q.Kind, instant, request, goes})
+	}
+	return r
+}
+
+func (m *model) running(item int) bool {
+	for _, list := range m.marks {
+		for _, k := range list {
+			if k.items[item] {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (m *model) complete(q CompleteRequest) CompleteReply {
+	node, released := q.Lease.Instance, map[int]bool{}
+	for _, k := range m.marks[node] {
+		if k.fence != q.Fence || k.epoch != q.Lease.Epoch {
+			continue
+		}
+		for item := range q.Items.All() {
+			if k.items[item] && k.gen != m.gen {
+				released[item] = true
+			}
+			delete(k.items, item)
+		}
+	}
+	m.sweep(node)
+	return CompleteReply{
+		Code: CodeOK, Released: setOf(released), HasFailover: len(m.queued) > 0, HasMisfire: len(m.missed) > 0,
+	}
+}
+
+func (m *model) drain(dead Lease) []Drained {
+	var lost []ItemsAt
+	for _, k := range m.marks[dead.Instance] {
+		if k.epoch != dead.Epoch {
+			continue
+		}
+		if !m.failover {
+			lost = append(lost, ItemsAt{setOf(k.items), instantOf(k.instant)})
+		}
+		for item := range k.items {
+			if m.failover {
+				m.queued[item] = fmt.Sprintf("%d|%c|%d|%s|%d", k.instant, k.kind, k.fence, dead.Instance, dead.Epoch)
+			}
+		}
+		k.items = nil
+	}
+	m.sweep(dead.Instance)
+	if s := m.sessions[dead.Instance]; s.gone && len(m.owned[dead.Instance]) > 0 {
+		m.dirty = true
+	}
+	if lost == nil {
+		return nil
+	}
+	return []Drained{{Job: "j", Lost: lost}}
+}
+
+func (m *model) sweep(node string) {
+	m.marks[node] = slices.DeleteFunc(m.marks[node], func(k *modelMark) bool { return len(k.items) == 0 })
+	if len(m.marks[node]) == 0 {
+		delete(m.marks, node)
+	}
+}
+
+// dump is what the keys of the job hold, by letter and field.
+func (m *model) dump() map[string]map[string]string {
+	d := map[string]map[string]string{"a": {}, "r": {}, "hw": {}, "m": {}, "f": {}, "j": {}}
+	foreign := 0
+	for node, floors := range m.owned {
+		d["a"][node] = groupText(groupsOf(floors))
+	}
+	for node, list := range m.marks {
+		var texts []string
+		for _, k := range list {
+			if k.gen != m.gen {
+				foreign++
+			}
+			texts = append(texts, fmt.Sprintf("%d|%d|%d|%c|%d|%s|%s", k.fence, k.epoch, k.gen, k.kind, k.instant, k.request, setOf(k.items)))
+		}
+		d["r"][node] = strings.Join(texts, ";")
+	}
+	for node, l := range m.last {
+		d["hw"][node] = fmt.Sprintf("%d|%s|%s|%s", l.instant, l.request, l.held, groupText(l.coalesced))
+	}
+	for item, at := range m.missed {
+		d["m"][strconv.Itoa(item)] = number(at)
+	}
+	for item, text := range m.queued {
+		d["f"][strconv.Itoa(item)] = text
+	}
+	if m.exists {
+		state := map[bool]string{true: "E", false: "D"}[m.enabled]
+		d["j"] = map[string]string{
+			"gen": number(m.gen), "tok": number(m.tok), "cver": number(m.version), "upd": number(m.upd),
+			"x": strconv.Itoa(foreign), "n": strconv.Itoa(m.n), "from": number(m.from), "fl": number(m.floor),
+			"st": state, "dn": setOf(m.offItems).String(), "nd": strconv.Itoa(len(m.offServers)),
+			"an": strconv.Itoa(m.assigned),
+		}
+	}
+	return d
+}
+
+func setOf(set map[int]bool) Items { return NewItems(slices.Collect(maps.Keys(set))...) }
+
+func groupsOf(values map[int]int64) []ItemsAt {
+	by := map[int64][]int{}
+	for item, v := range values {
+		by[v] = append(by[v], item)
+	}
+	var groups []ItemsAt
+	for _, v := range slices.Sorted(maps.Keys(by)) {
+		groups = append(groups, ItemsAt{NewItems(by[v]...), instantOf(v)})
+	}
+	return groups
+}
+
+func groupText(groups []ItemsAt) string {
+	var parts []string
+	for _, g := range groups {
+		parts = append(parts, g.Items.String()+"@"+millis(g.At))
+	}
+	return strings.Join(parts, ";")
+}

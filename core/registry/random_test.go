@@ -1,0 +1,385 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// seeds and steps may be raised for a long run.
+var (
+	seeds     = flag.Int("registry.seeds", 12, "random sequences that the scripts and the model are compared on")
+	steps     = flag.Int("registry.steps", 250, "steps of a sequence")
+	firstSeed = flag.Uint64("registry.seed", 1, "the first sequence's seed")
+)
+
+// TestScriptsFollowModel runs random sequences on the scripts and on the model,
+// and compares every reply and all that is stored.
+func TestScriptsFollowModel(t *testing.T) {
+	t.Parallel()
+	for i := range *seeds {
+		seed := *firstSeed + uint64(i)
+		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
+			t.Parallel()
+			newRandomRun(t, seed).run(*steps)
+		})
+	}
+}
+
+// randomRun drives both sides. Nodes "a" to "c" work; the leader "z" does not.
+type randomRun struct {
+	*bench
+	rand     *rand.Rand
+	m        *model
+	leader   Leadership
+	leases   map[string]Lease
+	dead     []Lease
+	begun    []BeginRequest
+	marks    []CompleteRequest // with the items that Begin gave
+	ran      map[string]int64  // item@instant -> fence
+	fence    int64
+	requests int
+}
+
+func newRandomRun(t *testing.T, seed uint64) *randomRun {
+	b := setup(t)
+	r := &randomRun{
+		bench: b, rand: rand.New(rand.NewPCG(seed, 0)), m: newModel(b.now.UnixMicro()),
+		leases: map[string]Lease{}, ran: map[string]int64{},
+	}
+	r.leader = b.lead("z")
+	r.m.register("z")
+	r.m.rise(&r.m.hlc) // the term
+	return r
+}
+
+func (r *randomRun) run(steps int) {
+	r.t.Helper()
+	r.put()
+	for _, node := range []string{"a", "b", "c"} {
+		r.register(node)
+	}
+	counts := map[string]int{}
+	for range steps {
+		r.tick()
+		op, weight := "", r.rand.IntN(100)
+		switch {
+		case weight < 38:
+			op = "begin"
+			r.beginNormal()
+		case weight < 46:
+			op = "catch up"
+			r.beginCatchUp()
+		case weight < 52:
+			op = "repeat"
+			r.repeat()
+		case weight < 76:
+			op = "complete"
+			r.completeSome()
+		case weight < 84:
+			op = "commit"
+			r.commit()
+		case weight < 87:
+			op = "put"
+			r.put()
+		case weight < 92:
+			op = "state"
+			r.setState()
+		case weight < 95:
+			op = "register"
+			r.register(r.node())
+		case weight < 97:
+			op = "leave"
+			r.leave()
+		default:
+			op = "drain"
+			r.drainAll()
+		}
+		counts[op]++
+		r.compare(op)
+		if r.t.Failed() {
+			return
+		}
+	}
+	r.t.Logf("steps: %v; items run: %d", counts, len(r.ran))
+}
+
+func (r *randomRun) node() string { return []string{"a", "b", "c"}[r.rand.IntN(3)] }
+
+// tick moves the clock and renews all leases but, now and then, one.
+func (r *randomRun) tick() {
+	r.t.Helper()
+	r.pass(time.Duration(r.rand.IntN(900_000)) * time.Microsecond)
+	r.m.us = r.now.UnixMicro()
+	for node, l := range r.leases {
+		if r.rand.IntN(8) == 0 {
+			continue
+		}
+		_, err := r.Renew(r.t.Context(), l, false)
+		if ok := r.m.renew(node, l.Epoch); ok != (err == nil) || err != nil && !errors.Is(err, ErrLeaseLost) {
+			r.t.Fatalf("Renew(%q) = %v, want success: %v", node, err, ok)
+		}
+	}
+	_ = must(r.bench, func(ctx context.Context) (Renewal, error) { return r.Renew(ctx, r.leader.Lease, true) })
+	r.m.renew("z", r.leader.Lease.Epoch)
+}
+
+func (r *randomRun) register(node string) {
+	r.t.Helper()
+	old, had := r.leases[node]
+	got, err := r.Register(r.t.Context(), Instance{ID: node, Jobs: []string{"j"}})
+	epoch, ok := r.m.register(node)
+	if ok != (err == nil) || got.Lease.Epoch != epoch {
+		r.t.Fatalf("Register(%q) = epoch %d, %v, want %d, success: %v", node, got.Lease.Epoch, err, epoch, ok)
+	}
+	if ok {
+		if had {
+			r.dead = append(r.dead, old)
+		}
+		r.leases[node] = got.Lease
+	}
+}
+
+func (r *randomRun) leave() {
+	r.t.Helper()
+	node := r.node()
+	l, ok := r.leases[node]
+	if !ok {
+		return
+	}
+	if err := r.Leave(r.t.Context(), l); err != nil {
+		r.t.Fatal(err)
+	}
+	r.m.leave(node, l.Epoch)
+	r.dead = append(r.dead, l)
+	delete(r.leases, node)
+}
+
+func (r *randomRun) drainAll() {
+	r.t.Helper()
+	for _, d := range r.dead {
+		got := must(r.bench, func(ctx context.Context) ([]Drained, error) { return r.Drain(ctx, r.leader, d, []string{"j"}) })
+		if diff := cmp.Diff(r.m.drain(d), got); diff != "" {
+			r.t.Errorf("Drain(%v) (-want +got):\n%s", d, diff)
+		}
+	}
+	r.dead = nil
+}
+
+func (r *randomRun) put() {
+	r.t.Helper()
+	d := JobDefinition{
+		Name: "j", Config: []byte("{}"), Items: 1 + r.rand.IntN(7), Monitored: r.rand.IntN(5) > 0,
+		Misfire: r.rand.IntN(3) > 0, Failover: r.rand.IntN(3) == 0, Overwrite: r.rand.IntN(5) > 0,
+	}
+	got := r.bench.put(d)
+	if want := r.m.put(d); got.Outcome != want || got.Version != r.m.version {
+		r.t.Errorf("PutJobs = %s, version %d, want %s, %d", got.Outcome, got.Version, want, r.m.version)
+	}
+}
+
+func (r *randomRun) setState() {
+	r.t.Helper()
+	enabled := r.rand.IntN(3) > 0
+	var got, want bool
+	switch item, node := r.rand.IntN(r.m.n), r.node(); r.rand.IntN(3) {
+	case 0:
+		got = must(r.bench, func(ctx context.Context) (bool, error) { return r.SetState(ctx, "j", enabled, "test") })
+		want = r.m.setJob(enabled)
+	case 1:
+		got = must(r.bench, func(ctx context.Context) (bool, error) { return r.SetItemState(ctx, "j", item, enabled, "test") })
+		want = r.m.setItem(item, enabled)
+	default:
+		got = must(r.bench, func(ctx context.Context) (bool, error) {
+			return r.SetStateOnInstance(ctx, "j", node, enabled, "test")
+		})
+		want = r.m.setServer(node, enabled)
+	}
+	if got != want {
+		r.t.Errorf("setting a state changed something: %v, want %v", got, want)
+	}
+}
+
+func (r *randomRun) commit() {
+	r.t.Helper()
+	p := Plan{Job: "j", ExpectGeneration: r.m.gen, ExpectVersion: r.m.version, Items: r.m.n, Owners: map[string]Items{}}
+	if dirty := must(r.bench, r.Dirty); len(dirty) > 0 && r.rand.IntN(2) == 0 {
+		p.Dirty = dirty[0].Since
+	}
+	if r.rand.IntN(10) == 0 {
+		p.ExpectGeneration--
+	}
+	owners := map[string][]int{}
+	for item := range p.Items {
+		if node := r.node(); r.leases[node].Epoch > 0 && r.rand.IntN(12) > 0 || r.rand.IntN(60) == 0 {
+			owners[node] = append(owners[node], item)
+		}
+	}
+	for node, list := range owners {
+		p.Owners[node] = NewItems(list...)
+	}
+	got := must(r.bench, func(ctx context.Context) ([]CommitResult, error) {
+		return r.CommitAssignments(ctx, r.leader, []Plan{p})
+	})[0]
+	if diff := cmp.Diff(r.m.commit(p), got); diff != "" {
+		r.t.Errorf("CommitAssignments(%+v) (-want +got):\n%s", p, diff)
+	}
+}
+
+func (r *randomRun) beginNormal() {
+	r.t.Helper()
+	// Near the clock, on a grid, so that nodes meet at the same instants.
+	instant := r.now.Truncate(2 * time.Second).Add(time.Duration(r.rand.IntN(4)-2) * 2 * time.Second)
+	r.begin(BeginRequest{Kind: KindNormal, Instant: instant})
+}
+
+func (r *randomRun) beginCatchUp() {
+	r.t.Helper()
+	r.requests++
+	r.begin(BeginRequest{Kind: KindMisfire, Request: fmt.Sprintf("m%d", r.requests)})
+}
+
+func (r *randomRun) begin(q BeginRequest) {
+	r.t.Helper()
+	l, ok := r.leases[r.node()]
+	if !ok {
+		return
+	}
+	q.Lease, q.Job, q.Generation = l, "j", r.m.gen
+	if r.rand.IntN(12) == 0 {
+		q.Generation--
+	}
+	if got, ok := r.ask(q); ok && got.Code == CodeOK && !r.known(got.Fence) {
+		if got.Fence <= r.fence {
+			r.t.Errorf("fence %d follows %d, want it to rise", got.Fence, r.fence)
+		}
+		r.fence = got.Fence
+		for item := range got.Items.All() {
+			key := fmt.Sprintf("%d@%d", item, got.Instant.UnixMilli())
+			if before, twice := r.ran[key]; twice {
+				r.t.Errorf("item %s runs under fence %d and %d, want once", key, before, got.Fence)
+			}
+			r.ran[key] = got.Fence
+		}
+		r.marks = append(r.marks, CompleteRequest{Lease: l, Job: "j", Fence: got.Fence, Items: got.Items})
+	}
+	r.begun = append(r.begun, q)
+}
+
+func (r *randomRun) known(fence int64) bool {
+	return slices.ContainsFunc(r.marks, func(c CompleteRequest) bool { return c.Fence == fence })
+}
+
+// ask begins on both sides and reports whether the session was valid.
+func (r *randomRun) ask(q BeginRequest) (BeginReply, bool) {
+	r.t.Helper()
+	got, err := r.Begin(r.t.Context(), q)
+	if !r.m.live(q.Lease.Instance, q.Lease.Epoch) {
+		if !errors.Is(err, ErrLeaseLost) {
+			r.t.Errorf("Begin without a lease = %v, want %v", err, ErrLeaseLost)
+		}
+		return got, false
+	}
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	want := r.m.begin(q)
+	want.LeaseDeadline = instantOf(r.m.sessions[q.Lease.Instance].deadline)
+	if diff := cmp.Diff(want, got); diff != "" {
+		r.t.Errorf("Begin(%+v) (-want +got):\n%s", q, diff)
+	}
+	return got, true
+}
+
+// repeat sends one of the last requests again.
+func (r *randomRun) repeat() {
+	r.t.Helper()
+	if n := len(r.begun); n > 0 {
+		r.ask(r.begun[max(0, n-1-r.rand.IntN(3))])
+	}
+}
+
+func (r *randomRun) completeSome() {
+	r.t.Helper()
+	if len(r.marks) == 0 {
+		return
+	}
+	q := r.marks[len(r.marks)-1-r.rand.IntN(min(len(r.marks), 6))]
+	if r.rand.IntN(3) == 0 {
+		var part []int
+		for item := range q.Items.All() {
+			if r.rand.IntN(2) == 0 {
+				part = append(part, item)
+			}
+		}
+		q.Items = NewItems(part...)
+	}
+	q.Outcome = []Outcome{OutcomeSuccess, OutcomeFailure, OutcomeCancelled}[r.rand.IntN(3)]
+	got, err := r.Complete(r.t.Context(), q)
+	if !r.m.live(q.Lease.Instance, q.Lease.Epoch) {
+		if !errors.Is(err, ErrLeaseLost) {
+			r.t.Errorf("Complete without a lease = %v, want %v", err, ErrLeaseLost)
+		}
+		return
+	}
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if diff := cmp.Diff(r.m.complete(q), got); diff != "" {
+		r.t.Errorf("Complete(%+v) (-want +got):\n%s", q, diff)
+	}
+}
+
+// compare checks all that is stored, and that no item is in two places.
+func (r *randomRun) compare(op string) {
+	r.t.Helper()
+	want := r.m.dump()
+	got := map[string]map[string]string{}
+	for letter, fields := range want {
+		got[letter] = r.hash(letter, "j")
+		if letter == "j" {
+			for name := range got[letter] {
+				if _, ok := fields[name]; !ok && !slices.Contains([]string{"cfg", "mon", "mis", "fo", "dis"}, name) {
+					r.t.Errorf("after %s: unknown field %s", op, name)
+				}
+			}
+			for name, value := range fields { // absent counts as empty or zero
+				if _, ok := got[letter][name]; !ok && (value == "" || value == "0") {
+					got[letter][name] = value
+				}
+			}
+			for _, name := range []string{"cfg", "mon", "mis", "fo", "dis"} {
+				delete(got[letter], name)
+			}
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		r.t.Errorf("after %s the keys differ (-want +got):\n%s", op, diff)
+	}
+	if dirty := must(r.bench, r.Dirty); (len(dirty) > 0) != r.m.dirty {
+		r.t.Errorf("after %s: dirty %v, want %v", op, dirty, r.m.dirty)
+	}
+	busy := map[int]string{}
+	for node, list := range r.m.marks {
+		for _, k := range list {
+			for item := range k.items {
+				if other, ok := busy[item]; ok {
+					r.t.Errorf("after %s item %d is in two marks, of %s and %s", op, item, other, node)
+				}
+				busy[item] = node
+			}
+		}
+	}
+	for item := range r.m.queued {
+		if node, ok := busy[item]; ok {
+			r.t.Errorf("after %s item %d waits for failover and runs on %s", op, item, node)
+		}
+	}
+}
