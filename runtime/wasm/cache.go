@@ -1,0 +1,138 @@
+package wasm
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/tetratelabs/wazero"
+)
+
+// DefaultCacheBytes bounds the disk cache when the Config does not.
+const DefaultCacheBytes = 512 << 20
+
+// diskCache keeps compiled modules, one directory for each sha256, whose
+// modification time says when it was used last. Processes may share it: an
+// entry that another one removes is compiled again. It is safe for concurrent
+// use.
+type diskCache struct {
+	dir   string
+	bytes int64
+
+	mu sync.Mutex // one clean-up at a time
+}
+
+// newDiskCache prepares the directory. It holds native code that this process
+// will run, so nobody else may write to it.
+func newDiskCache(dir string, bytes int64) (*diskCache, error) {
+	if bytes <= 0 {
+		bytes = DefaultCacheBytes
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("making the compile cache: %w", err)
+	}
+	info, err := os.Stat(dir)
+	if err != nil {
+		return nil, fmt.Errorf("making the compile cache: %w", err)
+	}
+	if err := checkPrivate(info); err != nil {
+		return nil, fmt.Errorf("compile cache %s: %w", dir, err)
+	}
+	return &diskCache{dir: dir, bytes: bytes}, nil
+}
+
+func (d *diskCache) entry(sha string) string { return filepath.Join(d.dir, sha) }
+
+// open returns the cache of one module.
+func (d *diskCache) open(sha string) (wazero.CompilationCache, error) {
+	return wazero.NewCompilationCacheWithDir(d.entry(sha))
+}
+
+// used marks an entry as used now and removes the ones that were not used for
+// longest until the rest is within the bound.
+func (d *diskCache) used(sha string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+
+	now := time.Now()
+	if err := os.Chtimes(d.entry(sha), now, now); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("marking a compiled module as used: %w", err)
+	}
+	return d.evict()
+}
+
+type cacheEntry struct {
+	path  string
+	used  time.Time
+	bytes int64
+}
+
+func (d *diskCache) evict() error {
+	names, err := os.ReadDir(d.dir)
+	if err != nil {
+		return fmt.Errorf("reading the compile cache: %w", err)
+	}
+	var entries []cacheEntry
+	var total int64
+	for _, name := range names {
+		info, err := name.Info()
+		if err != nil || !info.IsDir() || !isSHA256(name.Name()) {
+			continue // removed by another process meanwhile, or not ours
+		}
+		e := cacheEntry{path: d.entry(name.Name()), used: info.ModTime()}
+		e.bytes = treeBytes(e.path)
+		total += e.bytes
+		entries = append(entries, e)
+	}
+	slices.SortFunc(entries, func(a, b cacheEntry) int { return a.used.Compare(b.used) })
+	for _, e := range entries {
+		if total <= d.bytes {
+			break
+		}
+		if err := os.RemoveAll(e.path); err != nil {
+			return fmt.Errorf("removing a compiled module: %w", err)
+		}
+		total -= e.bytes
+	}
+	return nil
+}
+
+// drop removes an entry that cannot be used.
+func (d *diskCache) drop(sha string) error {
+	if err := os.RemoveAll(d.entry(sha)); err != nil {
+		return fmt.Errorf("removing a compiled module: %w", err)
+	}
+	return nil
+}
+
+// treeBytes adds up the files below dir. Files that vanish count as nothing.
+func treeBytes(dir string) int64 {
+	var total int64
+	_ = filepath.WalkDir(dir, func(_ string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return nil
+		}
+		if info, err := entry.Info(); err == nil && info.Mode().IsRegular() {
+			total += info.Size()
+		}
+		return nil
+	})
+	return total
+}
+
+func isSHA256(name string) bool {
+	if len(name) != 64 {
+		return false
+	}
+	for _, c := range []byte(name) {
+		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return true
+}
