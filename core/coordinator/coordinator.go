@@ -1,7 +1,8 @@
-// Package coordinator does the duties of the leader: it gives every item of
-// every job that needs it an owner. The strategies that decide are plugins;
-// what they answer is checked here and committed by compare-and-set, so a
-// leader that is late or deposed changes nothing.
+// Package coordinator does the duties of the leader: it clears up after dead
+// sessions and gives every item of every job that needs it an owner. The
+// strategies that decide are plugins; what they answer is checked here and
+// committed by compare-and-set, so a leader that is late or deposed changes
+// nothing.
 package coordinator
 
 import (
@@ -20,6 +21,11 @@ type Registry interface {
 	Jobs(ctx context.Context, names ...string) ([]registry.JobState, error)
 	Instances(ctx context.Context) ([]registry.InstanceState, error)
 	CommitAssignments(ctx context.Context, l registry.Leadership, plans []registry.Plan) ([]registry.CommitResult, error)
+	JobNames(ctx context.Context) ([]string, error)
+	Reap(ctx context.Context, l registry.Leadership) ([]registry.Lease, error)
+	Dead(ctx context.Context) ([]registry.Lease, error)
+	Drain(ctx context.Context, l registry.Leadership, dead registry.Lease, jobs []string) ([]registry.Drained, error)
+	Bury(ctx context.Context, l registry.Leadership, dead registry.Lease) error
 }
 
 // Strategist makes the sharding request of a stored job, all but the
@@ -30,12 +36,46 @@ type Strategist func(ctx context.Context, state registry.JobState) (spi.Sharding
 type Coordinator struct {
 	registry   Registry
 	strategist Strategist
+	lost       func(dead registry.Lease, job string, items registry.ItemsAt)
 	logger     *slog.Logger
 }
 
-// New returns a coordinator.
-func New(r Registry, strategist Strategist, logger *slog.Logger) *Coordinator {
-	return &Coordinator{registry: r, strategist: strategist, logger: logger}
+// New returns a coordinator. lost is told of items that a dead session left
+// running and that nobody takes over.
+func New(r Registry, strategist Strategist, lost func(dead registry.Lease, job string, items registry.ItemsAt), logger *slog.Logger) *Coordinator {
+	return &Coordinator{registry: r, strategist: strategist, lost: lost, logger: logger}
+}
+
+// Clear evicts sessions whose lease has ended and takes the marks of dead
+// sessions away, which would hold their items for ever. A leader that is
+// interrupted leaves the rest to the next call, its own or its successor's.
+func (c *Coordinator) Clear(ctx context.Context, leader registry.Leadership) error {
+	if _, err := c.registry.Reap(ctx, leader); err != nil {
+		return err
+	}
+	dead, err := c.registry.Dead(ctx)
+	if err != nil || len(dead) == 0 {
+		return err
+	}
+	jobs, err := c.registry.JobNames(ctx)
+	if err != nil {
+		return err
+	}
+	for _, d := range dead {
+		drained, err := c.registry.Drain(ctx, leader, d, jobs)
+		for _, job := range drained {
+			for _, items := range job.Lost {
+				c.lost(d, job.Job, items)
+			}
+		}
+		if err != nil {
+			return err
+		}
+		if err := c.registry.Bury(ctx, leader, d); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // batchJobs is how many jobs are read and committed together.

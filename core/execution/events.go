@@ -16,6 +16,7 @@ type Events struct {
 	Started  event.Topic[ItemStarted]
 	Finished event.Topic[ItemFinished]
 	Misfired event.Topic[ItemMisfired]
+	Lost     event.Topic[ItemLost]
 }
 
 // ItemsAssigned says that this instance adopted an assignment.
@@ -84,6 +85,16 @@ type ItemMisfired struct {
 	From, To time.Time
 }
 
+// ItemLost says that an item was running when its session died, and that
+// nobody takes it over.
+type ItemLost struct {
+	Job  string
+	Item int
+	Run  string
+	// From is the dead instance.
+	From string
+}
+
 // Record writes the events to the log, as the records that scripts rely on.
 // It must be called before the executor starts.
 func Record(events *Events, logger *slog.Logger) {
@@ -114,5 +125,9 @@ func Record(events *Events, logger *slog.Logger) {
 		logger.LogAttrs(ctx, slog.LevelWarn, "item misfired",
 			slog.String("job", e.Job), slog.Int("item", e.Item), slog.String("reason", string(e.Reason)), slog.Int("count", e.Count),
 			slog.Time("from", e.From), slog.Time("to", e.To))
+	})
+	events.Lost.Subscribe(func(e ItemLost) {
+		logger.LogAttrs(ctx, slog.LevelWarn, "item lost",
+			slog.String("job", e.Job), slog.Int("item", e.Item), slog.String("run", e.Run), slog.String("from", e.From))
 	})
 }

@@ -59,6 +59,7 @@ type Host struct {
 	byName   map[string]*hostedJob
 	events   execution.Events
 
+	server      *embedded.Server
 	timer       *schedule.Timer
 	executor    *execution.Executor
 	membership  *membership
@@ -157,8 +158,7 @@ func (h *Host) Close(ctx context.Context) {
 
 // registryService is the registry center of the node.
 type registryService struct {
-	host   *Host
-	server *embedded.Server
+	host *Host
 }
 
 // Start opens the registry center.
@@ -173,14 +173,13 @@ func (r *registryService) Start(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(err, server.Close())
 	}
-	r.server = server
-	r.host.center = center
+	r.host.server, r.host.center = server, center
 	r.host.logger.Info("registry is embedded: it lives with this process and no other node can join; name a regCenter for a fleet")
 	return nil
 }
 
 // Stop closes it.
-func (r *registryService) Stop(context.Context) error { return r.server.Close() }
+func (r *registryService) Stop(context.Context) error { return r.host.server.Close() }
 
 // engineService is what runs on top of the registry center.
 type engineService struct {
@@ -192,7 +191,7 @@ type engineService struct {
 // membership, which registers the node and assigns its jobs, and the timer.
 func (e *engineService) Start(ctx context.Context) error {
 	h := e.host
-	h.coordinator = coordinator.New(h.center, h.specs.strategist, h.logger)
+	h.coordinator = coordinator.New(h.center, h.specs.strategist, h.itemsLost, h.logger)
 	h.timer = schedule.NewTimer(time.Now)
 	h.membership = newMembership(h.center, h.instance, sessionTimeout, h, h.logger)
 	h.executor = execution.New(execution.Config{
@@ -259,9 +258,13 @@ func (h *Host) joined(ctx context.Context, lease registry.Lease) error {
 // lost ends what runs under the session.
 func (h *Host) lost(lease registry.Lease) { h.executor.Detach(lease) }
 
-// changed reshards if this node leads and adopts what was assigned anew.
+// changed does the leader's duties if this node leads, and adopts what was
+// assigned anew.
 func (h *Host) changed(ctx context.Context, leadership *registry.Leadership) error {
 	if leadership != nil {
+		if err := h.coordinator.Clear(ctx, *leadership); err != nil {
+			return err
+		}
 		if err := h.coordinator.Reshard(ctx, *leadership); err != nil {
 			return err
 		}
@@ -327,6 +330,13 @@ func (h *Host) adopt(ctx context.Context, names []string) error {
 func (h *Host) schedule(j *execution.Job, name string, after time.Time) {
 	if hosted := h.byName[name]; !hosted.config.Disabled {
 		h.timer.Set(name, hosted.spec.Schedule, after, j)
+	}
+}
+
+// itemsLost publishes what a dead session left running.
+func (h *Host) itemsLost(dead registry.Lease, name string, items registry.ItemsAt) {
+	for item := range items.Items.All() {
+		h.events.Lost.Publish(execution.ItemLost{Job: name, Item: item, Run: registry.FormatRunID(items.At), From: dead.Instance})
 	}
 }
 

@@ -266,7 +266,8 @@ func (m *membership) renew(ctx context.Context, s *session) error {
 	if s.version == 0 {
 		close(s.began)
 	}
-	if renewal.Version != s.version {
+	if renewal.Version != s.version || renewal.Leader {
+		// A leader also looks when nothing changed: sessions end silently.
 		s.version = renewal.Version
 		s.tell()
 	}
