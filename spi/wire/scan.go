@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"slices"
 	"strconv"
 	"unicode/utf8"
 )
@@ -333,10 +334,8 @@ func (r raw) text() string {
 
 // is reports whether a checked string value has the text want.
 func (r raw) is(want string) bool {
-	for _, c := range r {
-		if c == '\\' {
-			return r.text() == want
-		}
+	if slices.Contains(r, '\\') {
+		return r.text() == want
 	}
 	return string(r[1:len(r)-1]) == want
 }
