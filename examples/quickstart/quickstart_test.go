@@ -3,6 +3,7 @@
 package quickstart_test
 
 import (
+	"bytes"
 	"encoding/csv"
 	"os"
 	"regexp"
@@ -36,7 +37,7 @@ func TestItemsAddUpToTheWhole(t *testing.T) {
 	}
 	for i, job := range jobs {
 		var got routes.Total
-		for _, parameter := range strings.Split(lines[i][1], ",") {
+		for parameter := range strings.SplitSeq(lines[i][1], ",") {
 			_, part, _ := strings.Cut(parameter, "=")
 			total, err := job.sum(part)
 			if err != nil {
@@ -88,12 +89,11 @@ func grouped(n int) string {
 // whole sums up the data file by other means than the jobs do.
 func whole(t *testing.T) routes.Total {
 	t.Helper()
-	file, err := os.Open("routes/flights-airport.csv")
+	file, err := os.ReadFile("routes/flights-airport.csv")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer file.Close()
-	records, err := csv.NewReader(file).ReadAll()
+	records, err := csv.NewReader(bytes.NewReader(file)).ReadAll()
 	if err != nil {
 		t.Fatal(err)
 	}
