@@ -109,11 +109,9 @@ func TestExecuteFails(t *testing.T) {
 		{"panic with a text", panics("oh no"), spi.Error{Code: spi.CodeFailed, Message: "panic: oh no", Stack: "answer_test.go"}},
 		{"panic with an error", panics(errors.New("oh no")), spi.Error{Code: spi.CodeFailed, Message: "panic: oh no", Stack: "answer_test.go"}},
 		{"panic with a struct", panics(struct{}{}), spi.Error{Code: spi.CodeFailed, Message: "panic: ?", Stack: "answer_test.go"}},
-		{"nil map", JobType("A", "", func(_ context.Context, job *Job) error {
-			var counts map[string]int
-			counts[job.JobName]++
-			return nil
-		}), spi.Error{Code: spi.CodeFailed, Message: "panic: assignment to entry in nil map", Stack: "answer_test.go"}},
+		{"panic of the runtime", JobType("A", "", func(_ context.Context, job *Job) error {
+			return []error{nil, nil}[job.ShardingItem]
+		}), spi.Error{Code: spi.CodeFailed, Message: "panic: runtime error: index out of range [2] with length 2", Stack: "answer_test.go"}},
 		{"no constructor", spi.Plugin{Descriptor: spi.Descriptor{Kind: spi.KindJobType, Type: "A"}}, spi.Error{Code: spi.CodeNotFound, Message: "this module has no job type A"}},
 		{"other kind", spi.Plugin{Descriptor: spi.Descriptor{Kind: spi.KindErrorHandler, Type: "A"}}, spi.Error{Code: spi.CodeNotFound, Message: "this module has no job type A"}},
 	}

@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"time"
@@ -44,11 +45,16 @@ func TestLine(t *testing.T) {
 func TestLevels(t *testing.T) {
 	t.Parallel()
 	host := &recorder{}
-	job := &Job{Services: host}
-	job.Debug("d")
-	job.Info("i")
-	job.Warn("w")
-	job.Error("e")
+	_, failure := execute(t, host, JobType("A", "", func(_ context.Context, job *Job) error {
+		job.Debug("d")
+		job.Info("i")
+		job.Warn("w")
+		job.Error("e")
+		return nil
+	}))
+	if failure != nil {
+		t.Fatal(failure)
+	}
 	var want []spi.LogRecord
 	for i, level := range []spi.Level{spi.LevelDebug, spi.LevelInfo, spi.LevelWarn, spi.LevelError} {
 		want = append(want, spi.LogRecord{Level: level, Stream: spi.StreamLog, Line: "diwe"[i : i+1]})
@@ -58,7 +64,7 @@ func TestLevels(t *testing.T) {
 	}
 }
 
-func TestLogWithoutServicesIsDropped(t *testing.T) {
+func TestAJobOfATestDropsItsLog(t *testing.T) {
 	t.Parallel()
 	(&Job{}).Info("nobody hears this")
 }

@@ -1,3 +1,5 @@
+//go:build !wasip1
+
 package sdk
 
 import (
@@ -6,26 +8,24 @@ import (
 	"testing"
 )
 
-func TestExplainSaysHowToBuildAModule(t *testing.T) {
+func TestExplanationSaysHowToBuildAModule(t *testing.T) {
 	t.Parallel()
 	var l list
 	l.add(JobType("ORDERS", "", func(context.Context, *Job) error { return nil }))
-	var out strings.Builder
-	explain(&out, &l)
-	for _, want := range []string{"job type ORDERS", "GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared"} {
-		if !strings.Contains(out.String(), want) {
-			t.Errorf("explain prints %q, want it to hold %q", out.String(), want)
+	got := explanation(&l)
+	for _, want := range []string{"jobType ORDERS", "GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("explanation = %q, want it to hold %q", got, want)
 		}
 	}
 }
 
-func TestExplainSaysWhatIsWrong(t *testing.T) {
+func TestExplanationSaysWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	var l list
 	l.add(JobType("orders", "", func(context.Context, *Job) error { return nil }))
-	var out strings.Builder
-	explain(&out, &l)
-	if want := `type name "orders" does not match`; !strings.Contains(out.String(), want) {
-		t.Errorf("explain prints %q, want it to hold %q", out.String(), want)
+	got := explanation(&l)
+	if want := `type name "orders" does not match`; !strings.Contains(got, want) {
+		t.Errorf("explanation = %q, want it to hold %q", got, want)
 	}
 }

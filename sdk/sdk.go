@@ -23,12 +23,12 @@ type Job struct {
 	// ShardingContext says what to do: the item and its parameter, the job's
 	// parameter and properties, the fencing token.
 	spi.ShardingContext
-	// Services is the door to the host. Nil drops the log, for tests.
+	// Services is the door to the host.
 	Services spi.Services
 	// Result is kept as the item's result; what is above 4 KiB is cut.
 	Result string
 
-	ctx context.Context //nolint:containedctx // it is the call's, and a Job lives as long as the call
+	log func(record spi.LogRecord)
 }
 
 // JobType returns the job type of that name whose items are run by run. The
@@ -37,7 +37,8 @@ type Job struct {
 // filled in. Change the Descriptor of the result to say more.
 func JobType(name, description string, run func(ctx context.Context, job *Job) error, fields ...props.Field) spi.Plugin {
 	execute := func(ctx context.Context, req spi.ExecuteRequest) (spi.ExecuteResponse, error) {
-		job := &Job{ShardingContext: req.Context, Services: req.Services, ctx: ctx}
+		job := &Job{ShardingContext: req.Context, Services: req.Services}
+		job.log = func(record spi.LogRecord) { req.Services.Log(ctx, record) }
 		if err := run(ctx, job); err != nil {
 			return spi.ExecuteResponse{}, err
 		}
@@ -56,6 +57,8 @@ func JobType(name, description string, run func(ctx context.Context, job *Job) e
 }
 
 // program is what Register filled: the one list of this guest or process.
+//
+//nolint:gochecknoglobals // package variables of the author fill it
 var program list
 
 // list is the plugins of a program. It is safe for concurrent use.
