@@ -1,0 +1,90 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/elasticjob-go/elasticjob/core/config"
+	"github.com/elasticjob-go/elasticjob/runtime/wasm"
+	"github.com/elasticjob-go/elasticjob/spi"
+)
+
+func (a *app) moduleCommand() *cobra.Command {
+	cmd := a.group(&cobra.Command{
+		Use:   "module",
+		Short: "Write, build and try out WASM modules",
+		Example: `  elasticjob module new orders
+  elasticjob module build orders
+  elasticjob module run orders/orders.wasm --total 4`,
+	})
+	cmd.AddCommand(a.moduleNewCommand(), a.moduleBuildCommand(), a.moduleInspectCommand(), a.moduleRunCommand())
+	return cmd
+}
+
+// wasmHost makes a host for modules that keeps compiled ones where nodes do.
+// Without a data directory they are not kept, which costs time only.
+func (a *app) wasmHost(ctx context.Context) (*wasm.Host, error) {
+	dir := a.dataDir
+	if dir == "" {
+		dir, _ = config.DefaultDataDir(a.LookupEnv)
+	}
+	c := wasm.Config{Logger: a.logger}
+	if dir != "" {
+		dir, err := absolute(dir)
+		if err != nil {
+			return nil, err
+		}
+		c.CacheDir = filepath.Join(dir, "cache", "wasm")
+	}
+	host, err := wasm.New(ctx, c)
+	if err != nil {
+		return nil, fmt.Errorf("preparing to load modules: %w", err)
+	}
+	return host, nil
+}
+
+// withHost calls do with a host for modules and a context that signals end.
+func (a *app) withHost(ctx context.Context, do func(context.Context, *wasm.Host) error) (err error) {
+	ctx, stop := interruptible(ctx)
+	defer stop()
+	host, err := a.wasmHost(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, host.Close(context.WithoutCancel(ctx))) }()
+	return do(ctx, host)
+}
+
+// moduleProblem tells a module that is wrong, which is invalid input, from a
+// failure to load it.
+func moduleProblem(ctx context.Context, path string, err error) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("loading %s: interrupted", path)
+	}
+	var coded *spi.Error
+	if errors.As(err, &coded) && (coded.Code == spi.CodeInternal || coded.Code == spi.CodeUnavailable) {
+		return err
+	}
+	return invalid(config.Problem{File: path, Rule: ruleModule, Message: withoutPath(path, err)}, "")
+}
+
+// withoutPath returns the text of err without the path that it begins with.
+func withoutPath(path string, err error) string {
+	text := err.Error()
+	if prefix := path + ": "; len(text) > len(prefix) && text[:len(prefix)] == prefix {
+		return text[len(prefix):]
+	}
+	return text
+}
+
+func absolute(path string) (string, error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return "", fmt.Errorf("finding the working directory: %w", err)
+	}
+	return abs, nil
+}

@@ -1,0 +1,136 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/elasticjob-go/elasticjob"
+	"github.com/elasticjob-go/elasticjob/spi"
+)
+
+func (a *app) runCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "run -c FILE",
+		Short: "Start a node and run its jobs",
+		Long: `Start a node and run its jobs until SIGINT or SIGTERM.
+
+The node then fires nothing more, lets running items end within
+shutdownGraceMilliseconds, and ends with status 0. A second signal ends it at
+once, with status 1. An invalid configuration starts nothing: every problem is
+written to stderr, and the status is 2.`,
+		Example: "  elasticjob run -c elasticjob.yaml --log-format json",
+		Args:    exactArgs(),
+		RunE:    func(cmd *cobra.Command, _ []string) error { return a.run(cmd) },
+	}
+}
+
+// run is the life of a node. Signals are taken over before anything starts, so
+// that none of them kills a half-started node.
+func (a *app) run(cmd *cobra.Command) error {
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, append(stopSignals(), reloadSignals()...)...)
+	defer signal.Stop(signals)
+
+	held := &heldWriter{to: a.Err}
+	logger, err := newLogger(held, a.logFormat, a.logLevel)
+	if err != nil {
+		return err
+	}
+	a.logger = logger
+	cfg, problems, err := a.loadConfig(cmd)
+	if err != nil {
+		return err
+	}
+	if len(problems) > 0 {
+		return a.refused(a.allProblems(cmd.Context(), cfg, problems, true))
+	}
+	s := supervisor{logger: logger, signals: signals, made: held.release}
+	if err = s.run(cmd.Context(), cfg); errors.As(err, &problems) {
+		return a.refused(problems)
+	}
+	return err
+}
+
+// refused is the error of a configuration that cannot be run.
+func (a *app) refused(problems elasticjob.Problems) error {
+	return &problemsError{
+		problems: problems, status: exitInvalid,
+		next: fmt.Sprintf("Nothing was started because of %s: correct %s, check it with elasticjob lint -c %[2]s, and start again.", count(len(problems), "problem"), a.configFile),
+	}
+}
+
+// lastMoment is how long a node that is ended at once may take to let go.
+const lastMoment = time.Second
+
+var errEndedAtOnce = errors.New("ended at once by a second signal; running items were cut off")
+
+// supervisor runs one node under the control of signals.
+type supervisor struct {
+	logger  *slog.Logger
+	signals <-chan os.Signal
+	// made is called when the node is made and its configuration thus in order.
+	made func()
+}
+
+// run returns when the node has stopped, or soon after the second signal.
+func (s *supervisor) run(ctx context.Context, cfg elasticjob.Config) error {
+	running, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	draining, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
+
+	stopped := make(chan error, 1)
+	go func() { stopped <- s.serve(running, draining, cfg) }()
+	for {
+		select {
+		case err := <-stopped:
+			return err
+		case sig := <-s.signals:
+			switch {
+			case isReload(sig):
+				s.logger.Warn("reloading is not available in this version, nothing was changed; stop the node and start it again", "signal", sig.String())
+			case running.Err() == nil:
+				s.logger.Info("stopping, running items may end; a second signal ends them at once", "signal", sig.String(), "grace", cfg.ShutdownGrace.String())
+				stop(spi.ErrStopping)
+			default:
+				end()
+				// The one goroutine that may be left behind: a job that ignores
+				// its context must not keep the process alive.
+				select {
+				case <-stopped:
+				case <-time.After(lastMoment):
+				}
+				return errEndedAtOnce
+			}
+		}
+	}
+}
+
+// serve starts a node, lets it run until running ends, and drains it. Draining
+// is cut short when its context ends.
+func (s *supervisor) serve(running, draining context.Context, cfg elasticjob.Config) error {
+	node, err := elasticjob.New(running, cfg, elasticjob.WithLogger(s.logger))
+	if err == nil {
+		s.made()
+		if err = node.Start(running); err == nil {
+			<-running.Done()
+		}
+		err = errors.Join(err, node.Stop(draining))
+	}
+	if err != nil && errors.Is(context.Cause(running), spi.ErrStopping) && isInterrupted(err) {
+		return nil // a signal came while the node was starting
+	}
+	return err
+}
+
+// isInterrupted says whether err comes from the end of the running context.
+func isInterrupted(err error) bool {
+	return errors.Is(err, context.Canceled) || errors.Is(err, spi.ErrStopping)
+}
