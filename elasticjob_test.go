@@ -1,0 +1,349 @@
+package elasticjob_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/elasticjob-go/elasticjob"
+	"github.com/elasticjob-go/elasticjob/core/job"
+	"github.com/elasticjob-go/elasticjob/spi"
+	"github.com/elasticjob-go/elasticjob/spi/props"
+)
+
+// guest is a module whose behaviour the job parameter chooses; see its source
+// beside it.
+const guest = "runtime/wasm/testdata/guest.wasm"
+
+// records collects log records as a script would read them.
+type records struct {
+	mu   sync.Mutex
+	data bytes.Buffer
+}
+
+func (r *records) Write(p []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.data.Write(p)
+}
+
+func (r *records) logger() *slog.Logger {
+	return slog.New(slog.NewJSONHandler(r, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
+// with returns the records with a message, of a job if it is not "".
+func (r *records) with(t *testing.T, message, name string) []map[string]any {
+	t.Helper()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var found []map[string]any
+	for line := range strings.Lines(r.data.String()) {
+		var record map[string]any
+		if err := json.Unmarshal([]byte(line), &record); err != nil {
+			t.Fatalf("log line %q is not JSON: %v", line, err)
+		}
+		if record["msg"] == message && (name == "" || record["job"] == name) {
+			found = append(found, record)
+		}
+	}
+	return found
+}
+
+// waitFor waits until there are so many records, or fails after a minute.
+func (r *records) waitFor(t *testing.T, message, name string, count int) []map[string]any {
+	t.Helper()
+	deadline := time.After(time.Minute)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if found := r.with(t, message, name); len(found) >= count {
+			return found
+		}
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("after a minute there are %d records %q of job %q, want %d; the log:\n%s", len(r.with(t, message, name)), message, name, count, r.data.String())
+		}
+	}
+}
+
+func write(t *testing.T, dir, name, text string) string {
+	t.Helper()
+	path := filepath.Join(dir, name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func load(t *testing.T, text string) elasticjob.Config {
+	t.Helper()
+	dir := t.TempDir()
+	c, problems := elasticjob.LoadFile(write(t, dir, "elasticjob.yaml", text))
+	if len(problems) > 0 {
+		t.Fatalf("LoadFile() = %v, want no problem", problems)
+	}
+	c.DataDir = filepath.Join(dir, "data")
+	return c
+}
+
+func start(t *testing.T, c elasticjob.Config, options ...elasticjob.Option) (*elasticjob.Node, *records) {
+	t.Helper()
+	log := &records{}
+	node, err := elasticjob.New(t.Context(), c, append(options, elasticjob.WithLogger(log.logger()))...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := node.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := node.Stop(context.WithoutCancel(t.Context())); err != nil {
+			t.Errorf("Stop() = %v, want nil", err)
+		}
+	})
+	return node, log
+}
+
+func absolute(t *testing.T, path string) string {
+	t.Helper()
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return abs
+}
+
+func TestARunawayGuestDiesAtItsTimeoutAndHarmsNobody(t *testing.T) {
+	t.Parallel()
+	c := load(t, fmt.Sprintf(`
+elasticjob:
+  jobs:
+    runaway: {elasticJobType: WASM, every: 1s, shardingTotalCount: 2, timeout: 300ms, jobParameter: loop, props: {wasm.module: %[1]q}}
+    bomb: {elasticJobType: WASM, every: 1s, shardingTotalCount: 1, jobParameter: bomb, props: {wasm.module: %[1]q}}
+    trap: {elasticJobType: WASM, every: 1s, shardingTotalCount: 1, jobParameter: trap, props: {wasm.module: %[1]q}}
+    well: {elasticJobType: WASM, every: 1s, shardingTotalCount: 1, props: {wasm.module: %[1]q}}
+    other: {elasticJobType: FAKE, every: 1s, shardingTotalCount: 1}
+`, absolute(t, guest)))
+	_, log := start(t, c)
+	for _, name := range []string{"runaway", "bomb", "trap"} {
+		want := map[string]spi.Code{"runaway": spi.CodeTimeout, "bomb": spi.CodeLimit, "trap": spi.CodeTrap}[name]
+		for _, e := range log.waitFor(t, "item finished", name, 6) {
+			if e["outcome"] != "failure" || e["code"] != float64(want) {
+				t.Errorf("%s finished with %v, code %v (%v), want a failure of code %d", name, e["outcome"], e["code"], e["err"], want)
+			}
+		}
+	}
+	for _, e := range log.waitFor(t, "item finished", "well", 3) {
+		if e["outcome"] != "success" {
+			t.Errorf("well finished with %v (%v), want success: a broken guest must not harm another", e["outcome"], e["err"])
+		}
+	}
+	for _, e := range log.with(t, "item finished", "other") {
+		if e["outcome"] != "success" {
+			t.Errorf("other finished with %v, want success", e["outcome"])
+		}
+	}
+	// Each instant of the other job was started once, or, on a machine that is
+	// too busy, missed and caught up; none was lost.
+	verdicts := make(map[string]int)
+	var first, last time.Time
+	note := func(at time.Time) {
+		verdicts[at.UTC().Format(time.RFC3339)]++
+		if first.IsZero() || at.Before(first) {
+			first = at
+		}
+		if at.After(last) {
+			last = at
+		}
+	}
+	for _, e := range log.with(t, "item started", "other") {
+		if e["source"] != string(spi.SourceMisfire) {
+			note(parseTime(t, "20060102T150405.000Z", e["run"]))
+		}
+	}
+	for _, e := range log.with(t, "item misfired", "other") {
+		for at := parseTime(t, time.RFC3339Nano, e["from"]); !at.After(parseTime(t, time.RFC3339Nano, e["to"])); at = at.Add(time.Second) {
+			note(at)
+		}
+	}
+	for at := first; !at.After(last); at = at.Add(time.Second) {
+		if n := verdicts[at.UTC().Format(time.RFC3339)]; n != 1 {
+			t.Errorf("other has %d verdicts for %s, want 1", n, at)
+		}
+	}
+	if last.Sub(first) < 5*time.Second {
+		t.Errorf("other fired from %s to %s, want it to go on beside broken guests", first, last)
+	}
+}
+
+func parseTime(t *testing.T, layout string, value any) time.Time {
+	t.Helper()
+	at, err := time.Parse(layout, fmt.Sprint(value))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return at
+}
+
+func TestFilesThatAreNoModuleGiveOneClearProblem(t *testing.T) {
+	t.Parallel()
+	module, err := os.ReadFile(guest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		name  string
+		bytes []byte
+		entry string // beside wasm in the plugins list
+		want  string
+	}{
+		{"text", []byte("#!/bin/sh\necho no\n"), "", "not a WebAssembly module"},
+		{"empty", nil, "", "empty"},
+		{"component", []byte("\x00asm\x0d\x00\x01\x00"), "", "component"},
+		{"no exports", []byte("\x00asm\x01\x00\x00\x00"), "", "export"},
+		{"cut off", module[:len(module)/2], "", "bad.wasm"},
+		{"wrong checksum", module, ", sha256: " + strings.Repeat("ab", 32), "sha256"},
+		{"needs more memory than allowed", module, ", limits: {memory: 64KiB}", "memory"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			write(t, dir, "bad.wasm", string(tt.bytes))
+			file := write(t, dir, "elasticjob.yaml", `elasticjob:
+  plugins:
+    - {wasm: bad.wasm`+tt.entry+`}
+  jobs:
+    a: {elasticJobType: WASM, every: 1s, shardingTotalCount: 1, props: {wasm.module: bad.wasm}}
+    b: {elasticJobType: WASM, every: 1s, shardingTotalCount: 1, props: {wasm.module: bad.wasm}}
+`)
+			c, problems := elasticjob.LoadFile(file)
+			if len(problems) > 0 {
+				t.Fatal(problems)
+			}
+			c.DataDir = filepath.Join(dir, "data")
+			got := elasticjob.Lint(t.Context(), c, true)
+			if len(got) != 1 || !strings.Contains(got[0].Message, tt.want) || got[0].Line != 3 {
+				t.Errorf("Lint() = %v, want one problem at line 3 with %q", got, tt.want)
+			}
+			if _, err := elasticjob.New(t.Context(), c); err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("New() = %v, want an error with %q", err, tt.want)
+			}
+		})
+	}
+}
+
+func TestLintFindsWhatOnlyPluginsCanTell(t *testing.T) {
+	t.Parallel()
+	c := load(t, `elasticjob:
+  jobs:
+    a:
+      elasticJobType: FAKED
+      every: 1s
+      shardingTotalCount: 1
+    b:
+      elasticJobType: FAKE
+      every: 1s
+      shardingTotalCount: 1
+      jobShardingStrategyType: AVG_ALOCATION
+      jobErrorHandlerType: LOG,PAGER
+    c:
+      elasticJobType: FAKE
+      every: 1s
+      shardingTotalCount: 1
+      props:
+        fake.duration: soon
+        fake.hand: none
+    d:
+      elasticJobType: WASM
+      every: 1s
+      shardingTotalCount: 1
+`)
+	var got []string
+	for _, p := range elasticjob.Lint(t.Context(), c, true) {
+		got = append(got, fmt.Sprintf("%d:%d %s", p.Line, p.Column, p.Rule))
+		if p.File == "" || p.Message == "" {
+			t.Errorf("problem %+v has no file or message", p)
+		}
+	}
+	want := []string{"4:23 unknown-type", "11:32 unknown-type", "12:28 unknown-type", "18:24 type", "19:20 unknown-property", "20:5 required"}
+	if strings.Join(got, "; ") != strings.Join(want, "; ") {
+		t.Errorf("Lint() = %v, want %v", got, want)
+	}
+}
+
+func TestPlaceholderValuesDoNotShowInProblems(t *testing.T) {
+	t.Setenv("ELASTICJOB_TEST_SECRET", "hunter2")
+	c := load(t, `elasticjob:
+  jobs:
+    a: {elasticJobType: FAKE, every: 1s, shardingTotalCount: 1, props: {fake.duration: "${ELASTICJOB_TEST_SECRET}"}}
+    b: {elasticJobType: FAKE, every: 1s, shardingTotalCount: 1, props: {"fake.none": "${ELASTICJOB_TEST_SECRET}"}}
+`)
+	problems := elasticjob.Lint(t.Context(), c, true)
+	if len(problems) != 2 {
+		t.Errorf("Lint() = %v, want two problems", problems)
+	}
+	for _, p := range problems {
+		if strings.Contains(p.Message, "hunter2") {
+			t.Errorf("problem %q shows the value of a placeholder", p.Message)
+		}
+	}
+}
+
+func TestTheSameTypeTwiceNamesBothSources(t *testing.T) {
+	t.Parallel()
+	c := load(t, "elasticjob: {}")
+	plugin := spi.Plugin{
+		Descriptor: spi.Descriptor{Kind: spi.KindJobType, Type: "FAKE", Description: "another"},
+		JobType:    func(context.Context, props.Values) (spi.JobType, error) { return spi.JobTypeFunc(nil), nil },
+	}
+	_, err := elasticjob.New(t.Context(), c, elasticjob.WithPlugins(plugin))
+	if err == nil || !strings.Contains(err.Error(), "FAKE comes from both built-in and embedding program") {
+		t.Errorf("New() = %v, want a conflict that names both sources", err)
+	}
+}
+
+func ExampleNew() {
+	reports := spi.Plugin{
+		Descriptor: spi.Descriptor{Kind: spi.KindJobType, Type: "REPORT", Description: "Writes one region's report."},
+		JobType: func(context.Context, props.Values) (spi.JobType, error) {
+			return spi.JobTypeFunc(func(_ context.Context, req spi.ExecuteRequest) (spi.ExecuteResponse, error) {
+				fmt.Printf("item %d of %d: %s\n", req.Context.ShardingItem, req.Context.ShardingTotalCount, req.Context.ShardingParameter)
+				return spi.ExecuteResponse{}, nil
+			}), nil
+		},
+	}
+	daily := job.Defaults("daily")
+	daily.Type = "REPORT"
+	daily.At = time.Now().Add(time.Second)
+	daily.ShardingTotalCount = 1
+	daily.ShardingItemParameters = "0=Beijing"
+
+	config := elasticjob.Defaults()
+	config.Jobs = []job.Config{daily}
+
+	ctx := context.Background()
+	node, err := elasticjob.New(ctx, config, elasticjob.WithPlugins(reports))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	if err := node.Start(ctx); err != nil {
+		fmt.Println(err)
+		return
+	}
+	time.Sleep(2 * time.Second) // a real program waits for a signal
+	if err := node.Stop(ctx); err != nil {
+		fmt.Println(err)
+	}
+	// Output: item 0 of 1: Beijing
+}
