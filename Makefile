@@ -1,0 +1,71 @@
+# What there is to do with this tree. `make` alone lists it.
+
+include .versions
+
+GO            ?= go
+FUZZTIME      ?= 60s
+TEST_TIMEOUT  ?= 8m
+BENCHFLAGS    ?=
+GOLANGCI      := $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT)
+PLATFORMS     := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
+QUICKSTART    := examples/quickstart
+GUEST         := GOOS=wasip1 GOARCH=wasm $(GO) build -trimpath -ldflags '-s -w'
+
+.DEFAULT_GOAL := help
+.PHONY: help run test race lint fmt fuzz generate verify bench build check binary quickstart test-tools fmt-check
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+run: quickstart ## run the quickstart, until Ctrl-C
+	@echo "The quickstart runs on the registry inside the process. Ctrl-C stops it."
+	@bin/elasticjob run -c $(QUICKSTART)/elasticjob.yaml
+
+binary: # bin/elasticjob for this machine
+	@$(GO) build -trimpath -o bin/ ./cmd/elasticjob
+
+quickstart: binary # the modules of the quickstart
+	@$(GUEST) -buildmode=c-shared -o $(QUICKSTART)/modules/departures.wasm ./$(QUICKSTART)/departures
+	@$(GUEST) -o $(QUICKSTART)/modules/arrivals.wasm ./$(QUICKSTART)/arrivals
+
+test: test-tools ## run all tests with the race detector, in random order
+	$(GO) test -race -shuffle=on -timeout $(TEST_TIMEOUT) ./...
+
+race: ## run all tests three times with the race detector
+	$(GO) test -race -shuffle=on -count=3 -timeout $(TEST_TIMEOUT) ./...
+
+test-tools: # compilers that some tests use
+	@scripts/install-test-tools.sh
+
+lint: ## run the linters, pinned in .versions
+	$(GOLANGCI) run ./...
+	@if [ -f bench/go.mod ]; then cd bench && $(GOLANGCI) run -c ../.golangci.yml ./...; fi
+
+fmt: ## format the Go files
+	$(GOLANGCI) fmt
+
+fmt-check: # fail if a Go file is not formatted
+	$(GOLANGCI) fmt --diff
+
+fuzz: ## run every fuzz target for FUZZTIME (60s)
+	@GO="$(GO)" scripts/fuzz.sh $(FUZZTIME)
+
+generate: ## write generated files anew
+	$(GO) generate ./...
+
+verify: ## check modules, generated files, all platforms and links
+	@GO="$(GO)" PLATFORMS="$(PLATFORMS)" scripts/verify.sh
+
+bench: ## measure, beside peers; BENCHFLAGS="-full -json" for more
+	cd bench && $(GO) run . $(BENCHFLAGS)
+
+build: ## compile the command for all platforms into dist/
+	@for platform in $(PLATFORMS); do \
+		os=$${platform%/*}; arch=$${platform#*/}; suffix=; \
+		if [ $$os = windows ]; then suffix=.exe; fi; \
+		echo "dist/elasticjob-$$os-$$arch$$suffix"; \
+		CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch $(GO) build -trimpath -ldflags '-s -w' \
+			-o "dist/elasticjob-$$os-$$arch$$suffix" ./cmd/elasticjob || exit 1; \
+	done
+
+check: fmt-check lint test verify ## everything that must pass before a commit lands
