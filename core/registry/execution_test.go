@@ -115,26 +115,30 @@ func TestCatchUpTakesEarliestInstantFirst(t *testing.T) {
 	b := setup(t)
 	l, g := oneNode(b, 3)
 	first := b.begin(l.Lease, "j", g, at(2*time.Second))
-	b.complete(l.Lease, "j", first.Fence, "0")
-	second := b.begin(l.Lease, "j", g, at(3*time.Second))
-	wantBegin(t, second, CodeOK, "0", "1-2")
-	b.complete(l.Lease, "j", first.Fence, "1")
-	m1 := b.catchUp(l.Lease, "j", g, "m1")
-	wantBegin(t, m1, CodeOK, "1", "")
-	third := b.begin(l.Lease, "j", g, at(4*time.Second))
-	wantBegin(t, third, CodeNone, "", "0-2", ItemsAt{NewItems(2), at(3 * time.Second)})
-	wantBegin(t, b.begin(l.Lease, "j", g, at(4*time.Second)), CodeNone, "", "0-2", ItemsAt{NewItems(2), at(3 * time.Second)})
-	b.complete(l.Lease, "j", second.Fence, "0")
-	b.complete(l.Lease, "j", m1.Fence, "1")
-	// 0 and 1 missed 4 s; then 0 alone misses 5 s.
-	m2 := b.catchUp(l.Lease, "j", g, "m2")
-	wantBegin(t, m2, CodeOK, "0-1", "")
-	b.complete(l.Lease, "j", m2.Fence, "1")
-	fourth := b.begin(l.Lease, "j", g, at(5*time.Second))
-	wantBegin(t, fourth, CodeOK, "1", "0,2", ItemsAt{NewItems(2), at(4 * time.Second)})
+	wantBegin(t, b.begin(l.Lease, "j", g, at(3*time.Second)), CodeNone, "", "0-2")
+	// Item 1 is not asked for 4 s, so it keeps its earlier instant.
+	for _, enabled := range []bool{false, true} {
+		if _, err := b.SetItemState(t.Context(), "j", 1, enabled, "test"); err != nil {
+			t.Fatal(err)
+		}
+		if !enabled {
+			wantBegin(t, b.begin(l.Lease, "j", g, at(4*time.Second)), CodeNone, "", "0,2", ItemsAt{NewItems(0, 2), at(3 * time.Second)})
+		}
+	}
+	b.complete(l.Lease, "j", first.Fence, "0-1")
+	for i, want := range []struct {
+		items string
+		at    time.Duration
+	}{{"1", 3 * time.Second}, {"0", 4 * time.Second}} {
+		r := b.catchUp(l.Lease, "j", g, "m"+number(int64(i)))
+		wantBegin(t, r, CodeOK, want.items, "")
+		if !r.Instant.Equal(at(want.at)) {
+			t.Errorf("catch-up %d instant = %v, want %v", i, r.Instant, at(want.at))
+		}
+	}
+	wantBegin(t, b.catchUp(l.Lease, "j", g, "m2"), CodeNone, "", "")
 	b.complete(l.Lease, "j", first.Fence, "2")
-	b.complete(l.Lease, "j", m2.Fence, "0")
-	wantBegin(t, b.catchUp(l.Lease, "j", g, "m3"), CodeOK, "0,2", "")
+	wantBegin(t, b.catchUp(l.Lease, "j", g, "m3"), CodeOK, "2", "")
 }
 
 func TestFreeItemWithMissedInstantIsCoalesced(t *testing.T) {

@@ -365,13 +365,14 @@ func (m *model) drain(dead Lease) []Drained {
 		if k.epoch != dead.Epoch {
 			continue
 		}
-		if !m.failover {
-			lost = append(lost, ItemsAt{setOf(k.items), instantOf(k.instant)})
-		}
 		for item := range k.items {
-			if m.failover {
+			if m.failover && item < m.assigned {
 				m.queued[item] = fmt.Sprintf("%d|%c|%d|%s|%d", k.instant, k.kind, k.fence, dead.Instance, dead.Epoch)
+				delete(k.items, item)
 			}
+		}
+		if len(k.items) > 0 {
+			lost = append(lost, ItemsAt{setOf(k.items), instantOf(k.instant)})
 		}
 		k.items = nil
 	}

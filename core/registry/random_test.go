@@ -71,13 +71,13 @@ func (r *randomRun) run(steps int) {
 		r.tick()
 		op, weight := "", r.rand.IntN(100)
 		switch {
-		case weight < 38:
+		case weight < 42:
 			op = "begin"
 			r.beginNormal()
-		case weight < 46:
+		case weight < 48:
 			op = "catch up"
 			r.beginCatchUp()
-		case weight < 52:
+		case weight < 53:
 			op = "repeat"
 			r.repeat()
 		case weight < 76:
@@ -86,15 +86,20 @@ func (r *randomRun) run(steps int) {
 		case weight < 84:
 			op = "commit"
 			r.commit()
-		case weight < 87:
+		case weight < 86:
 			op = "put"
 			r.put()
-		case weight < 92:
+		case weight < 88:
 			op = "state"
 			r.setState()
+		case weight < 91:
+			op = "enable"
+			r.enableAll()
 		case weight < 95:
 			op = "register"
-			r.register(r.node())
+			for _, node := range []string{"a", "b", "c"} {
+				r.register(node)
+			}
 		case weight < 97:
 			op = "leave"
 			r.leave()
@@ -116,10 +121,10 @@ func (r *randomRun) node() string { return []string{"a", "b", "c"}[r.rand.IntN(3
 // tick moves the clock and renews all leases but, now and then, one.
 func (r *randomRun) tick() {
 	r.t.Helper()
-	r.pass(time.Duration(r.rand.IntN(900_000)) * time.Microsecond)
+	r.pass(time.Duration(r.rand.IntN(1_800_000)) * time.Microsecond)
 	r.m.us = r.now.UnixMicro()
 	for node, l := range r.leases {
-		if r.rand.IntN(8) == 0 {
+		if r.rand.IntN(12) == 0 {
 			continue
 		}
 		_, err := r.Renew(r.t.Context(), l, false)
@@ -176,8 +181,8 @@ func (r *randomRun) drainAll() {
 func (r *randomRun) put() {
 	r.t.Helper()
 	d := JobDefinition{
-		Name: "j", Config: []byte("{}"), Items: 1 + r.rand.IntN(7), Monitored: r.rand.IntN(5) > 0,
-		Misfire: r.rand.IntN(3) > 0, Failover: r.rand.IntN(3) == 0, Overwrite: r.rand.IntN(5) > 0,
+		Name: "j", Config: []byte("{}"), Items: 2 + r.rand.IntN(6), Monitored: r.rand.IntN(5) > 0,
+		Misfire: r.rand.IntN(3) > 0, Failover: r.rand.IntN(12) == 0, Overwrite: r.rand.IntN(5) > 0,
 	}
 	got := r.bench.put(d)
 	if want := r.m.put(d); got.Outcome != want || got.Version != r.m.version {
@@ -187,9 +192,25 @@ func (r *randomRun) put() {
 
 func (r *randomRun) setState() {
 	r.t.Helper()
-	enabled := r.rand.IntN(3) > 0
+	r.setOne(r.rand.IntN(3), r.rand.IntN(r.m.n), r.node(), r.rand.IntN(3) == 0)
+}
+
+// enableAll ends what setState has disabled, so that a sequence stays alive.
+func (r *randomRun) enableAll() {
+	r.t.Helper()
+	r.setOne(0, 0, "", true)
+	for item := range r.m.n {
+		r.setOne(1, item, "", true)
+	}
+	for _, node := range []string{"a", "b", "c"} {
+		r.setOne(2, 0, node, true)
+	}
+}
+
+func (r *randomRun) setOne(scope, item int, node string, enabled bool) {
+	r.t.Helper()
 	var got, want bool
-	switch item, node := r.rand.IntN(r.m.n), r.node(); r.rand.IntN(3) {
+	switch scope {
 	case 0:
 		got = must(r.bench, func(ctx context.Context) (bool, error) { return r.SetState(ctx, "j", enabled, "test") })
 		want = r.m.setJob(enabled)
@@ -218,7 +239,14 @@ func (r *randomRun) commit() {
 	}
 	owners := map[string][]int{}
 	for item := range p.Items {
-		if node := r.node(); r.leases[node].Epoch > 0 && r.rand.IntN(12) > 0 || r.rand.IntN(60) == 0 {
+		// Nearly always a node with a session.
+		node := r.node()
+		for range 5 {
+			if r.leases[node].Epoch == 0 {
+				node = r.node()
+			}
+		}
+		if r.rand.IntN(16) > 0 {
 			owners[node] = append(owners[node], item)
 		}
 	}
@@ -256,6 +284,13 @@ func (r *randomRun) begin(q BeginRequest) {
 	if r.rand.IntN(12) == 0 {
 		q.Generation--
 	}
+	r.track(q)
+	r.begun = append(r.begun, q)
+}
+
+// track asks, and checks that what runs has not run before.
+func (r *randomRun) track(q BeginRequest) {
+	r.t.Helper()
 	if got, ok := r.ask(q); ok && got.Code == CodeOK && !r.known(got.Fence) {
 		if got.Fence <= r.fence {
 			r.t.Errorf("fence %d follows %d, want it to rise", got.Fence, r.fence)
@@ -268,9 +303,8 @@ func (r *randomRun) begin(q BeginRequest) {
 			}
 			r.ran[key] = got.Fence
 		}
-		r.marks = append(r.marks, CompleteRequest{Lease: l, Job: "j", Fence: got.Fence, Items: got.Items})
+		r.marks = append(r.marks, CompleteRequest{Lease: q.Lease, Job: "j", Fence: got.Fence, Items: got.Items})
 	}
-	r.begun = append(r.begun, q)
 }
 
 func (r *randomRun) known(fence int64) bool {
@@ -298,11 +332,15 @@ func (r *randomRun) ask(q BeginRequest) (BeginReply, bool) {
 	return got, true
 }
 
-// repeat sends one of the last requests again.
+// repeat sends one of the last requests again, perhaps from a later session.
 func (r *randomRun) repeat() {
 	r.t.Helper()
 	if n := len(r.begun); n > 0 {
-		r.ask(r.begun[max(0, n-1-r.rand.IntN(3))])
+		q := r.begun[max(0, n-1-r.rand.IntN(3))]
+		if l, ok := r.leases[q.Lease.Instance]; ok && r.rand.IntN(2) == 0 {
+			q.Lease = l
+		}
+		r.track(q)
 	}
 }
 
@@ -312,6 +350,12 @@ func (r *randomRun) completeSome() {
 		return
 	}
 	q := r.marks[len(r.marks)-1-r.rand.IntN(min(len(r.marks), 6))]
+	for _, c := range r.marks { // most often the oldest that still runs
+		if list := r.m.marks[c.Lease.Instance]; r.rand.IntN(3) > 0 && slices.ContainsFunc(list, func(k *modelMark) bool { return k.fence == c.Fence }) {
+			q = c
+			break
+		}
+	}
 	if r.rand.IntN(3) == 0 {
 		var part []int
 		for item := range q.Items.All() {

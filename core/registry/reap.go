@@ -49,7 +49,8 @@ func (c *Center) Dead(ctx context.Context) ([]Lease, error) {
 	return dead, nil
 }
 
-// Drained is what a dead session left running in a job without failover.
+// Drained is what a dead session left running in a job, and nobody takes over:
+// the job has no failover, or has fewer items by now.
 type Drained struct {
 	Job  string
 	Lost []ItemsAt

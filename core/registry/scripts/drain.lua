@@ -1,5 +1,5 @@
 -- Takes the marks of a dead session out of jobs: they are queued for failover,
--- or lost when the job has none. ARGV: node, epoch, term, dead node, its epoch,
+-- or lost when the job has none or no longer has the item. ARGV: node, epoch, term, dead node, its epoch,
 -- number of jobs, names... Reply: OK, one "items@T;..." of lost ones per job | refusal
 local node, epoch, term = take(), take(), take()
 local dead, old, count = take(), take(), tonumber(take())
@@ -10,21 +10,23 @@ local reply, names, dirty = {OK}, {}, {}
 for i = 1, count do
   local k, name = job(i), take()
   local keep, moved, foreign, lost = {}, {}, 0, {}
-  local s = call('HMGET', k.j, 'gen', 'fo')
+  local s = call('HMGET', k.j, 'gen', 'fo', 'an')
   local own = marks(call('HGET', k.r, dead))
   for _, m in ipairs(own) do
     if m.e ~= old then
       keep[#keep + 1] = m
     else
       if m.g ~= s[1] then foreign = foreign + 1 end
-      if s[2] == '1' then
-        for _, item in ipairs(sorted(unranges(m.it, {}, true))) do
+      local ended, n = {}, s[2] == '1' and tonumber(s[3] or '0') or 0
+      for _, item in ipairs(sorted(unranges(m.it, {}, true))) do
+        if item < n then
           moved[#moved + 1] = num(item)
           moved[#moved + 1] = m.t .. '|' .. m.k .. '|' .. m.f .. '|' .. dead .. '|' .. m.e
+        else
+          ended[item] = true
         end
-      else
-        lost[#lost + 1] = m.it .. '@' .. m.t
       end
+      if next(ended) then lost[#lost + 1] = ranges(ended) .. '@' .. m.t end
     end
   end
   if #keep < #own then
