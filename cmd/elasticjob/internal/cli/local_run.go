@@ -109,7 +109,7 @@ func (r *localRun) item(ctx context.Context, item spi.Item) itemResult {
 			result.Outcome = outcomeCancelled
 		}
 		if failure.Stack != "" {
-			req.Services.Log(ctx, spi.LogRecord{Level: spi.LevelError, Line: strings.TrimSpace(failure.Stack)})
+			r.logger.Error("item failed", "job", r.plan.job, "item", item.Item, "run", r.id, "err", failure.Error(), "stack", strings.TrimSpace(failure.Stack))
 		}
 	}
 	return result

@@ -85,7 +85,7 @@ func (a *app) moduleNew(cmd *cobra.Command, dir string, o moduleNewOptions) erro
 	if !spi.ValidType(data.Type) {
 		return usagef(cmd, "--type %q is no type name: write a capital letter and then capital letters, digits and underscores, at most 64", data.Type)
 	}
-	goMod, err := a.goMod(cmd, data.Name, o.sdk)
+	goMod, fetched, err := goMod(cmd, data.Name, o.sdk)
 	if err != nil {
 		return err
 	}
@@ -102,6 +102,10 @@ func (a *app) moduleNew(cmd *cobra.Command, dir string, o moduleNewOptions) erro
 	return a.print(result, func(w io.Writer) {
 		for _, name := range names {
 			_, _ = fmt.Fprintln(w, printable(filepath.Join(dir, name)))
+		}
+		if fetched {
+			_, _ = fmt.Fprintf(w, "Next: run go mod tidy in %s, then elasticjob module build %[1]s\n", printable(dir))
+			return
 		}
 		_, _ = fmt.Fprintf(w, "Next: elasticjob module build %s\n", printable(dir))
 	})
@@ -133,19 +137,20 @@ func typeOf(name string) string {
 	return name
 }
 
-// goMod returns the go.mod of a skeleton.
-func (a *app) goMod(cmd *cobra.Command, name, sdk string) ([]byte, error) {
+// goMod returns the go.mod of a skeleton, and whether the SDK that it names is
+// to be fetched.
+func goMod(cmd *cobra.Command, name, sdk string) (content []byte, fetched bool, err error) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "module example.com/%s\n\ngo 1.26.0\n\nrequire %s v%s\n", name, modulePath, elasticjob.Version)
 	if sdk == "" && builtFromRelease() {
-		return []byte(b.String()), nil
+		return []byte(b.String()), true, nil
 	}
 	source, err := sourceTree(sdk)
 	if err != nil {
-		return nil, usagef(cmd, "%s", err)
+		return nil, false, usagef(cmd, "%s", err)
 	}
 	fmt.Fprintf(&b, "\nreplace %s => %s\n", modulePath, quotePath(filepath.ToSlash(source)))
-	return []byte(b.String()), nil
+	return []byte(b.String()), false, nil
 }
 
 // quotePath quotes a path of go.mod if it needs quotes there.
