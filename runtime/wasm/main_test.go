@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	goruntime "runtime"
-	"runtime/pprof"
 	"slices"
 	"strings"
 	"sync"
@@ -38,7 +37,6 @@ func TestMain(m *testing.M) {
 }
 
 func testMain(m *testing.M) (code int) {
-	before := goruntime.NumGoroutine()
 	dir, err := os.MkdirTemp("", "wasm-test-")
 	if err != nil {
 		panic(err)
@@ -59,12 +57,21 @@ func testMain(m *testing.M) (code int) {
 		fmt.Fprintln(os.Stderr, "closing the host:", err)
 		code = 1
 	}
-	if leaked := waitFor(func() bool { return goruntime.NumGoroutine() <= before }); leaked {
-		fmt.Fprintf(os.Stderr, "%d goroutines, %d before the tests:\n", goruntime.NumGoroutine(), before)
-		_ = pprof.Lookup("goroutine").WriteTo(os.Stderr, 1)
+	if never := waitFor(func() bool { return len(leaked()) == 0 }); never {
+		fmt.Fprintf(os.Stderr, "goroutines left behind:\n%s\n", strings.Join(leaked(), "\n\n"))
 		code = 1
 	}
 	return code
+}
+
+// leaked returns the stacks of other goroutines that run code of this package
+// or of the engine.
+func leaked() []string {
+	buf := make([]byte, 1<<20)
+	stacks := strings.Split(string(buf[:goruntime.Stack(buf, true)]), "\n\n")
+	return slices.DeleteFunc(stacks[1:], func(stack string) bool {
+		return !strings.Contains(stack, "runtime/wasm.") && !strings.Contains(stack, "wazero")
+	})
 }
 
 // waitFor gives a condition ten seconds and reports whether it never held.

@@ -40,14 +40,8 @@ func boundTables(l *layout) rewriter {
 		if s.id != sectionTable {
 			return nil, nil
 		}
-		if len(l.tables) > maxTables {
-			return nil, fmt.Errorf("has %d tables; at most %d are allowed", len(l.tables), maxTables)
-		}
 		out := binary.AppendUvarint(nil, uint64(len(l.tables)))
 		for _, t := range l.tables {
-			if t.min > maxTableElements {
-				return nil, fmt.Errorf("has a table of %d elements; at most %d are allowed", t.min, maxTableElements)
-			}
 			most := uint32(maxTableElements)
 			if t.hasMax {
 				most = min(most, t.max)
