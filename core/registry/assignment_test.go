@@ -199,6 +199,26 @@ func TestShrinkDropsWhatWaits(t *testing.T) {
 	}
 }
 
+func TestDisabledItemNeverAssignedIsDropped(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	l, g := oneNode(b, 2)
+	d := definition("j", 4)
+	d.Overwrite = true
+	b.put(d)
+	if _, err := b.SetItemState(t.Context(), "j", 3, false, "test"); err != nil {
+		t.Fatal(err)
+	}
+	d.Items = 2
+	b.put(d)
+	if r := b.assign(l, "j", map[string]string{"a": "0-1"}); r.Code != CodeNone || r.Generation != g {
+		t.Errorf("CommitAssignments = %s of generation %d, want none of %d", r.Code, r.Generation, g)
+	}
+	if got, left := b.job("j").DisabledItems, b.hash("st", "j"); got.Len() != 0 || len(left) != 0 {
+		t.Errorf("DisabledItems = %q, stored %v, want none", got, left)
+	}
+}
+
 func TestUnmonitoredHandOver(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -210,6 +210,18 @@ func (m *model) commit(p Plan) CommitResult {
 	if p.Dirty > 0 {
 		m.dirty = false
 	}
+	dropped := map[int]bool{}
+	for item := p.Items; item < MaxItems; item++ {
+		_, inMissed := m.missed[item]
+		_, inQueue := m.queued[item]
+		if inMissed || inQueue {
+			dropped[item] = true
+		}
+		delete(m.missed, item)
+		delete(m.queued, item)
+		delete(m.offItems, item)
+	}
+	r.Dropped = setOf(dropped)
 	if same {
 		r.Code, r.From = CodeNone, instantOf(m.from)
 		return r
@@ -233,19 +245,8 @@ func (m *model) commit(p Plan) CommitResult {
 	case waits:
 		m.from += ((sessionTimeout/3 + time.Second).Milliseconds())
 	}
-	dropped := map[int]bool{}
-	for item := p.Items; item < MaxItems; item++ {
-		_, inMissed := m.missed[item]
-		_, inQueue := m.queued[item]
-		if inMissed || inQueue {
-			dropped[item] = true
-		}
-		delete(m.missed, item)
-		delete(m.queued, item)
-		delete(m.offItems, item)
-	}
 	m.assigned, m.gen = p.Items, m.rise(&m.tok)
-	r.Code, r.Generation, r.From, r.Dropped = CodeOK, m.gen, instantOf(m.from), setOf(dropped)
+	r.Code, r.Generation, r.From = CodeOK, m.gen, instantOf(m.from)
 	return r
 }
 

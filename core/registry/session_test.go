@@ -226,6 +226,34 @@ func TestReapDrainBury(t *testing.T) {
 	wantBegin(t, b.begin(l.Lease, "j", g, at(20*time.Second)), CodeOK, "0-1", "")
 }
 
+func TestDrainAfterShrinkLosesGoneItems(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	l := b.lead("a")
+	dead := b.register("b")
+	d := definition("j", 4)
+	d.Failover, d.Overwrite = true, true
+	b.put(d)
+	b.begin(dead, "j", b.assign(l, "j", map[string]string{"b": "0-3"}).Generation, at(time.Second))
+	d.Items = 2
+	b.put(d)
+	b.assign(l, "j", map[string]string{"a": "0-1"})
+	if err := b.Leave(t.Context(), dead); err != nil {
+		t.Fatal(err)
+	}
+	got := must(b, func(ctx context.Context) ([]Drained, error) { return b.Drain(ctx, l, dead, []string{"j"}) })
+	want := []Drained{{Job: "j", Lost: []ItemsAt{{NewItems(2, 3), at(time.Second)}}}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("Drain (-want +got):\n%s", diff)
+	}
+	if f := b.hash("f", "j"); len(f) != 2 {
+		t.Errorf("failover queue = %v, want items 0 and 1", f)
+	}
+	if x := b.hash("j", "j")["x"]; x != "0" {
+		t.Errorf("marks outside the generation = %s, want 0", x)
+	}
+}
+
 func TestLostSessionOfAReturnedNodeIsDrained(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

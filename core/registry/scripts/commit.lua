@@ -78,9 +78,11 @@ local function commit(k, name, gen, ver, n, seen, wanted)
   if seen ~= '0' and tonumber(call('ZSCORE', DIRTY, name) or '0') == tonumber(seen) then
     call('ZREM', DIRTY, name)
   end
-  if same then return {NONE, gen, '', s[6]} end
+  local dropped = ''
+  if tonumber(s[7] or '0') > n or (s[8] or '') ~= '' then dropped = drop(k, n, s[8] or '') end
+  if same then return {NONE, gen, dropped, s[6]} end
 
-  local by, list, x, dropped = {}, {}, 0, ''
+  local by, list, x = {}, {}, 0
   for i = 0, n - 1 do
     by[target[i]] = by[target[i]] or {}
     by[target[i]][i] = floor[i] or tonumber(s[5])
@@ -93,7 +95,6 @@ local function commit(k, name, gen, ver, n, seen, wanted)
   if gen ~= '0' then
     for _, v in ipairs(call('HVALS', k.r)) do x = x + #marks(v) end
   end
-  if tonumber(s[7] or '0') > n or (s[8] or '') ~= '' then dropped = drop(k, n, s[8] or '') end
   chunked('HSET', k.a, list)
   local new = num(after(s[3]))
   local from = gen == '0' and s[5] or num(waits and NOW + handover or NOW)
