@@ -1,0 +1,146 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"time"
+)
+
+// load is the jobs of one row of the lateness table.
+type load struct {
+	row       string
+	jobs      int
+	monitored bool
+	// spread fires each job once a minute instead of every second.
+	spread bool
+	full   bool
+}
+
+// expression is the cron expression of the n-th job, which all engines read
+// alike.
+func (l load) expression(n int) string {
+	if l.spread {
+		return fmt.Sprintf("%d * * * * ?", n%60)
+	}
+	return "* * * * * ?"
+}
+
+// engine starts a job for each probe and returns what stops them.
+type engine struct {
+	who   string
+	start func(ctx context.Context, s *settings, l load, probes []*probe) (stop func() error, err error)
+}
+
+func latenessMeasurements() []measurement {
+	ours := engine{whoOurs, startNode}
+	all := []engine{ours, {whoRobfig, startRobfig}, {whoGocron, startGocron}}
+	var list []measurement
+	add := func(l load, engines ...engine) {
+		for _, e := range engines {
+			list = append(list, measurement{
+				name: "lateness/" + l.row + "/" + e.who, full: l.full,
+				run: func(ctx context.Context, s *settings) ([]result, error) { return measureLateness(ctx, s, l, e) },
+			})
+		}
+	}
+	add(load{row: "1k jobs every second", jobs: 1_000}, all...)
+	add(load{row: "10k jobs every second", jobs: 10_000}, all...)
+	add(load{row: "100k jobs every second", jobs: 100_000, full: true}, all...)
+	add(load{row: "100k jobs over 60 s", jobs: 100_000, spread: true, full: true}, all...)
+	add(load{row: "500 monitored, embedded", jobs: 500, monitored: true}, ours)
+	add(load{row: "1k monitored, embedded", jobs: 1_000, monitored: true}, ours)
+	return list
+}
+
+const (
+	// settle is how long jobs fire before the window opens.
+	settle = 2 * time.Second
+	// patience is how long after the window its last fires may come. Later ones
+	// count as lost.
+	patience = 5 * time.Second
+)
+
+func measureLateness(ctx context.Context, s *settings, l load, e engine) ([]result, error) {
+	length := s.window
+	perJob := int64(length / time.Second)
+	if l.spread {
+		length, perJob = maxWindow, 1
+	}
+	expected := int64(l.jobs) * perJob
+	w := &window{seconds: int64(length / time.Second), late: newSamples(int(expected))}
+	probes := make([]*probe, l.jobs)
+	for i := range probes {
+		probes[i] = &probe{window: w}
+	}
+
+	heapBefore, begin := heap(), time.Now()
+	stop, err := e.start(ctx, s, l, probes)
+	if err != nil {
+		return nil, fmt.Errorf("starting %d jobs: %w", l.jobs, err)
+	}
+	startTook := time.Since(begin)
+	heapAfter := heap()
+
+	from := time.Now().Add(settle).Truncate(time.Second).Add(time.Second)
+	w.from.Store(from.UnixNano())
+	err = waitUntil(ctx, from.Add(-100*time.Millisecond))
+	if err == nil {
+		err = s.hot()
+	}
+	cpuBefore := processorTime()
+	if err == nil {
+		err = waitUntil(ctx, from.Add(length))
+	}
+	for end := from.Add(length + patience); err == nil && w.late.count() < expected && time.Now().Before(end); {
+		err = waitUntil(ctx, time.Now().Add(100*time.Millisecond))
+	}
+	used := processorTime() - cpuBefore
+	late := w.late.sorted()
+	runtime.KeepAlive(probes)
+	if stopErr := stop(); err == nil {
+		err = stopErr
+	}
+	if err != nil {
+		return nil, err
+	}
+	return []result{{Group: "lateness", Row: l.row, Who: e.who, Values: []value{
+		{"p50", "ms", millis(quantile(late, 0.5))},
+		{"p99", "ms", millis(quantile(late, 0.99))},
+		{"p999", "ms", millis(quantile(late, 0.999))},
+		{"max", "ms", millis(quantile(late, 1))},
+		{"expected", "", float64(expected)},
+		{"seen", "", float64(len(late))},
+		{"lost", "", float64(expected - int64(len(late)))},
+		{"twice", "", float64(w.twice.Load())},
+		{"cpu/fire", "µs", micros(used) / float64(max(len(late), 1))},
+		{"start", "s", startTook.Seconds()},
+		{"heap/job", "B", perJobBytes(heapBefore, heapAfter, l.jobs)},
+	}}}, nil
+}
+
+// waitUntil returns at the time, or earlier with the cause when ctx ends.
+func waitUntil(ctx context.Context, at time.Time) error {
+	timer := time.NewTimer(time.Until(at))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// heap returns the bytes of live objects.
+func heap() uint64 {
+	// The second collection frees what finalizers and pools kept from the first.
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+func perJobBytes(before, after uint64, jobs int) float64 {
+	return (float64(after) - float64(before)) / float64(jobs)
+}
