@@ -1,4 +1,4 @@
-package host
+package host_test
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 	"github.com/elasticjob-go/elasticjob/core/catalog"
 	"github.com/elasticjob-go/elasticjob/core/config"
 	"github.com/elasticjob-go/elasticjob/core/execution"
+	"github.com/elasticjob-go/elasticjob/core/host"
 	"github.com/elasticjob-go/elasticjob/core/job"
 	"github.com/elasticjob-go/elasticjob/plugins/builtin"
 	"github.com/elasticjob-go/elasticjob/spi"
@@ -48,7 +49,7 @@ func TestALostSessionCancelsItemsAndComesBack(t *testing.T) {
 		c := config.Defaults()
 		c.Jobs = []job.Config{hanging, quick}
 		c.ShutdownGrace = time.Second
-		h, problems := New(t.Context(), Config{
+		h, problems := host.New(t.Context(), host.Config{
 			Node: c, Catalog: plugins, Logger: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
 			LocalZone: func() (string, error) { return "UTC", nil },
 		})
@@ -69,7 +70,7 @@ func TestALostSessionCancelsItemsAndComesBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(5 * time.Second)
-		h.server.SetTime(time.Now().Add(time.Minute))
+		h.Server().SetTime(time.Now().Add(time.Minute))
 		time.Sleep(20 * time.Second)
 		mu.Lock()
 		if len(causes) == 0 || !errors.Is(causes[0], spi.ErrLeaseLost) {
@@ -80,7 +81,7 @@ func TestALostSessionCancelsItemsAndComesBack(t *testing.T) {
 		}
 		before := quickRuns
 		mu.Unlock()
-		h.server.SetTime(time.Time{})
+		h.Server().SetTime(time.Time{})
 		time.Sleep(80 * time.Second)
 		mu.Lock()
 		if quickRuns < before+10 {
