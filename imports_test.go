@@ -58,7 +58,7 @@ func importRules() []importRule {
 		{who: "runtime/...", may: append(slices.Clone(wireAndProto), "runtime/internal/..."), others: anyOther},
 		{who: "plugins/builtin", may: append(slices.Clone(spi), "plugins/..."), external: []string{"core/..."}},
 		// An internal package of the same kind is allowed too: see isOfSameKind.
-		{who: "plugins/...", may: spi, others: anyOther},
+		{who: "plugins/...", may: spi, external: []string{"core/..."}, others: anyOther},
 		{who: "sdk/...", may: append(slices.Clone(wireAndProto), "sdk/..."), external: []string{"runtime/..."}, others: []string{"github.com/hashicorp/go-plugin"}},
 		{who: "cmd/...", may: []string{"..."}, others: anyOther},
 		{who: "examples/...", may: []string{"..."}, others: anyOther},
@@ -315,6 +315,7 @@ func TestBrokenRule(t *testing.T) {
 		{name: "runtime on core", importer: "runtime/wasm", imported: "core/catalog", from: code, want: "runtime/... imports of ours only"},
 		{name: "runtime's tests on core", importer: "runtime/wasm", imported: "core/catalog", from: externalTest, want: "runtime/... imports of ours only"},
 		{name: "plugin on core", importer: "plugins/sharding/average", imported: "core/coordinator", from: code, want: "plugins/... imports of ours only"},
+		{name: "plugin's tests on core", importer: "plugins/sharding/average", imported: "core/coordinator", from: externalTest},
 		{name: "plugin on a plugin", importer: "plugins/sharding/average", imported: "plugins/sharding/odevity", from: code, want: "plugins/... imports of ours only"},
 		{name: "plugin on its kind", importer: "plugins/errorhandler/email", imported: "plugins/errorhandler/internal/webhook", from: code},
 		{name: "plugin on another kind", importer: "plugins/sharding/average", imported: "plugins/errorhandler/internal/webhook", from: code, want: "plugins/... imports of ours only"},
