@@ -14,12 +14,12 @@ func TestTable(t *testing.T) {
 		{"second", "b", "one", []value{{"pairs/s", "", 0.1234}}},
 	})
 	want := `
-FIRST              p50 µs    lost
-a row   one          12.3       0
-a row   another      1234  100000
+FIRST             p50 µs    lost
+a row   one         12.3       0
+a row   another     1234  100000
 
-SECOND            pairs/s
-b       one         0.123
+SECOND           pairs/s
+b       one        0.123
 `
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("table() differs (-want +got):\n%s", diff)
