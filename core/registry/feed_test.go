@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"maps"
 	"strconv"
 	"testing"
 	"testing/synctest"
@@ -127,9 +128,7 @@ func TestFeedEntriesAreChecked(t *testing.T) {
 		"number as number": func(m map[string]any) { m["gen"] = 1.5 },
 	} {
 		values := map[string]any{}
-		for k, v := range good {
-			values[k] = v
-		}
+		maps.Copy(values, good)
 		if _, _, err := readChange(redis.XMessage{ID: "5-0", Values: values}); err != nil {
 			t.Errorf("readChange of a good entry = %v", err)
 		}

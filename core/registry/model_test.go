@@ -243,7 +243,7 @@ func (m *model) commit(p Plan) CommitResult {
 	case m.gen == 0:
 		m.from = m.floor
 	case waits:
-		m.from += ((sessionTimeout/3 + time.Second).Milliseconds())
+		m.from += (sessionTimeout/3 + time.Second).Milliseconds()
 	}
 	m.assigned, m.gen = p.Items, m.rise(&m.tok)
 	r.Code, r.Generation, r.From = CodeOK, m.gen, instantOf(m.from)

@@ -15,8 +15,8 @@ import (
 
 // seeds and steps may be raised for a long run.
 var (
-	seeds     = flag.Int("registry.seeds", 12, "random sequences that the scripts and the model are compared on")
-	steps     = flag.Int("registry.steps", 250, "steps of a sequence")
+	seeds     = flag.Int("registry.seeds", 8, "random sequences that the scripts and the model are compared on")
+	steps     = flag.Int("registry.steps", 200, "steps of a sequence")
 	firstSeed = flag.Uint64("registry.seed", 1, "the first sequence's seed")
 )
 
