@@ -33,6 +33,7 @@ type HandleErrorResponse struct {
 // ErrorHandler is told of failed items. The engine calls it off the worker,
 // bounds a call by 10 s, and counts a call that fails as continue.
 type ErrorHandler interface {
+	// HandleError decides what a failed item means for its job.
 	HandleError(ctx context.Context, req HandleErrorRequest) (HandleErrorResponse, error)
 }
 

@@ -64,6 +64,7 @@ type ExecuteResponse struct {
 // soon after ctx is cancelled; nil means success. It is called for several
 // items at once.
 type JobType interface {
+	// Execute runs one item.
 	Execute(ctx context.Context, req ExecuteRequest) (ExecuteResponse, error)
 }
 

@@ -79,5 +79,6 @@ type Bundle struct {
 
 // Loader loads plugin files. It is safe for concurrent use.
 type Loader interface {
+	// Load loads one plugin file.
 	Load(ctx context.Context, req LoadRequest) (*Bundle, error)
 }

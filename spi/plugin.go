@@ -3,6 +3,7 @@ package spi
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 
 	"github.com/elasticjob-go/elasticjob/spi/props"
@@ -61,10 +62,8 @@ type Want struct {
 
 // Has reports whether the descriptor announces the capability.
 func (d Descriptor) Has(capability string) bool {
-	for _, c := range d.Capabilities {
-		if c == capability {
-			return true
-		}
+	if slices.Contains(d.Capabilities, capability) {
+		return true
 	}
 	return len(d.Capabilities) == 0 && d.Kind == KindJobType && capability == CapabilityExecute
 }
@@ -120,6 +119,7 @@ type Constructor[T any] func(ctx context.Context, values props.Values) (T, error
 // Closer is implemented by what holds resources. Close is called once, after
 // the last call returned.
 type Closer interface {
+	// Close frees what is held.
 	Close(ctx context.Context) error
 }
 

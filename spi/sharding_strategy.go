@@ -44,6 +44,7 @@ type ShardResponse struct {
 // ShardingStrategy decides which instance owns which items. Equal requests
 // should give equal responses; the engine bounds a call by 10 s.
 type ShardingStrategy interface {
+	// Shard gives every item an owner.
 	Shard(ctx context.Context, req ShardRequest) (ShardResponse, error)
 }
 

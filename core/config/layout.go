@@ -153,7 +153,8 @@ func (l layout) whereElse(path []string, head string) string {
 		shape shape
 		where string
 	}{
-		{l.job, "below elasticjob.jobs.NAME"}, {l.node, "directly below elasticjob"},
+		{l.job, "below elasticjob.jobs.NAME"},
+		{l.node, "directly below elasticjob"},
 		{l.plugin, "in an element of elasticjob.plugins"},
 	} {
 		if _, known := at.shape.byForm[head]; known {

@@ -66,7 +66,7 @@ func (r *reader) read(root *node) {
 		message := "the file has no key elasticjob"
 		for _, e := range others {
 			if _, near := Suggest(e.key, []string{keyElasticJob}); near {
-				message += fmt.Sprintf("; is it meant by %s in line %d?", quote(e.key), e.at.Line)
+				message = fmt.Sprintf("%s; is it meant by %s in line %d?", message, quote(e.key), e.at.Line)
 				break
 			}
 		}

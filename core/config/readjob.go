@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/elasticjob-go/elasticjob/core/job"
@@ -86,6 +87,6 @@ func (g group) pool(to *string) {
 		*to = before
 		// Problems of the pool are found under its present name.
 		places := g.r.cfg.places
-		places[joined(append(g.path[:len(g.path):len(g.path)], keyPool))] = places[joined(append(g.path[:len(g.path):len(g.path)], keyPoolBefore))]
+		places[joined(append(slices.Clip(g.path), keyPool))] = places[joined(append(slices.Clip(g.path), keyPoolBefore))]
 	}
 }

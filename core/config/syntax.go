@@ -209,8 +209,8 @@ func firstLine(text string) string {
 // firstInvalid returns the place of the first bytes that are not text.
 func (s source) firstInvalid(data []byte) (Position, bool) {
 	valid := utf8.Valid(data)
-	zero := bytes.IndexByte(data, 0)
-	if valid && zero < 0 {
+	hasZero := bytes.Contains(data, []byte{0})
+	if valid && !hasZero {
 		return Position{}, true
 	}
 	line, column := 1, 1

@@ -109,7 +109,7 @@ func (c Config) checkLabels() Problems {
 		found = append(found, c.Problem(ruleSize, fmt.Sprintf("an instance has at most %d labels", maxLabels), path...))
 	}
 	for name, value := range c.Instance.Labels {
-		at := append(path[:len(path):len(path)], name)
+		at := append(slices.Clip(path), name)
 		if name == "" || len(name) > maxLabelSize || strings.ContainsAny(name, " \t\n") || !utf8.ValidString(name) {
 			found = append(found, c.Problem(ruleName, "the name of a label must be 1 to 256 bytes without white space, not "+quote(name), at...))
 		}

@@ -17,14 +17,23 @@ import (
 
 // Registry is what a coordinator needs of the registry center.
 type Registry interface {
+	// Dirty names the jobs whose assignment needs a look.
 	Dirty(ctx context.Context) ([]registry.DirtyJob, error)
+	// Jobs reads the definitions, assignments and desired states of jobs.
 	Jobs(ctx context.Context, names ...string) ([]registry.JobState, error)
+	// Instances reads the registered nodes.
 	Instances(ctx context.Context) ([]registry.InstanceState, error)
+	// CommitAssignments replaces assignments, each by compare-and-set.
 	CommitAssignments(ctx context.Context, l registry.Leadership, plans []registry.Plan) ([]registry.CommitResult, error)
+	// JobNames names all jobs.
 	JobNames(ctx context.Context) ([]string, error)
+	// Reap evicts sessions whose lease has ended.
 	Reap(ctx context.Context, l registry.Leadership) ([]registry.Lease, error)
+	// Dead names the ended sessions that are not buried.
 	Dead(ctx context.Context) ([]registry.Lease, error)
+	// Drain takes the marks of a dead session out of jobs and returns the lost.
 	Drain(ctx context.Context, l registry.Leadership, dead registry.Lease, jobs []string) ([]registry.Drained, error)
+	// Bury forgets a dead session.
 	Bury(ctx context.Context, l registry.Leadership, dead registry.Lease) error
 }
 

@@ -18,7 +18,9 @@ import (
 // call belong to one lease; the replies may be those of a part when an error
 // comes with them.
 type Marks interface {
+	// BeginAll asks which items of each job run now.
 	BeginAll(ctx context.Context, requests []registry.BeginRequest) ([]registry.BeginReply, error)
+	// CompleteAll ends items of marks.
 	CompleteAll(ctx context.Context, requests []registry.CompleteRequest) ([]registry.CompleteReply, error)
 }
 

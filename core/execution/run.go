@@ -138,8 +138,7 @@ func (r *run) judge(err error) (Outcome, *spi.Error) {
 	if err == nil {
 		return OutcomeSuccess, nil
 	}
-	var stop *interrupted
-	if errors.As(err, &stop) {
+	if stop, ok := errors.AsType[*interrupted](err); ok {
 		switch {
 		case errors.Is(stop.cause, spi.ErrLeaseLost):
 			return OutcomeCancelled, spi.NewError(spi.CodeLeaseLost, spi.ErrLeaseLost.Error())

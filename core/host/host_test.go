@@ -2,6 +2,7 @@ package host_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -470,8 +471,8 @@ func TestStopCancelsAtTheGrace(t *testing.T) {
 		if took := time.Since(begin); took < 3*time.Second || took > 6*time.Second {
 			t.Errorf("Stop() took %v, want the grace of 3 s", took)
 		}
-		if cause.Load() != spi.ErrStopping {
-			t.Errorf("cause = %v, want %v", cause.Load(), spi.ErrStopping)
+		if got, _ := cause.Load().(error); !errors.Is(got, spi.ErrStopping) {
+			t.Errorf("cause = %v, want %v", got, spi.ErrStopping)
 		}
 		if len(n.history.finished) != 1 || n.history.finished[0].Outcome != execution.OutcomeCancelled || n.history.finished[0].Error.Code != spi.CodeCancelled {
 			t.Errorf("finished %+v, want one cancelled item", n.history.finished)

@@ -126,9 +126,8 @@ func (c *Config) decode(data []byte) error {
 // other case, and null, each of which would drop or alter a setting silently.
 func checkKeys(data []byte) error {
 	known := map[string]bool{}
-	for i := range reflect.TypeFor[Config]().NumField() {
-		name := jsonName(reflect.TypeFor[Config]().Field(i))
-		known[name] = true
+	for field := range reflect.TypeFor[Config]().Fields() {
+		known[jsonName(field)] = true
 	}
 	dec := json.NewDecoder(bytes.NewReader(data))
 	if first, err := dec.Token(); err != nil {

@@ -27,6 +27,7 @@ type Due struct {
 // goroutine and must hand over and return at once; calls for one target come
 // in the order of their instants.
 type Target interface {
+	// Fire tells that the job is due.
 	Fire(due Due)
 }
 

@@ -13,7 +13,9 @@ import (
 // goroutine of the part is gone or ctx ends, may be called before Start and
 // more than once, and is final: a stopped service does not start again.
 type Service interface {
+	// Start makes the part ready.
 	Start(ctx context.Context) error
+	// Stop ends the part for good.
 	Stop(ctx context.Context) error
 }
 

@@ -17,7 +17,6 @@ import (
 	"github.com/elasticjob-go/elasticjob/spi/props"
 )
 
-//nolint:gochecknoglobals // flags are read before the tests begin
 var update = flag.Bool("update", false, "rewrite the files of testdata/golden")
 
 func fullContext() spi.ShardingContext {
