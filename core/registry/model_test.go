@@ -15,7 +15,6 @@ type model struct {
 	us       int64 // the server's clock
 	hlc      int64
 	sessions map[string]*modelSession
-	leader   string
 	exists   bool
 
 	n, assigned                         int

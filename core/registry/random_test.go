@@ -49,6 +49,7 @@ type randomRun struct {
 }
 
 func newRandomRun(t *testing.T, seed uint64) *randomRun {
+	t.Helper()
 	b := setup(t)
 	r := &randomRun{
 		bench: b, rand: rand.New(rand.NewPCG(seed, 0)), m: newModel(b.now.UnixMicro()),
@@ -69,8 +70,8 @@ func (r *randomRun) run(steps int) {
 	counts := map[string]int{}
 	for range steps {
 		r.tick()
-		op, weight := "", r.rand.IntN(100)
-		switch {
+		var op string
+		switch weight := r.rand.IntN(100); {
 		case weight < 42:
 			op = "begin"
 			r.beginNormal()
