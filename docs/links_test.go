@@ -132,3 +132,19 @@ func TestArchitectureNamesEveryPackage(t *testing.T) {
 		}
 	}
 }
+
+func TestEveryDependencyHasAReason(t *testing.T) {
+	t.Parallel()
+	rationale := strings.ToLower(page(t, "docs/rationale.md"))
+	require := regexp.MustCompile(`(?m)^\s*(?:require )?(\S+\.\S+/\S+) v\S+$`)
+	direct := require.FindAllStringSubmatch(page(t, "go.mod"), -1)
+	if len(direct) == 0 {
+		t.Fatal("go.mod requires nothing directly")
+	}
+	for _, match := range direct {
+		parts := strings.Split(regexp.MustCompile(`/v\d+$`).ReplaceAllString(match[1], ""), "/")
+		if name := parts[len(parts)-1]; !strings.Contains(rationale, name) {
+			t.Errorf("docs/rationale.md does not say why there is a dependency on %s", match[1])
+		}
+	}
+}
