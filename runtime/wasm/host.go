@@ -143,8 +143,8 @@ func (h *Host) unload(ctx context.Context, m *module) error {
 }
 
 // Close closes all modules that are still loaded, waiting for their running
-// calls until ctx ends, and for compilations. Afterwards nothing can be loaded. It may be called
-// more than once.
+// calls and for compilations until ctx ends. Afterwards nothing can be loaded.
+// It may be called more than once.
 func (h *Host) Close(ctx context.Context) error {
 	h.mu.Lock()
 	h.closed = true
@@ -155,6 +155,5 @@ func (h *Host) Close(ctx context.Context) error {
 	for m := range open {
 		errs = append(errs, m.close(ctx))
 	}
-	h.programs.close()
-	return errors.Join(errs...)
+	return errors.Join(append(errs, h.programs.close(ctx))...)
 }

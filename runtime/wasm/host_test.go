@@ -1,6 +1,7 @@
 package wasm
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"os"
@@ -133,6 +134,30 @@ func TestLoadIsCancelled(t *testing.T) {
 	}
 	if err := b.Close(t.Context()); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestSlowCompiler has a function that takes wazero very long.
+func TestSlowCompiler(t *testing.T) {
+	t.Parallel()
+	h, err := New(t.Context(), Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const depth = 10_000
+	a := reactor(constant(0))
+	a.functions = append(a.functions, function{typ: typeVoid, code: append(bytes.Repeat([]byte{opLoop, emptyType}, depth), bytes.Repeat([]byte{opEnd}, depth)...)})
+	path := writeFile(t, a.bytes())
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := h.Load(ctx, spi.LoadRequest{Path: path}); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Load = %v, want it to end with its context", err)
+	}
+	if err := h.Close(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Close = %v, want it to end with its context", err)
+	}
+	if err := h.Close(t.Context()); err != nil {
+		t.Errorf("Close = %v, want it to wait for the compiler", err)
 	}
 }
 

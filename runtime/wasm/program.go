@@ -7,12 +7,22 @@ import (
 	"log/slog"
 	goruntime "runtime"
 	"sync"
+	"time"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/experimental"
 
 	"github.com/elasticjob-go/elasticjob/spi"
 )
+
+// compileTimeout bounds how long a load waits for the compiler. Function bodies
+// exist that keep wazero busy for hours, and it looks at its context only
+// between functions.
+const compileTimeout = 2 * time.Minute
+
+func errCompileTimeout() error {
+	return spi.NewError(spi.CodeLimit, "compiling it takes longer than "+compileTimeout.String())
+}
 
 // program is a compiled module. Each has a wazero runtime of its own, so that
 // its disk cache is one directory and closing it leaves nothing behind.
@@ -51,16 +61,18 @@ type programs struct {
 	cache     *diskCache // nil without a directory
 	offers    offers
 	logger    *slog.Logger
-	compiling sync.WaitGroup
 
-	mu     sync.Mutex
-	bySHA  map[string]*held
-	closed bool
+	mu        sync.Mutex
+	bySHA     map[string]*held
+	compiling int
+	closed    bool
+	idle      chan struct{} // made by close, closed when nothing compiles
 }
 
 // held is a program and the number of loads that hold or wait for it.
 type held struct {
-	ready   chan struct{} // closed when program or err is set
+	ready   chan struct{}   // closed when program or err is set
+	expired <-chan struct{} // closed after ready, or when compiling took too long
 	program *program
 	err     error
 	refs    int  // guarded by programs.mu
@@ -81,8 +93,13 @@ func (ps *programs) acquire(ctx context.Context, f file) (p *program, release fu
 		ps.bySHA[f.sha] = h
 		// The work of one is the wait of many, so the first one's context
 		// does not end it.
-		work := context.WithoutCancel(ctx)
-		ps.compiling.Go(func() { ps.fill(work, h, f) })
+		work, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), compileTimeout, errCompileTimeout())
+		h.expired = work.Done()
+		ps.compiling++
+		go func() {
+			defer cancel()
+			ps.fill(work, h, f)
+		}()
 	}
 	h.refs++
 	ps.mu.Unlock()
@@ -93,6 +110,14 @@ func (ps *programs) acquire(ctx context.Context, f file) (p *program, release fu
 		err = h.err
 	case <-ctx.Done():
 		err = context.Cause(ctx)
+	case <-h.expired:
+		// The same moment as ready, when it was in time.
+		select {
+		case <-h.ready:
+			err = h.err
+		default:
+			err = errCompileTimeout()
+		}
 	}
 	if err != nil {
 		// There is nothing to close yet, or fill does it.
@@ -102,12 +127,28 @@ func (ps *programs) acquire(ctx context.Context, f file) (p *program, release fu
 	return h.program, release, nil
 }
 
-// close refuses further modules and waits for running compilations.
-func (ps *programs) close() {
+// close refuses further modules and waits for running compilations, or until
+// ctx ends.
+func (ps *programs) close(ctx context.Context) error {
 	ps.mu.Lock()
-	ps.closed = true
+	if !ps.closed {
+		ps.closed, ps.idle = true, make(chan struct{})
+		if ps.compiling == 0 {
+			close(ps.idle)
+		}
+	}
 	ps.mu.Unlock()
-	ps.compiling.Wait()
+	select {
+	case <-ps.idle:
+		return nil
+	default:
+	}
+	select {
+	case <-ps.idle:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("waiting for the compiler: %w", context.Cause(ctx))
+	}
 }
 
 func errClosed() error { return spi.NewError(spi.CodeUnavailable, "the WASM host is closed") }
@@ -127,6 +168,11 @@ func (ps *programs) fill(ctx context.Context, h *held, f file) {
 		if err := h.program.close(ctx); err != nil {
 			ps.logger.Warn("closing a module failed", "sha256", f.sha, "err", err)
 		}
+	}
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	if ps.compiling--; ps.compiling == 0 && ps.closed {
+		close(ps.idle)
 	}
 }
 
