@@ -154,8 +154,7 @@ func newInstants(expr *cron.Expression, after time.Time, count int) []time.Time 
 func cronProblem(expr string, err error) error {
 	problem := config.Problem{Rule: ruleCron, Message: err.Error()}
 	next := ""
-	var syntax *cron.SyntaxError
-	if errors.As(err, &syntax) {
+	if syntax, ok := errors.AsType[*cron.SyntaxError](err); ok {
 		problem.Line, problem.Column = 1, syntax.Column
 		next = "  " + oneLine(expr) + "\n  " + caret(expr, syntax.Column)
 	}

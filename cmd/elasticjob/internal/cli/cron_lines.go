@@ -89,8 +89,7 @@ func cronTimes(line []byte) ([]int64, error) {
 
 // plainJSON says what is wrong with a request without the names of Go types.
 func plainJSON(err error) error {
-	var kind *json.UnmarshalTypeError
-	if errors.As(err, &kind) {
+	if kind, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		if kind.Field == "" {
 			return fmt.Errorf("it must be a JSON object, not %s", kind.Value)
 		}

@@ -104,7 +104,8 @@ func (s *supervisor) run(ctx context.Context, cfg elasticjob.Config) error {
 				// The one goroutine that may be left behind: a job that ignores
 				// its context must not keep the process alive.
 				select {
-				case <-stopped:
+				case err := <-stopped:
+					s.logger.Debug("node let go", "err", err)
 				case <-time.After(lastMoment):
 				}
 				return errEndedAtOnce
@@ -114,23 +115,26 @@ func (s *supervisor) run(ctx context.Context, cfg elasticjob.Config) error {
 }
 
 // serve starts a node, lets it run until running ends, and drains it. Draining
-// is cut short when its context ends.
+// is cut short when its context ends. A node that a signal stops before it is up
+// has not failed.
 func (s *supervisor) serve(running, draining context.Context, cfg elasticjob.Config) error {
 	node, err := elasticjob.New(running, cfg, elasticjob.WithLogger(s.logger))
-	if err == nil {
-		s.made()
-		if err = node.Start(running); err == nil {
-			<-running.Done()
-		}
-		err = errors.Join(err, node.Stop(draining))
+	if err != nil {
+		return unlessStopped(running, err)
 	}
-	if err != nil && errors.Is(context.Cause(running), spi.ErrStopping) && isInterrupted(err) {
-		return nil // a signal came while the node was starting
+	s.made()
+	if err := node.Start(running); err != nil {
+		return errors.Join(unlessStopped(running, err), node.Stop(draining))
 	}
-	return err
+	<-running.Done()
+	return node.Stop(draining)
 }
 
-// isInterrupted says whether err comes from the end of the running context.
-func isInterrupted(err error) bool {
-	return errors.Is(err, context.Canceled) || errors.Is(err, spi.ErrStopping)
+// unlessStopped returns err, or nil when a signal has ended the context: what
+// fails then, fails because of it.
+func unlessStopped(ctx context.Context, err error) error {
+	if errors.Is(context.Cause(ctx), spi.ErrStopping) {
+		return nil
+	}
+	return err
 }

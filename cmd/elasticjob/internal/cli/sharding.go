@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -139,7 +140,7 @@ func parseInstances(text string) ([]spi.Instance, error) {
 		id = strings.TrimSpace(id)
 		switch {
 		case id == "":
-			return nil, fmt.Errorf("--instances has an empty id: write ids separated by single commas")
+			return nil, errors.New("--instances has an empty id: write ids separated by single commas")
 		case seen[id]:
 			return nil, fmt.Errorf("--instances has %q twice: every instance has an id of its own", id)
 		case len(instances) == maxInstances:
