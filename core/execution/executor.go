@@ -124,6 +124,9 @@ func (e *Executor) Attach(lease registry.Lease) {
 	s.marksCtx, s.cancelMarks = context.WithCancelCause(context.Background())
 	s.begins.send, s.begins.spawn = e.marks.BeginAll, e.calls.Go
 	s.completes.send, s.completes.spawn = e.marks.CompleteAll, e.calls.Go
+	for _, j := range e.Jobs() {
+		j.rejoin()
+	}
 	if old := e.session.Swap(s); old != nil {
 		old.end(spi.ErrLeaseLost)
 	}

@@ -41,6 +41,8 @@ type Job struct {
 	spec     *Spec
 	current  registry.Assignment
 	previous registry.Assignment // of an unmonitored job, until current.From
+	decided  time.Time           // no later instant has a verdict here under the current assignment
+	rejoined bool                // the session is another one: adopt the assignment again
 	waiting  []firing            // instants to begin, in order
 	catchUp  bool                // held items may be free: ask for them
 	stepping bool                // the step goroutine runs
@@ -67,45 +69,59 @@ type firing struct {
 // does not answer. Older ones are recorded as missed.
 const maxWaiting = 64
 
-// Fire notes that the job is due. It is called by the timer.
+// Fire notes that the job is due. It is called by the timer. Without a session
+// it does nothing: the instants are found again when the next one has adopted
+// its assignment.
 func (j *Job) Fire(due schedule.Due) {
 	j.mu.Lock()
 	defer j.unlock()
-	if j.closed || j.current.Items.Len() == 0 {
+	if j.closed || j.current.Items.Len() == 0 || j.executor.session.Load() == nil {
+		return
+	}
+	if due.Missed > 0 && due.To.After(j.decided) {
+		j.missAll(ReasonNotRunning, due.Missed, due.From, due.To)
+	}
+	j.awaitLate(due.Instant, j.executor.lateWindow)
+}
+
+// awaitLate queues an instant for its begin. One that is later than the window
+// is a catch-up, if the job wants one, and missed otherwise.
+func (j *Job) awaitLate(instant time.Time, window time.Duration) {
+	if !instant.After(j.decided) {
+		return
+	}
+	late := j.executor.now().Sub(instant)
+	if late > window && !j.spec.Config.Misfire {
+		j.missAll(ReasonNotRunning, 1, instant, instant)
 		return
 	}
 	source := spi.SourceNormal
-	if due.Missed > 0 {
-		j.missAll(ReasonNotRunning, due.Missed, due.From, due.To)
-	}
-	if j.executor.now().Sub(due.Instant) > j.executor.lateWindow {
-		// The node did not run at the instant: this is its catch-up, if the
-		// job wants one.
-		if !j.spec.Config.Misfire {
-			j.missAll(ReasonNotRunning, 1, due.Instant, due.Instant)
-			return
-		}
+	if late > j.executor.lateWindow {
 		source = spi.SourceMisfire
 	}
-	j.await(firing{due.Instant, source})
-}
-
-// await queues an instant for its begin.
-func (j *Job) await(f firing) {
 	if len(j.waiting) == maxWaiting {
 		oldest := j.waiting[0].instant
 		j.missAll(ReasonNotRunning, 1, oldest, oldest)
 		j.waiting = append(j.waiting[:0], j.waiting[1:]...)
 	}
-	j.waiting = append(j.waiting, f)
+	j.waiting = append(j.waiting, firing{instant, source})
 	j.step()
 }
 
 // missAll records fires missed by all items of this instance.
 func (j *Job) missAll(reason Reason, count int, from, to time.Time) {
+	j.decide(to)
 	j.missItems(j.current.Items, reason, count, from, to)
 }
 
+// decide notes that the instant has a verdict.
+func (j *Job) decide(instant time.Time) {
+	if instant.After(j.decided) {
+		j.decided = instant
+	}
+}
+
+// missItems records fires missed by items.
 func (j *Job) missItems(items registry.Items, reason Reason, count int, from, to time.Time) {
 	for item := range items.All() {
 		j.publishMisfired(ItemMisfired{Job: j.name, Item: item, Reason: reason, Count: count, From: from, To: to})
@@ -143,10 +159,18 @@ func (j *Job) Adopt(a registry.Assignment) {
 func (j *Job) adopt(a registry.Assignment) bool {
 	j.mu.Lock()
 	defer j.unlock()
-	if j.closed || a.Generation <= j.current.Generation {
+	again := j.rejoined && a.Generation == j.current.Generation
+	if j.closed || a.Generation <= j.current.Generation && !again {
 		return false
 	}
-	j.previous, j.current = j.current, a
+	j.rejoined = false
+	if !again {
+		j.previous, j.current = j.current, a
+		if j.spec.Config.MonitorExecution {
+			// What this node decided under the old assignment is in the floors.
+			j.decided = time.Time{}
+		}
+	}
 	if a.Items.Len() == 0 {
 		return true
 	}
@@ -158,34 +182,39 @@ func (j *Job) adopt(a registry.Assignment) bool {
 	return true
 }
 
-// adoptDue looks for instants between the floors of the items and now, which
-// no former owner has decided. The latest is begun like any other; the script
-// leaves out the items whose floor is not below it.
+// adoptDue looks for instants up to now that nobody has decided: those after
+// the floors of the items and, of an unmonitored job, since its assignment came
+// into force. The latest is begun like any other; the script leaves out items
+// whose floor is not below it.
 func (j *Job) adoptDue() {
+	if j.spec.Config.Disabled {
+		return
+	}
 	now := j.executor.now()
 	var last time.Time
 	for _, group := range j.current.Floors {
-		due := schedule.Missed(j.spec.Schedule, group.At, now)
-		if due.Count == 0 {
-			continue
+		after := latest(group.At, j.decided)
+		if !j.spec.Config.MonitorExecution {
+			after = latest(after, j.current.From.Add(-time.Millisecond))
 		}
+		due := schedule.Missed(j.spec.Schedule, after, now)
 		if due.Count > 1 {
 			j.missItems(group.Items, ReasonNotRunning, due.Count-1, due.First, due.BeforeLast)
 		}
-		if now.Sub(due.Last) > j.executor.handOver && !j.spec.Config.Misfire {
-			j.missItems(group.Items, ReasonNotRunning, 1, due.Last, due.Last)
-			continue
+		if due.Last.After(last) {
+			last = due.Last
 		}
-		last = due.Last
 	}
-	if last.IsZero() || !j.spec.Config.MonitorExecution {
-		return
+	if !last.IsZero() {
+		j.awaitLate(last, j.executor.handOver)
 	}
-	source := spi.SourceNormal
-	if now.Sub(last) > j.executor.lateWindow {
-		source = spi.SourceMisfire
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
 	}
-	j.await(firing{last, source})
+	return b
 }
 
 // Reconfigure gives the job another spec, from its next run on.
@@ -209,12 +238,25 @@ func (j *Job) Running() int {
 	return len(j.running)
 }
 
-// close ends the job: instants that wait are recorded as missed, open gaps are
-// closed, and nothing is begun any more. Items that run go on.
+// rejoin says that the node has a new session.
+func (j *Job) rejoin() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.rejoined = true
+}
+
+// close ends the job: instants without a verdict are recorded as missed, open
+// gaps are closed, and nothing is begun any more. Items that run go on.
 func (j *Job) close() {
 	j.mu.Lock()
 	defer j.unlock()
 	j.closed = true
+	if j.executor.session.Load() == nil && !j.decided.IsZero() {
+		if due := schedule.Missed(j.spec.Schedule, j.decided, j.executor.now()); due.Count > 0 {
+			j.missAll(ReasonNotRunning, due.Count, due.First, due.Last)
+			j.waiting = nil
+		}
+	}
 	for _, f := range j.waiting {
 		j.missAll(ReasonNotRunning, 1, f.instant, f.instant)
 	}

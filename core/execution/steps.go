@@ -139,19 +139,20 @@ func (j *Job) complete(reports []report) {
 }
 
 // begin asks the registry to begin a normal firing and launches what may go.
+// An instant that stays undecided, because the lease is lost or the assignment
+// stale, is found again when the next assignment is adopted.
 func (j *Job) begin(f firing) {
 	s := j.executor.session.Load()
-	generation := j.Assignment().Generation
-	if s == nil {
-		j.miss(f, ReasonNotRunning)
+	j.mu.Lock()
+	generation, done := j.current.Generation, !f.instant.After(j.decided)
+	j.mu.Unlock()
+	if s == nil || done {
 		return
 	}
 	reply, err := untilAnswered(j, s, &s.begins, registry.BeginRequest{
 		Lease: s.lease, Job: j.name, Generation: generation, Kind: registry.KindNormal, Instant: f.instant,
 	})
 	if err != nil {
-		// The new lease's assignment carries floors: the instant is found
-		// again when it is adopted.
 		return
 	}
 	switch reply.Code {
@@ -160,22 +161,34 @@ func (j *Job) begin(f firing) {
 	case registry.CodeStale:
 		j.executor.refresh(s.ctx, j.name)
 	case registry.CodeDisabled:
-		j.miss(f, ReasonDisabled)
+		j.mu.Lock()
+		defer j.unlock()
+		j.missAll(ReasonDisabled, 1, f.instant, f.instant)
 	case registry.CodeDuplicate:
 		// Decided before, as after a step of the clock back.
+		j.mu.Lock()
+		defer j.unlock()
+		j.decide(f.instant)
+	case registry.CodeUnknownJob:
+		j.executor.logger.Warn("job is gone from the registry", "job", j.name)
 	}
+}
+
+// heldReason is why an item that still runs misses an instant.
+func (j *Job) heldReason() Reason {
+	if j.spec.Config.Misfire {
+		return ReasonStillRunning
+	}
+	return ReasonMisfireOff
 }
 
 // apply launches the items that the registry lets go and notes those it holds.
 func (j *Job) apply(s *session, f firing, reply registry.BeginReply) {
 	j.mu.Lock()
 	defer j.unlock()
-	reason := ReasonStillRunning
-	if !j.spec.Config.Misfire {
-		reason = ReasonMisfireOff
-	}
+	j.decide(f.instant)
 	for item := range reply.Held.All() {
-		if j.gaps.add(item, reason, 1, f.instant, f.instant) {
+		if j.gaps.add(item, j.heldReason(), 1, f.instant, f.instant) {
 			j.executor.logger.Debug("item is still running", "job", j.name, "item", item, "run", registry.FormatRunID(f.instant))
 		}
 	}
@@ -215,10 +228,14 @@ func (j *Job) startUnmonitored(f firing) {
 	s := j.executor.session.Load()
 	j.mu.Lock()
 	defer j.unlock()
-	if s == nil || !j.executor.fresh(f.instant) {
+	if s == nil || !f.instant.After(j.decided) {
+		return
+	}
+	if !j.executor.fresh(f.instant) {
 		j.missAll(ReasonNotRunning, 1, f.instant, f.instant)
 		return
 	}
+	j.decide(f.instant)
 	owned := j.current
 	if f.instant.Before(owned.From) {
 		owned = j.previous
@@ -229,11 +246,7 @@ func (j *Job) startUnmonitored(f firing) {
 			free = append(free, item)
 			continue
 		}
-		reason := ReasonStillRunning
-		if !j.spec.Config.Misfire {
-			reason = ReasonMisfireOff
-		}
-		j.gaps.add(item, reason, 1, f.instant, f.instant)
+		j.gaps.add(item, j.heldReason(), 1, f.instant, f.instant)
 	}
 	if len(free) == 0 {
 		return
@@ -252,13 +265,6 @@ func (j *Job) catchUpUnmonitored(item int) {
 	}
 	items := registry.NewItems(item)
 	j.launch(newRun(j, s, j.spec, open.to, spi.SourceMisfire, j.current.Generation, items, false), items)
-}
-
-// miss records an instant that no item of this instance ran.
-func (j *Job) miss(f firing, reason Reason) {
-	j.mu.Lock()
-	defer j.unlock()
-	j.missAll(reason, 1, f.instant, f.instant)
 }
 
 // Bounds of the pause between two tries to get an answer from the registry.

@@ -81,8 +81,9 @@ type hostedJob struct {
 	spec   *execution.Spec
 }
 
-// New returns a node that is not started, or everything that is wrong with
-// its jobs. A node that is not started must be closed.
+// New returns a node that is not started, or nil and what is wrong with the
+// jobs beyond the problems that their definitions have by themselves. A node
+// that is not started must be closed.
 func New(ctx context.Context, c Config) (*Host, config.Problems) {
 	h := &Host{
 		config: c,
@@ -92,7 +93,7 @@ func New(ctx context.Context, c Config) (*Host, config.Problems) {
 	var problems config.Problems
 	for _, j := range c.Node.Jobs {
 		spec, wrong := h.specs.build(ctx, j)
-		if len(wrong) > 0 {
+		if spec == nil {
 			problems = append(problems, wrong...)
 			continue
 		}
@@ -100,7 +101,7 @@ func New(ctx context.Context, c Config) (*Host, config.Problems) {
 		h.jobs = append(h.jobs, hosted)
 		h.byName[hosted.config.Name] = hosted
 	}
-	if len(problems) > 0 {
+	if len(h.jobs) < len(c.Node.Jobs) {
 		h.Close(ctx)
 		return nil, problems
 	}

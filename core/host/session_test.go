@@ -14,6 +14,7 @@ import (
 	"github.com/elasticjob-go/elasticjob/core/execution"
 	"github.com/elasticjob-go/elasticjob/core/host"
 	"github.com/elasticjob-go/elasticjob/core/job"
+	"github.com/elasticjob-go/elasticjob/core/registry"
 	"github.com/elasticjob-go/elasticjob/plugins/builtin"
 	"github.com/elasticjob-go/elasticjob/spi"
 	"github.com/elasticjob-go/elasticjob/spi/props"
@@ -57,15 +58,29 @@ func TestALostSessionCancelsItemsAndComesBack(t *testing.T) {
 			t.Fatal(problems)
 		}
 		quickRuns, hangingRuns := 0, 0
+		verdicts := make(map[time.Time]int)
 		h.Events().Started.Subscribe(func(e execution.ItemStarted) {
 			mu.Lock()
 			defer mu.Unlock()
 			if e.Job == "quick" {
 				quickRuns++
+				at, err := registry.ParseRunID(e.Run)
+				if err != nil {
+					t.Error(err)
+				}
+				verdicts[at]++
 			} else {
 				hangingRuns++
 			}
 		})
+		h.Events().Misfired.Subscribe(func(e execution.ItemMisfired) {
+			mu.Lock()
+			defer mu.Unlock()
+			for at := e.From; e.Job == "quick" && !at.After(e.To); at = at.Add(time.Second) {
+				verdicts[at]++
+			}
+		})
+		begin := time.Now().Add(time.Second).UTC()
 		if err := h.Start(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -88,8 +103,14 @@ func TestALostSessionCancelsItemsAndComesBack(t *testing.T) {
 			t.Errorf("quick ran %d times in 80 s after the session came back, want it to fire again", quickRuns-before)
 		}
 		mu.Unlock()
+		end := time.Now().UTC()
 		if err := h.Stop(t.Context()); err != nil {
 			t.Errorf("Stop() = %v, want nil", err)
+		}
+		for at := begin; !at.After(end.Add(-time.Second)); at = at.Add(time.Second) {
+			if verdicts[at] != 1 {
+				t.Errorf("quick has %d verdicts for %s, want 1", verdicts[at], at)
+			}
 		}
 	})
 }

@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -48,17 +49,15 @@ func (s *specs) build(ctx context.Context, c job.Config) (*execution.Spec, confi
 		spec.Config.TimeZone = zone
 	}
 	var err error
-	if len(problems) == 0 {
-		if spec.Schedule, err = spec.Config.Schedule(s.zone(spec.Config.TimeZone)); err != nil {
-			report(job.RuleSchedule, err.Error())
-		}
-	}
-	if spec.Parameters, err = job.ParseItemParameters(c.ShardingItemParameters, c.ShardingTotalCount); err != nil {
-		report(job.RuleItemParameters, err.Error(), "shardingItemParameters")
-	}
-	if spec.Pool, err = execution.PoolSize(c.PoolType); err != nil {
-		report(job.RuleType, err.Error(), "jobExecutorThreadPoolSizeProviderType")
-	}
+	// What is wrong with these values is among the problems of the definition
+	// itself, with which no node is made.
+	var unsound []error
+	spec.Schedule, err = spec.Config.Schedule(s.zone(spec.Config.TimeZone))
+	unsound = append(unsound, err)
+	spec.Parameters, err = job.ParseItemParameters(c.ShardingItemParameters, c.ShardingTotalCount)
+	unsound = append(unsound, err)
+	spec.Pool, err = execution.PoolSize(c.PoolType)
+	unsound = append(unsound, err)
 
 	found, unknown := s.find(c)
 	for _, u := range unknown {
@@ -71,7 +70,7 @@ func (s *specs) build(ctx context.Context, c job.Config) (*execution.Spec, confi
 	for _, p := range refused {
 		report(p.Rule, fmt.Sprintf("property %q %s", p.Property, p.Message), "props", p.Property)
 	}
-	if len(problems) > 0 {
+	if len(problems) > 0 || errors.Join(unsound...) != nil {
 		return nil, problems
 	}
 	spec.Values = values
