@@ -276,6 +276,16 @@ func TestContextReachesTheGuest(t *testing.T) {
 	if deadline, err = time.Parse(time.RFC3339, got.message); err != nil || deadline.After(time.Now().Add(time.Minute)) {
 		t.Errorf("deadline = %q, want the one of the context", got.message)
 	}
+	for _, c := range []struct{ given, want time.Duration }{{30 * time.Minute, 30 * time.Minute}, {2 * time.Hour, time.Hour}} {
+		given := time.Now().Add(c.given)
+		response, err := j.Execute(t.Context(), spi.ExecuteRequest{Context: spi.ShardingContext{JobParameter: "deadline", Deadline: given}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if deadline, err = time.Parse(time.RFC3339, response.Message); err != nil || time.Until(deadline) > c.want || time.Until(deadline) < c.want-time.Minute {
+			t.Errorf("deadline = %q, want it %v from now", response.Message, c.want)
+		}
+	}
 }
 
 func TestRandomIsReal(t *testing.T) {

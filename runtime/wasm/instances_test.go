@@ -79,6 +79,26 @@ func TestPooledIsDiscardedAfterAnInterruption(t *testing.T) {
 	}
 }
 
+// TestPooledIsDiscardedWhenTheContextEndedMeanwhile has guests that are faster
+// than the interruption: they return in good order, but too late.
+func TestPooledIsDiscardedWhenTheContextEndedMeanwhile(t *testing.T) {
+	t.Parallel()
+	j := newJob(t, prebuilt, pooledIsolation)
+	for range 20 {
+		ctx, cancel := context.WithCancel(t.Context())
+		execute(ctx, t, j, "host:x", &recorder{call: func(context.Context, string, []byte) ([]byte, error) {
+			cancel()
+			return nil, nil
+		}})
+		if got := execute(t.Context(), t, j, "count"); got.message != "1" {
+			t.Fatalf("count = %q, %v, want a new instance", got.message, got.err)
+		}
+		if got := execute(t.Context(), t, j, "trap"); got.code() != spi.CodeTrap {
+			t.Fatalf("Execute(trap) = %v, want %v", got.err, spi.CodeTrap)
+		}
+	}
+}
+
 func TestPooledForgetsTheRefusedGrow(t *testing.T) {
 	t.Parallel()
 	// memory.grow beyond the limit, dropped; traps on the second call, which
