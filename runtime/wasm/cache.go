@@ -113,12 +113,12 @@ func (d *diskCache) drop(sha string) error {
 // treeBytes adds up the files below dir. Files that vanish count as nothing.
 func treeBytes(dir string) int64 {
 	var total int64
-	_ = filepath.WalkDir(dir, func(_ string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return nil
-		}
-		if info, err := entry.Info(); err == nil && info.Mode().IsRegular() {
-			total += info.Size()
+	// The function returns no error, so that the walk has none either.
+	_ = filepath.WalkDir(dir, func(_ string, entry fs.DirEntry, gone error) error {
+		if gone == nil && entry.Type().IsRegular() {
+			if info, err := entry.Info(); err == nil {
+				total += info.Size()
+			}
 		}
 		return nil
 	})

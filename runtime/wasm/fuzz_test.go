@@ -2,6 +2,7 @@ package wasm
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -69,7 +70,7 @@ func FuzzImports(f *testing.F) {
 func runImport(imp hostImport, c *call, mem guestMemory, stack []uint64) (broken bool) {
 	defer func() {
 		if r := recover(); r != nil {
-			if r != error(errBroken) {
+			if err, ok := r.(error); !ok || !errors.Is(err, errBroken) {
 				panic(r)
 			}
 			broken = true

@@ -134,8 +134,15 @@ func cGuests(t testing.TB) map[string]string {
 
 const prebuilt = "testdata/guest.wasm"
 
-func goReactor(t testing.TB) string { return built(t, shared.goReactor) }
-func goCommand(t testing.TB) string { return built(t, shared.goCommand) }
+func goReactor(t testing.TB) string {
+	t.Helper()
+	return built(t, shared.goReactor)
+}
+
+func goCommand(t testing.TB) string {
+	t.Helper()
+	return built(t, shared.goCommand)
+}
 
 func built(t testing.TB, build func() (string, error)) string {
 	t.Helper()
