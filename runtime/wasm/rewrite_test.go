@@ -85,7 +85,8 @@ func TestCheckEntries(t *testing.T) {
 		{"a call behind locals", []byte{2, 3, 0x7f, 1, 0x7e}, callOn(5), true},
 		{"a loop first", []byte{0}, slices.Concat([]byte{opLoop, emptyType}, callOn(5), []byte{opEnd}), false},
 		{
-			"a loop behind blocks and moves, as of the Go compiler", []byte{1, 1, 0x7f},
+			"a loop behind blocks and moves, as of the Go compiler",
+			[]byte{1, 1, 0x7f},
 			slices.Concat([]byte{opGlobalGet, 0, opLocalSet, 1, opBlock, emptyType, opBlock, 0x7f, opLoop, emptyType}, callOn(5), []byte{opEnd, opEnd, opEnd}), false,
 		},
 		{"a call before the loop", []byte{0}, slices.Concat(callOn(5), []byte{opLoop, emptyType, opEnd}), true},
