@@ -37,7 +37,8 @@ func startNode(ctx context.Context, s *settings, l load, probes []*probe) (func(
 	}
 	options := []elasticjob.Option{elasticjob.WithPlugins(probePlugin(probes))}
 	if s.records {
-		options = append(options, elasticjob.WithLogger(slog.New(slog.NewJSONHandler(io.Discard, nil))))
+		records := slog.NewJSONHandler(io.Discard, nil) //nolint:sloglint // what formatting them costs is the question
+		options = append(options, elasticjob.WithLogger(slog.New(records)))
 	}
 	node, err := elasticjob.New(ctx, config, options...)
 	if err != nil {

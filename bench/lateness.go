@@ -104,18 +104,25 @@ func measureLateness(ctx context.Context, s *settings, l load, e engine) ([]resu
 	if err != nil {
 		return nil, err
 	}
+	// ofSeen is a value that means nothing when no fire was seen.
+	ofSeen := func(name, unit string, number float64) value {
+		if len(late) == 0 {
+			return value{Name: name, Unit: unit, Unknown: true}
+		}
+		return known(name, unit, number)
+	}
 	return []result{{Group: "lateness", Row: l.row, Who: e.who, Values: []value{
-		{"p50", "ms", millis(quantile(late, 0.5))},
-		{"p99", "ms", millis(quantile(late, 0.99))},
-		{"p999", "ms", millis(quantile(late, 0.999))},
-		{"max", "ms", millis(quantile(late, 1))},
-		{"expected", "", float64(expected)},
-		{"seen", "", float64(len(late))},
-		{"lost", "", float64(expected - int64(len(late)))},
-		{"twice", "", float64(w.twice.Load())},
-		{"cpu/fire", "µs", micros(used) / float64(max(len(late), 1))},
-		{"start", "s", startTook.Seconds()},
-		{"heap/job", "B", perJobBytes(heapBefore, heapAfter, l.jobs)},
+		ofSeen("p50", "ms", millis(quantile(late, 0.5))),
+		ofSeen("p99", "ms", millis(quantile(late, 0.99))),
+		ofSeen("p999", "ms", millis(quantile(late, 0.999))),
+		ofSeen("max", "ms", millis(quantile(late, 1))),
+		known("expected", "", float64(expected)),
+		known("seen", "", float64(len(late))),
+		known("lost", "", float64(expected-int64(len(late)))),
+		known("twice", "", float64(w.twice.Load())),
+		ofSeen("cpu/fire", "µs", micros(used)/float64(max(len(late), 1))),
+		known("start", "s", startTook.Seconds()),
+		known("heap/job", "B", perJobBytes(heapBefore, heapAfter, l.jobs)),
 	}}}, nil
 }
 

@@ -85,7 +85,7 @@ func main() {
 		if !errors.Is(err, flag.ErrHelp) {
 			fmt.Fprintln(os.Stderr, "bench:", err)
 		}
-		os.Exit(1) //nolint:gocritic // nothing is left for stop to do
+		os.Exit(1)
 	}
 }
 

@@ -190,8 +190,8 @@ func timed(ctx context.Context, f func(ctx context.Context) error) ([]time.Durat
 
 func callResult(row, who string, sorted []time.Duration) result {
 	return result{Group: "wasm call", Row: row, Who: who, Values: []value{
-		{"p50", "µs", micros(quantile(sorted, 0.5))},
-		{"p99", "µs", micros(quantile(sorted, 0.99))},
+		known("p50", "µs", micros(quantile(sorted, 0.5))),
+		known("p99", "µs", micros(quantile(sorted, 0.99))),
 	}}
 }
 
@@ -217,9 +217,9 @@ func measureLoads(ctx context.Context, g guest, dir string) (result, error) {
 		return result{}, err
 	}
 	return result{Group: "wasm load", Row: g.row, Who: whoOurs, Values: []value{
-		{"size", "KiB", float64(info.Size()) / 1024},
-		{"cold p50", "ms", millis(quantile(cold.sorted(), 0.5))},
-		{"cached p50", "ms", millis(quantile(cached.sorted(), 0.5))},
+		known("size", "KiB", float64(info.Size())/1024),
+		known("cold p50", "ms", millis(quantile(cold.sorted(), 0.5))),
+		known("cached p50", "ms", millis(quantile(cached.sorted(), 0.5))),
 	}}, nil
 }
 
@@ -264,7 +264,7 @@ func measureKills(ctx context.Context, g guest) (killed result, err error) {
 	}
 	sorted := over.sorted()
 	return result{Group: "wasm kill", Row: "endless loop in C", Who: whoOurs, Values: []value{
-		{"overshoot p50", "ms", millis(quantile(sorted, 0.5))},
-		{"overshoot max", "ms", millis(quantile(sorted, 1))},
+		known("overshoot p50", "ms", millis(quantile(sorted, 0.5))),
+		known("overshoot max", "ms", millis(quantile(sorted, 1))),
 	}}, nil
 }

@@ -15,12 +15,18 @@ type result struct {
 	Values []value `json:"values"`
 }
 
-// value is one number of a row. A number that could not be measured is left
-// out of its row.
+// value is one number of a row.
 type value struct {
 	Name   string  `json:"name"`
 	Unit   string  `json:"unit,omitempty"`
 	Number float64 `json:"number"`
+	// Unknown says that there was nothing to measure; Number is then 0.
+	Unknown bool `json:"unknown,omitempty"`
+}
+
+// known returns a value that was measured.
+func known(name, unit string, number float64) value {
+	return value{Name: name, Unit: unit, Number: number}
 }
 
 // The names of those that are measured.
@@ -78,7 +84,7 @@ func tableLines(results []result) [][]string {
 				name += " " + v.Unit
 			}
 			head = append(head, name)
-			cells = append(cells, format(v.Number))
+			cells = append(cells, v.text())
 		}
 		if joined := strings.Join(head, "\x00"); joined != header {
 			header = joined
@@ -87,6 +93,14 @@ func tableLines(results []result) [][]string {
 		lines = append(lines, cells)
 	}
 	return lines
+}
+
+// text is how the table shows the value.
+func (v value) text() string {
+	if v.Unknown {
+		return "-"
+	}
+	return format(v.Number)
 }
 
 // format shows three digits of small numbers and all of large ones.

@@ -9,14 +9,14 @@ import (
 func TestTable(t *testing.T) {
 	t.Parallel()
 	got := table([]result{
-		{"first", "a row", "one", []value{{"p50", "µs", 12.34}, {"lost", "", 0}}},
-		{"first", "a row", "another", []value{{"p50", "µs", 1234.5}, {"lost", "", 100000}}},
-		{"second", "b", "one", []value{{"pairs/s", "", 0.1234}}},
+		{"first", "a row", "one", []value{known("p50", "µs", 12.34), known("lost", "", 0)}},
+		{"first", "a row", "another", []value{{Name: "p50", Unit: "µs", Unknown: true}, known("lost", "", 100000)}},
+		{"second", "b", "one", []value{known("pairs/s", "", 0.1234)}},
 	})
 	want := `
 FIRST             p50 µs    lost
 a row   one         12.3       0
-a row   another     1234  100000
+a row   another        -  100000
 
 SECOND           pairs/s
 b       one        0.123
