@@ -71,6 +71,7 @@ type Executor struct {
 	workers  *workers
 	handlers *handlers
 	session  atomic.Pointer[session]
+	runID    atomic.Pointer[namedInstant]
 	draining atomic.Bool
 	steps    sync.WaitGroup // step goroutines of the jobs
 	calls    sync.WaitGroup // sending goroutines, which steps wait for
@@ -95,6 +96,23 @@ type session struct {
 
 	begins    batcher[registry.BeginRequest, registry.BeginReply]
 	completes batcher[registry.CompleteRequest, registry.CompleteReply]
+}
+
+// namedInstant is an instant and its run id.
+type namedInstant struct {
+	at time.Time
+	id string
+}
+
+// runIDOf returns the run id of an instant. The latest is kept: jobs tend to be
+// due at the same instants.
+func (e *Executor) runIDOf(at time.Time) string {
+	if latest := e.runID.Load(); latest != nil && latest.at.Equal(at) {
+		return latest.id
+	}
+	named := &namedInstant{at, registry.FormatRunID(at)}
+	e.runID.Store(named)
+	return named.id
 }
 
 const (
@@ -149,7 +167,7 @@ func (s *session) end(cause error) {
 
 // Add hosts a job.
 func (e *Executor) Add(name string, spec *Spec) *Job {
-	j := &Job{name: name, executor: e, spec: spec, running: make(map[int]*run), gaps: make(gaps)}
+	j := &Job{name: name, executor: e, spec: spec, gaps: make(gaps)}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.jobs[name] = j

@@ -47,8 +47,9 @@ type Job struct {
 	catchUp  bool                // held items may be free: ask for them
 	stepping bool                // the step goroutine runs
 	closed   bool
-	running  map[int]*run // items whose code runs here or waits for room
-	reports  []*run       // marked runs with finished items to report
+	running  []*run // by item: the run in which its code runs here or waits for room
+	busy     int    // how many those are
+	reports  []*run // marked runs with finished items to report
 	gaps     gaps
 	active   int  // tasks handed to the workers
 	queue    fifo // tasks that wait for room in the job's pool
@@ -84,8 +85,9 @@ func (j *Job) Fire(due schedule.Due) {
 	j.awaitLate(due.Instant, j.executor.lateWindow)
 }
 
-// awaitLate queues an instant for its begin. One that is later than the window
-// is a catch-up, if the job wants one, and missed otherwise.
+// awaitLate queues an instant for its begin, which an unmonitored job does not
+// need. One that is later than the window is a catch-up, if the job wants one,
+// and missed otherwise.
 func (j *Job) awaitLate(instant time.Time, window time.Duration) {
 	if !instant.After(j.decided) {
 		return
@@ -98,6 +100,10 @@ func (j *Job) awaitLate(instant time.Time, window time.Duration) {
 	source := spi.SourceNormal
 	if late > j.executor.lateWindow {
 		source = spi.SourceMisfire
+	}
+	if !j.spec.Config.MonitorExecution {
+		j.startUnmonitored(firing{instant, source})
+		return
 	}
 	if len(j.waiting) == maxWaiting {
 		oldest := j.waiting[0].instant
@@ -235,8 +241,26 @@ func (j *Job) Assignment() registry.Assignment {
 func (j *Job) Running() int {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return len(j.running)
+	return j.busy
 }
+
+// occupy notes that an item runs, or waits for room, in a run.
+func (j *Job) occupy(item int, r *run) {
+	if item >= len(j.running) {
+		j.running = append(j.running, make([]*run, item+1-len(j.running))...)
+	}
+	j.running[item] = r
+	j.busy++
+}
+
+// release notes that an item does not run any more.
+func (j *Job) release(item int) {
+	j.running[item] = nil
+	j.busy--
+}
+
+// isBusy reports whether an item runs or waits for room.
+func (j *Job) isBusy(item int) bool { return item < len(j.running) && j.running[item] != nil }
 
 // rejoin says that the node has a new session.
 func (j *Job) rejoin() {
@@ -283,14 +307,14 @@ func (j *Job) drop(t task) {
 	j.publishMisfired(ItemMisfired{
 		Job: j.name, Item: t.item, Reason: ReasonNotRunning, Count: 1, From: t.run.instant, To: t.run.instant,
 	})
-	delete(j.running, t.item)
+	j.release(t.item)
 	j.report(t.run, t.item, false)
 }
 
 // launch makes tasks of the items of a run. The caller holds the lock.
 func (j *Job) launch(r *run, items registry.Items) {
 	for item := range items.All() {
-		if _, busy := j.running[item]; busy {
+		if j.isBusy(item) {
 			// Code of an earlier lease ignored its cancellation and still
 			// runs: keep the promise that runs of an item never overlap here.
 			j.gaps.add(item, ReasonStillRunning, 1, r.instant, r.instant)
@@ -298,7 +322,7 @@ func (j *Job) launch(r *run, items registry.Items) {
 			continue
 		}
 		j.closeGap(item)
-		j.running[item] = r
+		j.occupy(item, r)
 		t := task{r, item}
 		if j.active >= r.spec.Pool {
 			j.queue.push(t)
@@ -313,7 +337,7 @@ func (j *Job) launch(r *run, items registry.Items) {
 func (j *Job) itemDone(r *run, item int, success bool) {
 	j.mu.Lock()
 	defer j.unlock()
-	delete(j.running, item)
+	j.release(item)
 	if next, ok := j.queue.pop(); ok {
 		j.executor.workers.submit(next)
 	} else {

@@ -2,8 +2,10 @@ package execution
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -38,16 +40,26 @@ type run struct {
 
 // newRun returns a run of the items.
 func newRun(j *Job, s *session, spec *Spec, instant time.Time, source spi.Source, fence int64, items registry.Items, marked bool) *run {
-	executionType := "READY"
+	executionType := "@-@READY@-@"
 	if source == spi.SourceFailover {
-		executionType = "FAILOVER"
+		executionType = "@-@FAILOVER@-@"
 	}
-	id := registry.FormatRunID(instant)
 	return &run{
-		job: j, spec: spec, session: s, id: id, instant: instant, source: source, fence: fence, marked: marked,
-		taskID:     strings.Join([]string{j.name, items.String(), executionType, j.executor.ip, uuid.NewString()}, "@-@"),
+		job: j, spec: spec, session: s, id: j.executor.runIDOf(instant), instant: instant, source: source, fence: fence, marked: marked,
+		taskID:     j.name + "@-@" + items.String() + executionType + j.executor.ip + "@-@" + randomUUID(),
 		unfinished: items.Len(),
 	}
+}
+
+// randomUUID returns a version 4 UUID. It tells tasks apart and keeps no
+// secret, so the generator of the runtime, which needs no system call, will do.
+func randomUUID() string {
+	var id uuid.UUID
+	binary.LittleEndian.PutUint64(id[:8], rand.Uint64())
+	binary.LittleEndian.PutUint64(id[8:], rand.Uint64())
+	id[6] = id[6]&0x0f | 0x40
+	id[8] = id[8]&0x3f | 0x80
+	return id.String()
 }
 
 // perform runs the code of one item in the calling goroutine.
@@ -58,9 +70,8 @@ func (r *run) perform(item int) {
 		Job: r.job.name, Item: item, Run: r.id, Source: r.source, Attempt: 1, Late: max(0, started.Sub(r.instant)),
 	})
 	finished := ItemFinished{Job: r.job.name, Item: item, Run: r.id, Source: r.source, Attempt: 1}
-	begin := time.Now()
 	response, sharding, err := r.call(item)
-	finished.Took = time.Since(begin)
+	finished.Took = e.now().Sub(started)
 	finished.Outcome, finished.Error = r.judge(err)
 	if finished.Outcome == OutcomeSuccess {
 		finished.Result = clip(response.Message, maxResult)

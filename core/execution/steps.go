@@ -73,9 +73,6 @@ func (j *Job) nextStep() func() {
 	case len(j.waiting) > 0:
 		f := j.waiting[0]
 		j.waiting = append(j.waiting[:0], j.waiting[1:]...)
-		if !j.spec.Config.MonitorExecution {
-			return func() { j.startUnmonitored(f) }
-		}
 		return func() { j.begin(f) }
 	case j.catchUp:
 		j.catchUp = false
@@ -223,12 +220,11 @@ func (j *Job) beginMisfired() {
 	}
 }
 
-// startUnmonitored starts a firing that asks the registry nothing.
+// startUnmonitored starts a firing that asks the registry nothing. The caller
+// holds the lock.
 func (j *Job) startUnmonitored(f firing) {
 	s := j.executor.session.Load()
-	j.mu.Lock()
-	defer j.unlock()
-	if s == nil || !f.instant.After(j.decided) {
+	if s == nil {
 		return
 	}
 	if !j.executor.fresh(f.instant) {
@@ -236,23 +232,32 @@ func (j *Job) startUnmonitored(f firing) {
 		return
 	}
 	j.decide(f.instant)
-	owned := j.current
+	owned := &j.current
 	if f.instant.Before(owned.From) {
-		owned = j.previous
+		owned = &j.previous
 	}
-	var free []int
-	for item := range owned.Items.All() {
-		if _, busy := j.running[item]; !busy {
-			free = append(free, item)
-			continue
-		}
-		j.gaps.add(item, j.heldReason(), 1, f.instant, f.instant)
+	items := owned.Items
+	if j.busy > 0 {
+		items = j.holdBusy(items, f.instant)
 	}
-	if len(free) == 0 {
+	if items.Len() == 0 {
 		return
 	}
-	items := registry.NewItems(free...)
 	j.launch(newRun(j, s, j.spec, f.instant, f.source, owned.Generation, items, false), items)
+}
+
+// holdBusy notes that the busy ones of the items miss an instant and returns
+// the others. The caller holds the lock.
+func (j *Job) holdBusy(items registry.Items, instant time.Time) registry.Items {
+	var free []int
+	for item := range items.All() {
+		if j.isBusy(item) {
+			j.gaps.add(item, j.heldReason(), 1, instant, instant)
+			continue
+		}
+		free = append(free, item)
+	}
+	return registry.NewItems(free...)
 }
 
 // catchUpUnmonitored runs an item once that missed fires while it ran. The
