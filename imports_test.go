@@ -88,6 +88,9 @@ func brokenRule(importer, imported string, ours bool, from source) string {
 		if from != code || slices.ContainsFunc(r.others, func(o string) bool { return o == "..." || isUnder(o, imported) }) {
 			return ""
 		}
+		if len(r.others) == 0 {
+			return r.who + " takes no dependency"
+		}
 		return fmt.Sprintf("%s takes no dependency but %v", r.who, r.others)
 	}
 	switch {
