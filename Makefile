@@ -22,9 +22,11 @@ run: quickstart ## run the quickstart, until Ctrl-C
 	@bin/elasticjob run -c $(QUICKSTART)/elasticjob.yaml
 
 binary: # bin/elasticjob for this machine
+	@echo "Building bin/elasticjob"
 	@$(GO) build -trimpath -o bin/ ./cmd/elasticjob
 
 quickstart: binary # the modules of the quickstart
+	@echo "Building the modules of the quickstart"
 	@$(GUEST) -buildmode=c-shared -o $(QUICKSTART)/modules/departures.wasm ./$(QUICKSTART)/departures
 	@$(GUEST) -o $(QUICKSTART)/modules/arrivals.wasm ./$(QUICKSTART)/arrivals
 
