@@ -21,6 +21,8 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
+	"time"
 
 	"github.com/elasticjob-go/elasticjob/core/catalog"
 	"github.com/elasticjob-go/elasticjob/core/config"
@@ -106,6 +108,8 @@ type Node struct {
 	runtime *wasm.Host
 	bundles []*spi.Bundle
 	logger  *slog.Logger
+
+	closing sync.Once
 }
 
 // New makes a node, not started, of a configuration. When the configuration
@@ -138,22 +142,27 @@ func (n *Node) Stop(ctx context.Context) error {
 // Instance returns the id by which other nodes know this one.
 func (n *Node) Instance() string { return n.host.Instance() }
 
+// closeTimeout bounds how long plugins may take to end.
+const closeTimeout = 10 * time.Second
+
 func (n *Node) close(ctx context.Context) {
-	if n.host != nil {
-		n.host.Close(ctx)
-	}
-	for _, b := range n.bundles {
-		if err := b.Close(ctx); err != nil {
-			n.logger.Warn("plugin not closed", "plugin", b.Provenance.String(), "err", err)
+	n.closing.Do(func() {
+		ctx, cancel := context.WithTimeout(ctx, closeTimeout)
+		defer cancel()
+		if n.host != nil {
+			n.host.Close(ctx)
 		}
-	}
-	n.bundles = nil
-	if n.runtime != nil {
-		if err := n.runtime.Close(ctx); err != nil {
-			n.logger.Warn("module runtime not closed", "err", err)
+		for _, b := range n.bundles {
+			if err := b.Close(ctx); err != nil {
+				n.logger.Warn("plugin not closed", "plugin", b.Provenance.String(), "err", err)
+			}
 		}
-		n.runtime = nil
-	}
+		if n.runtime != nil {
+			if err := n.runtime.Close(ctx); err != nil {
+				n.logger.Warn("module runtime not closed", "err", err)
+			}
+		}
+	})
 }
 
 // assemble makes the parts of a node. A node that comes with problems is to be

@@ -104,6 +104,9 @@ func NewError(code Code, message string) *Error {
 
 // Error returns the message.
 func (e *Error) Error() string {
+	if e == nil {
+		return "an error without content"
+	}
 	if e.Message == "" {
 		return e.Code.String()
 	}
@@ -112,6 +115,9 @@ func (e *Error) Error() string {
 
 // Is lets errors.Is match the sentinel that belongs to the code.
 func (e *Error) Is(target error) bool {
+	if e == nil {
+		return false
+	}
 	switch target {
 	case ErrTimeout, context.DeadlineExceeded:
 		return e.Code == CodeTimeout

@@ -3,11 +3,13 @@
 package catalog
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
 
 	"github.com/elasticjob-go/elasticjob/spi"
+	"github.com/elasticjob-go/elasticjob/spi/props"
 )
 
 // Entry is one plugin and where it comes from.
@@ -109,5 +111,32 @@ func Lookup[T any](c *Catalog, point Point[T], typeName string) (Found[T], bool)
 	if !ok {
 		return Found[T]{}, false
 	}
-	return Found[T]{entry.Plugin.Descriptor, entry.Provenance, point.constructor(entry.Plugin)}, true
+	return Found[T]{entry.Plugin.Descriptor, entry.Provenance, guarded(typeName, point.constructor(entry.Plugin))}, true
+}
+
+// guarded turns a panic of the constructor into an error.
+func guarded[T any](typeName string, construct spi.Constructor[T]) spi.Constructor[T] {
+	return func(ctx context.Context, values props.Values) (made T, err error) {
+		defer func() {
+			if p := recover(); p != nil {
+				err = fmt.Errorf("constructing %s panicked: %v", typeName, p)
+			}
+		}()
+		return construct(ctx, values)
+	}
+}
+
+// Close closes what a constructor made, if it can be closed. A panic becomes
+// an error.
+func Close(ctx context.Context, made any) (err error) {
+	closer, ok := made.(spi.Closer)
+	if !ok {
+		return nil
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("closing panicked: %v", p)
+		}
+	}()
+	return closer.Close(ctx)
 }

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"slices"
 
+	"github.com/elasticjob-go/elasticjob/core/catalog"
 	"github.com/elasticjob-go/elasticjob/core/registry"
 	"github.com/elasticjob-go/elasticjob/spi"
 )
@@ -37,9 +38,16 @@ type Registry interface {
 	Bury(ctx context.Context, l registry.Leadership, dead registry.Lease) error
 }
 
-// Strategist makes the sharding request of a stored job, all but the
-// instances, and the strategy that answers it.
-type Strategist func(ctx context.Context, state registry.JobState) (spi.ShardingStrategy, spi.ShardRequest, error)
+// Strategy is the strategy of a job, the type name it goes by and the request
+// that it answers, all but the instances.
+type Strategy struct {
+	Type     string
+	Strategy spi.ShardingStrategy
+	Request  spi.ShardRequest
+}
+
+// Strategist finds the strategy of a stored job.
+type Strategist func(ctx context.Context, state registry.JobState) (Strategy, error)
 
 // Coordinator spreads items over instances. It keeps no state between calls.
 type Coordinator struct {
@@ -152,10 +160,11 @@ func (c *Coordinator) plan(ctx context.Context, state registry.JobState, instanc
 	if len(candidates) == 0 {
 		return plan, nil
 	}
-	strategy, req, err := c.strategist(ctx, state)
+	strategy, err := c.strategist(ctx, state)
 	if err != nil {
 		return plan, err
 	}
+	req := strategy.Request
 	req.Instances = candidates
 	req.Previous = make(map[string][]int, len(state.Owners))
 	for id, items := range state.Owners {
@@ -163,12 +172,10 @@ func (c *Coordinator) plan(ctx context.Context, state registry.JobState, instanc
 			req.Previous[id] = items.Slice()
 		}
 	}
-	req.Services = strategyServices{job: name, logger: c.logger}
-	assignment, err := Shard(ctx, strategy, req)
-	if closer, ok := strategy.(spi.Closer); ok {
-		if closeErr := closer.Close(context.WithoutCancel(ctx)); closeErr != nil {
-			c.logger.Warn("closing sharding strategy", "job", name, "err", closeErr)
-		}
+	req.Services = strategyServices{job: name, plugin: strategy.Type, logger: c.logger}
+	assignment, err := Shard(ctx, strategy.Strategy, req)
+	if closeErr := catalog.Close(context.WithoutCancel(ctx), strategy.Strategy); closeErr != nil {
+		c.logger.Warn("sharding strategy not closed", "job", name, "plugin", strategy.Type, "err", closeErr)
 	}
 	if err != nil {
 		return plan, fmt.Errorf("sharding: %w", err)
@@ -218,8 +225,8 @@ func candidatesOf(state registry.JobState, hosts []host) []spi.Instance {
 
 // strategyServices are the host services of a strategy: it may log.
 type strategyServices struct {
-	job    string
-	logger *slog.Logger
+	job, plugin string
+	logger      *slog.Logger
 }
 
 var _ spi.Services = strategyServices{}
@@ -227,7 +234,7 @@ var _ spi.Services = strategyServices{}
 // Log writes a line of plugin output.
 func (s strategyServices) Log(ctx context.Context, record spi.LogRecord) {
 	s.logger.LogAttrs(ctx, slog.Level(record.Level.Round()), "plugin output",
-		slog.String("job", s.job), slog.String("stream", string(spi.StreamLog)), slog.String("line", record.Line))
+		slog.String("job", s.job), slog.String("plugin", s.plugin), slog.String("stream", string(spi.StreamLog)), slog.String("line", record.Line))
 }
 
 // Call refuses every operation.

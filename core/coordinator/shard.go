@@ -3,6 +3,7 @@ package coordinator
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -70,15 +71,32 @@ func Shard(ctx context.Context, strategy spi.ShardingStrategy, req spi.ShardRequ
 	return checkAssignment(req, response.Assignment)
 }
 
-func callStrategy(ctx context.Context, strategy spi.ShardingStrategy, req spi.ShardRequest) (response spi.ShardResponse, err error) {
+// callStrategy calls a strategy. One that ignores its context is left behind
+// when its time is over: it must not hold up the leader.
+func callStrategy(ctx context.Context, strategy spi.ShardingStrategy, req spi.ShardRequest) (spi.ShardResponse, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, shardTimeout, spi.ErrTimeout)
 	defer cancel()
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("strategy panicked: %v", p)
-		}
+	type answer struct {
+		response spi.ShardResponse
+		err      error
+	}
+	answers := make(chan answer, 1)
+	go func() {
+		a := answer{err: errors.New("strategy ended its goroutine")}
+		defer func() {
+			if p := recover(); p != nil {
+				a.err = fmt.Errorf("strategy panicked: %v", p)
+			}
+			answers <- a
+		}()
+		a.response, a.err = strategy.Shard(ctx, req)
 	}()
-	return strategy.Shard(ctx, req)
+	select {
+	case a := <-answers:
+		return a.response, a.err
+	case <-ctx.Done():
+		return spi.ShardResponse{}, fmt.Errorf("strategy did not answer: %w", context.Cause(ctx))
+	}
 }
 
 func checkAssignment(req spi.ShardRequest, assignment map[string][]int) (map[string][]int, error) {

@@ -20,6 +20,9 @@ type batcher[Request, Reply any] struct {
 	queue   []*waiting[Request, Reply]
 }
 
+// maxBatch bounds a batch, so that one is over well within its time.
+const maxBatch = 500
+
 // waiting is a request that waits for its answer.
 type waiting[Request, Reply any] struct {
 	request  Request
@@ -46,8 +49,8 @@ func (b *batcher[Request, Reply]) do(ctx context.Context, request Request) (Repl
 func (b *batcher[Request, Reply]) flush(ctx context.Context) {
 	for {
 		b.mu.Lock()
-		batch := b.queue
-		b.queue = nil
+		batch := b.queue[:min(len(b.queue), maxBatch)]
+		b.queue = b.queue[len(batch):]
 		b.sending = len(batch) > 0
 		b.mu.Unlock()
 		if len(batch) == 0 {

@@ -2,7 +2,6 @@ package execution
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"strings"
 	"sync"
@@ -73,7 +72,9 @@ type Executor struct {
 	session  atomic.Pointer[session]
 	runID    atomic.Pointer[namedInstant]
 	draining atomic.Bool
-	steps    sync.WaitGroup // step goroutines of the jobs
+	putOff   atomic.Bool    // unmonitored jobs wait for a renewal
+	warned   atomic.Int64   // when a registry that does not answer was last logged
+	steps    tracker        // step goroutines of the jobs
 	calls    sync.WaitGroup // sending goroutines, which steps wait for
 
 	mu   sync.Mutex
@@ -167,7 +168,7 @@ func (s *session) end(cause error) {
 
 // Add hosts a job.
 func (e *Executor) Add(name string, spec *Spec) *Job {
-	j := &Job{name: name, executor: e, spec: spec, gaps: make(gaps)}
+	j := &Job{name: name, executor: e, spec: spec}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.jobs[name] = j
@@ -192,48 +193,62 @@ func (e *Executor) Jobs() []*Job {
 	return jobs
 }
 
-// RunningItems returns how many items run on this node.
-func (e *Executor) RunningItems() int { return e.workers.count() }
+// Renewed says that the lease was renewed: unmonitored firings that waited for
+// that start now.
+func (e *Executor) Renewed() {
+	if !e.putOff.Swap(false) {
+		return
+	}
+	for _, j := range e.Jobs() {
+		j.lookAgain()
+	}
+}
+
+// noAnswer logs that the registry did not answer, at most once a second.
+func (e *Executor) noAnswer(name string, err error) {
+	now, last := time.Now().Unix(), e.warned.Load()
+	if now != last && e.warned.CompareAndSwap(last, now) {
+		e.logger.Warn("registry did not answer, trying again", "job", name, "err", err)
+	}
+}
 
 // Start makes the executor ready.
 func (e *Executor) Start(ctx context.Context) error { return e.handlers.Start(ctx) }
 
 // Stop drains: nothing begins any more, running items have the grace to end
 // and are then cancelled with [spi.ErrStopping], and what ended is reported.
-// When ctx ends first, they are cancelled at once.
+// When ctx ends first, they are cancelled at once. Code that ignores its
+// cancellation is left behind, with a record in the log.
 func (e *Executor) Stop(ctx context.Context) error {
 	e.draining.Store(true)
+	begin := time.Now()
+	grace, cancel := context.WithTimeout(ctx, e.grace)
+	defer cancel()
 	for _, j := range e.Jobs() {
 		j.close()
 	}
 	e.giveUp(e.workers.takeQueued())
-	var errs []error
-	if err := e.drain(ctx); err != nil {
-		errs = append(errs, err)
-	}
-	// Reports run in step goroutines; they end by themselves unless the
-	// registry is away, and then with the marks context.
-	for _, j := range e.Jobs() {
-		j.end()
-	}
-	reported := make(chan struct{})
-	go func() {
-		e.steps.Wait()
-		close(reported)
-	}()
-	timer := time.NewTimer(cancelMargin)
-	defer timer.Stop()
-	select {
-	case <-reported:
-	case <-timer.C:
-	}
+	// A begin that is under way marks items that will not run: they are given
+	// back by the same goroutine.
+	_ = e.steps.wait(grace)
+	e.drain(ctx, grace)
+
+	// What ended is reported unless the registry is away.
+	reports, cancelReports := context.WithTimeout(context.WithoutCancel(ctx), cancelMargin)
+	defer cancelReports()
+	_ = e.steps.wait(reports)
+	e.steps.close()
 	if s := e.session.Swap(nil); s != nil {
 		s.end(spi.ErrStopping)
 	}
-	<-reported
+	_ = e.steps.wait(context.WithoutCancel(ctx))
 	e.calls.Wait()
-	errs = append(errs, e.handlers.Stop(ctx))
-	return errors.Join(errs...)
+
+	left := max(cancelMargin, e.grace-time.Since(begin))
+	handling, cancelHandling := context.WithTimeout(context.WithoutCancel(ctx), left)
+	defer cancelHandling()
+	e.handlers.Stop(handling)
+	return nil
 }
 
 // giveUp drops tasks that were handed to the workers and have not started.
@@ -249,21 +264,16 @@ func (e *Executor) giveUp(tasks []task) {
 
 // drain waits for running items: for the grace, then for what it takes
 // cancelled code to return.
-func (e *Executor) drain(ctx context.Context) error {
-	grace, cancel := context.WithTimeout(ctx, e.grace)
-	defer cancel()
-	if e.workers.wait(grace) == nil {
-		return nil
+func (e *Executor) drain(ctx, grace context.Context) {
+	if e.workers.running.wait(grace) == nil {
+		return
 	}
 	if s := e.session.Load(); s != nil {
 		s.cancel(spi.ErrStopping)
 	}
-	margin, cancelMarginTimer := context.WithTimeout(context.WithoutCancel(ctx), cancelMargin)
-	defer cancelMarginTimer()
-	if e.workers.wait(margin) == nil {
-		return nil
+	margin, cancel := context.WithTimeout(context.WithoutCancel(ctx), cancelMargin)
+	defer cancel()
+	if e.workers.running.wait(margin) != nil {
+		e.logger.Error("items ignore their cancellation and are left behind", "items", e.workers.running.count())
 	}
-	left := e.workers.count()
-	e.logger.Error("items ignore their cancellation and are left behind", "items", left)
-	return nil
 }

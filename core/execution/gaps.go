@@ -1,8 +1,6 @@
 package execution
 
-import (
-	"time"
-)
+import "time"
 
 // gap is a stretch of missed fires of one item, still growing.
 type gap struct {
@@ -12,20 +10,25 @@ type gap struct {
 }
 
 // gaps are the open gaps of a job's items. An open gap becomes one record when
-// it is closed. It is guarded by the job's lock.
+// it is closed: when the item runs again, or the reason is another.
 type gaps map[int]gap
 
-// add counts missed fires of an item and reports whether that opened a gap.
-func (g gaps) add(item int, reason Reason, count int, from, to time.Time) bool {
-	open, ok := g[item]
-	if !ok {
+// add counts missed fires of an item. It returns the record of the gap that
+// this ends, if the reason is another one now.
+func (g gaps) add(job string, item int, reason Reason, count int, from, to time.Time) (ended ItemMisfired, ok bool) {
+	open, grows := g[item]
+	if grows && open.reason != reason {
+		ended, ok = g.close(job, item)
+		grows = false
+	}
+	if !grows {
 		g[item] = gap{reason: reason, count: count, from: from, to: to}
-		return true
+		return ended, ok
 	}
 	open.count += count
 	open.to = to
 	g[item] = open
-	return false
+	return ItemMisfired{}, false
 }
 
 // close ends the item's gap, if it has one, and returns its record.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/elasticjob-go/elasticjob/core/service"
@@ -21,6 +22,15 @@ const (
 	handlerCalls = 4
 )
 
+// Handler is an error handler and the type name it goes by.
+type Handler struct {
+	Type    string
+	Handler spi.ErrorHandler
+
+	// hanging counts calls that did not return in their time.
+	hanging atomic.Int32
+}
+
 // failure is one failed item on its way to the job's error handlers.
 type failure struct {
 	run     *run
@@ -34,9 +44,10 @@ type failure struct {
 type handlers struct {
 	logger *slog.Logger
 	// stop is told when a handler wants its job stopped on this instance.
-	stop  func(ctx context.Context, job, handler string)
-	queue chan failure
-	loops []*service.Background
+	stop    func(ctx context.Context, job, handler string)
+	queue   chan failure
+	pending tracker
+	loops   []*service.Background
 }
 
 func newHandlers(logger *slog.Logger, stop func(ctx context.Context, job, handler string)) *handlers {
@@ -48,12 +59,15 @@ func newHandlers(logger *slog.Logger, stop func(ctx context.Context, job, handle
 }
 
 func (h *handlers) submit(f failure) {
-	select {
-	case h.queue <- f:
-	default:
-		h.logger.Error("error handlers are behind, failure not handed on",
-			"job", f.run.job.name, "item", f.item, "run", f.run.id, "waiting", handlerQueue)
+	if h.pending.add() {
+		select {
+		case h.queue <- f:
+			return
+		default:
+			h.pending.done()
+		}
 	}
+	h.logger.Error("failure not handed on to the error handlers", "job", f.run.job.name, "item", f.item, "run", f.run.id)
 }
 
 func (h *handlers) Start(ctx context.Context) error {
@@ -65,25 +79,18 @@ func (h *handlers) Start(ctx context.Context) error {
 	return nil
 }
 
-// Stop handles what waits, as long as ctx lasts, and ends.
-func (h *handlers) Stop(ctx context.Context) error {
-	var errs []error
+// Stop takes no more failures, handles those that wait as long as ctx lasts,
+// and ends. Handlers that still run then are left behind.
+func (h *handlers) Stop(ctx context.Context) {
+	h.pending.close()
+	if h.pending.wait(ctx) != nil {
+		h.logger.Error("failures not handed on to the error handlers", "count", h.pending.count())
+	}
+	ended, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	cancel()
 	for _, l := range h.loops {
-		errs = append(errs, l.Stop(ctx))
-	}
-	if err := errors.Join(errs...); err != nil {
-		return err
-	}
-	for {
-		select {
-		case f := <-h.queue:
-			if ctx.Err() != nil {
-				return context.Cause(ctx)
-			}
-			h.handle(ctx, f)
-		default:
-			return nil
-		}
+		// It either ends now or was left behind, which is logged above.
+		_ = l.Stop(ended)
 	}
 }
 
@@ -95,6 +102,7 @@ func (h *handlers) loop(ctx context.Context) {
 		case f := <-h.queue:
 			// A handler under way is not cut off by the stop of the node.
 			h.handle(context.WithoutCancel(ctx), f)
+			h.pending.done()
 		}
 	}
 }
@@ -118,8 +126,11 @@ func (h *handlers) handle(ctx context.Context, f failure) {
 }
 
 // call calls one handler. A handler that ignores its context is left behind
-// when its time is over.
-func (h *handlers) call(ctx context.Context, handler Handler, f failure) (spi.Decision, error) {
+// when its time is over; when too many calls hang, it is not called any more.
+func (h *handlers) call(ctx context.Context, handler *Handler, f failure) (spi.Decision, error) {
+	if handler.hanging.Load() >= handlerCalls {
+		return "", fmt.Errorf("not called: %d earlier calls still hang", handlerCalls)
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, handlerTimeout, spi.ErrTimeout)
 	defer cancel()
 	type answer struct {
@@ -127,18 +138,25 @@ func (h *handlers) call(ctx context.Context, handler Handler, f failure) (spi.De
 		err      error
 	}
 	answers := make(chan answer, 1)
+	handler.hanging.Add(1)
 	go func() {
-		var a answer
+		a := answer{err: errors.New("the code ended its goroutine")}
 		defer func() {
 			if p := recover(); p != nil {
 				a.err = panicError(p)
 			}
+			handler.hanging.Add(-1)
 			answers <- a
 		}()
-		a.response, a.err = handler.Handler.HandleError(ctx, spi.HandleErrorRequest{
+		var err error
+		a.response, err = handler.Handler.HandleError(ctx, spi.HandleErrorRequest{
 			Context: f.context, Error: f.err, Props: f.run.spec.Values,
 			Services: &itemServices{run: f.run, item: f.item, plugin: handler.Type},
 		})
+		a.err = nil
+		if err != nil {
+			a.err = spi.AsError(err)
+		}
 	}()
 	select {
 	case a := <-answers:

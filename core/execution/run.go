@@ -32,10 +32,10 @@ type run struct {
 
 	// The rest is guarded by the job's lock.
 
-	unfinished int          // items whose code has not returned
-	unreported map[int]bool // finished items, and whether they succeeded
-	overdue    bool         // the first unreported item waited long enough
-	timer      *time.Timer  // makes it overdue
+	unfinished int             // items whose code has not returned
+	unreported map[int]Outcome // finished items and how they ended
+	overdue    bool            // the first unreported item waited long enough
+	timer      *time.Timer     // makes it overdue
 }
 
 // newRun returns a run of the items.
@@ -65,35 +65,55 @@ func randomUUID() string {
 // perform runs the code of one item in the calling goroutine.
 func (r *run) perform(item int) {
 	e := r.job.executor
-	started := e.now()
+	c := &itemCall{run: r, item: item, started: e.now(), err: spi.NewError(spi.CodeFailed, "the code ended its goroutine")}
 	e.events.Started.Publish(ItemStarted{
-		Job: r.job.name, Item: item, Run: r.id, Source: r.source, Attempt: 1, Late: max(0, started.Sub(r.instant)),
+		Job: r.job.name, Item: item, Run: r.id, Source: r.source, Attempt: 1, Late: max(0, c.started.Sub(r.instant)),
 	})
-	finished := ItemFinished{Job: r.job.name, Item: item, Run: r.id, Source: r.source, Attempt: 1}
-	response, sharding, err := r.call(item)
-	finished.Took = e.now().Sub(started)
-	finished.Outcome, finished.Error = r.judge(err)
+	// The rest is deferred because code can end its goroutine.
+	defer c.finish()
+	c.call()
+}
+
+// itemCall is one call of the job type for one item.
+type itemCall struct {
+	run      *run
+	item     int
+	started  time.Time
+	sharding spi.ShardingContext
+	response spi.ExecuteResponse
+	// err is nil after a success; cause is why the context ended, if it did.
+	err   *spi.Error
+	cause error
+}
+
+// finish tells how the item ended.
+func (c *itemCall) finish() {
+	r, e := c.run, c.run.job.executor
+	finished := ItemFinished{
+		Job: r.job.name, Item: c.item, Run: r.id, Source: r.source, Attempt: 1, Took: e.now().Sub(c.started),
+	}
+	finished.Outcome, finished.Error = c.judge()
 	if finished.Outcome == OutcomeSuccess {
-		finished.Result = clip(response.Message, maxResult)
+		finished.Result = clip(c.response.Message, maxResult)
 	}
 	e.events.Finished.Publish(finished)
 	if finished.Outcome == OutcomeFailure {
-		e.handlers.submit(failure{run: r, item: item, context: sharding, err: finished.Error})
+		e.handlers.submit(failure{run: r, item: c.item, context: c.sharding, err: finished.Error})
 	}
-	r.job.itemDone(r, item, finished.Outcome == OutcomeSuccess)
+	r.job.itemDone(r, c.item, finished.Outcome)
 }
 
 // call calls the job type and turns its panic into an error.
-func (r *run) call(item int) (response spi.ExecuteResponse, sharding spi.ShardingContext, err error) {
-	ctx := r.session.ctx
+func (c *itemCall) call() {
+	r, ctx := c.run, c.run.session.ctx
 	config := &r.spec.Config
-	sharding = spi.ShardingContext{
+	c.sharding = spi.ShardingContext{
 		JobName:            r.job.name,
 		TaskID:             r.taskID,
 		ShardingTotalCount: config.ShardingTotalCount,
 		JobParameter:       config.JobParameter,
-		ShardingItem:       item,
-		ShardingParameter:  r.spec.Parameters[item],
+		ShardingItem:       c.item,
+		ShardingParameter:  r.spec.Parameters[c.item],
 		RunID:              r.id,
 		FireTime:           r.instant,
 		ExecutionSource:    r.source,
@@ -105,32 +125,25 @@ func (r *run) call(item int) (response spi.ExecuteResponse, sharding spi.Shardin
 		limited, cancel := context.WithTimeoutCause(ctx, config.Timeout, spi.ErrTimeout)
 		defer cancel()
 		ctx = limited
-		sharding.Deadline, _ = ctx.Deadline()
+		c.sharding.Deadline, _ = ctx.Deadline()
 	}
+	// The cause counts as it is when the code returns, before the deferred
+	// cancel.
+	defer func() { c.cause = context.Cause(ctx) }()
 	defer func() {
 		if p := recover(); p != nil {
-			err = panicError(p)
-		}
-		// Whatever the code returns after its context was cancelled, the
-		// cause tells why it ended.
-		if cause := context.Cause(ctx); cause != nil && err != nil {
-			err = &interrupted{cause: cause, err: err}
+			c.err = panicError(p)
 		}
 	}()
-	response, err = r.spec.JobType.Execute(ctx, spi.ExecuteRequest{
-		Context:  sharding,
-		Services: &itemServices{run: r, item: item, plugin: config.Type},
+	response, err := r.spec.JobType.Execute(ctx, spi.ExecuteRequest{
+		Context:  c.sharding,
+		Services: &itemServices{run: r, item: c.item, plugin: config.Type},
 	})
-	return response, sharding, err
+	// AsError calls methods of the author's error, which may panic too.
+	c.response, c.err = response, spi.AsError(err)
 }
 
-// interrupted is the error of an item whose context was cancelled.
-type interrupted struct{ cause, err error }
-
-func (i *interrupted) Error() string   { return i.err.Error() }
-func (i *interrupted) Unwrap() []error { return []error{i.cause, i.err} }
-
-func panicError(p any) error {
+func panicError(p any) *spi.Error {
 	e := spi.NewError(spi.CodeFailed, clip(fmt.Sprintf("panic: %v", p), maxMessage))
 	e.Stack = clip(string(debug.Stack()), maxStack)
 	return e
@@ -143,29 +156,30 @@ const (
 	maxStack   = 16 << 10
 )
 
-// judge turns the error of an item into its outcome. A timeout is the item's
-// own failure; whatever else cancelled it is not.
-func (r *run) judge(err error) (Outcome, *spi.Error) {
-	if err == nil {
+// judge says how the item ended. A timeout is the item's own failure; whatever
+// else cancelled it is not. Code that succeeds in spite of a timeout or of the
+// node's stop has succeeded; after a lost lease nobody may believe it, because
+// the item may have run elsewhere meanwhile.
+func (c *itemCall) judge() (Outcome, *spi.Error) {
+	if errors.Is(context.Cause(c.run.session.ctx), spi.ErrLeaseLost) {
+		return OutcomeCancelled, spi.NewError(spi.CodeLeaseLost, spi.ErrLeaseLost.Error())
+	}
+	if c.err == nil {
 		return OutcomeSuccess, nil
 	}
-	if stop, ok := errors.AsType[*interrupted](err); ok {
-		switch {
-		case errors.Is(stop.cause, spi.ErrLeaseLost):
-			return OutcomeCancelled, spi.NewError(spi.CodeLeaseLost, spi.ErrLeaseLost.Error())
-		case errors.Is(stop.cause, spi.ErrTimeout):
-			e := *spi.AsError(stop.err)
-			e.Code, e.Retryable = spi.CodeTimeout, spi.CodeTimeout.Retryable()
-			e.Message = fmt.Sprintf("timeout of %s exceeded", r.spec.Config.Timeout)
-			return OutcomeFailure, &e
-		default:
-			return OutcomeCancelled, spi.NewError(spi.CodeCancelled, stop.cause.Error())
-		}
-	}
-	e := *spi.AsError(err)
+	e := *c.err
 	e.Message = clip(e.Error(), maxMessage)
 	e.Stack = clip(e.Stack, maxStack)
-	return OutcomeFailure, &e
+	switch {
+	case c.cause == nil:
+		return OutcomeFailure, &e
+	case errors.Is(c.cause, spi.ErrTimeout):
+		e.Code, e.Retryable = spi.CodeTimeout, spi.CodeTimeout.Retryable()
+		e.Message = fmt.Sprintf("timeout of %s exceeded", c.run.spec.Config.Timeout)
+		return OutcomeFailure, &e
+	default:
+		return OutcomeCancelled, spi.NewError(spi.CodeCancelled, c.cause.Error())
+	}
 }
 
 func clip(s string, most int) string {

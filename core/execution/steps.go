@@ -14,26 +14,25 @@ import (
 
 // step starts the job's step goroutine unless it runs. One goroutine a job
 // keeps begins in the order of their instants and a complete before the begin
-// that follows it. The caller holds the lock.
+// that follows it. The caller holds the lock, as of all methods here that do
+// not take it.
 func (j *Job) step() {
-	if j.stepping || j.ended || !j.hasStep() {
+	if j.stepping || !j.hasStep() || !j.executor.steps.add() {
 		return
 	}
 	j.stepping = true
-	j.executor.steps.Go(func() {
-		for {
-			do := j.nextStep()
-			if do == nil {
-				return
-			}
+	go func() {
+		defer j.executor.steps.done()
+		for do := j.nextStep(); do != nil; do = j.nextStep() {
 			do()
 		}
-	})
+	}()
 }
 
-// hasStep reports whether there is something to do. The caller holds the lock.
+// hasStep reports whether there is something to do. Until the assignment is
+// adopted under a new session, that is reports only.
 func (j *Job) hasStep() bool {
-	return len(j.waiting) > 0 || j.catchUp || j.isReportDue()
+	return !j.rejoined && (len(j.waiting) > 0 || j.catchUp) || j.isReportDue()
 }
 
 // isReportDue reports whether finished items are to be reported now: their
@@ -70,9 +69,11 @@ func (j *Job) nextStep() func() {
 		}
 		j.reports = keep
 		return func() { j.complete(due) }
+	case j.rejoined:
 	case len(j.waiting) > 0:
 		f := j.waiting[0]
 		j.waiting = append(j.waiting[:0], j.waiting[1:]...)
+		j.begun = f.instant
 		return func() { j.begin(f) }
 	case j.catchUp:
 		j.catchUp = false
@@ -82,22 +83,25 @@ func (j *Job) nextStep() func() {
 	return nil
 }
 
-// report is a set of finished items of one run, by success.
+// report is a set of finished items of one run, by outcome.
 type report struct {
-	run               *run
-	succeeded, failed registry.Items
+	run   *run
+	items map[registry.Outcome][]int
 }
 
-// takeReport takes what the run has to report. The caller holds the job's
-// lock.
+// takeReport takes what the run has to report.
 func (r *run) takeReport() report {
-	var succeeded, failed []int
-	for item, success := range r.unreported {
-		if success {
-			succeeded = append(succeeded, item)
-		} else {
-			failed = append(failed, item)
+	items := make(map[registry.Outcome][]int, 1)
+	for item, outcome := range r.unreported {
+		o := registry.OutcomeFailure
+		switch outcome {
+		case OutcomeSuccess:
+			o = registry.OutcomeSuccess
+		case OutcomeCancelled:
+			o = registry.OutcomeCancelled
+		case OutcomeFailure:
 		}
+		items[o] = append(items[o], item)
 	}
 	clear(r.unreported)
 	r.overdue = false
@@ -105,25 +109,20 @@ func (r *run) takeReport() report {
 		r.timer.Stop()
 		r.timer = nil
 	}
-	return report{run: r, succeeded: registry.NewItems(succeeded...), failed: registry.NewItems(failed...)}
+	return report{run: r, items: items}
 }
 
 // complete tells the registry of finished items.
 func (j *Job) complete(reports []report) {
 	for _, r := range reports {
-		for _, part := range []struct {
-			items   registry.Items
-			outcome registry.Outcome
-		}{{r.succeeded, registry.OutcomeSuccess}, {r.failed, registry.OutcomeFailure}} {
-			if part.items.Len() == 0 {
-				continue
-			}
+		for outcome, list := range r.items {
+			items := registry.NewItems(list...)
 			reply, err := untilAnswered(j, r.run.session, &r.run.session.completes, registry.CompleteRequest{
-				Lease: r.run.session.lease, Job: j.name, Fence: r.run.fence, Items: part.items, Outcome: part.outcome,
+				Lease: r.run.session.lease, Job: j.name, Fence: r.run.fence, Items: items, Outcome: outcome,
 			})
 			if err != nil {
 				// The lease is gone and its marks with it.
-				j.executor.logger.Warn("completion not recorded", "job", j.name, "items", part.items.String(), "run", r.run.id, "err", err)
+				j.executor.logger.Warn("completion not recorded", "job", j.name, "items", items.String(), "run", r.run.id, "err", err)
 				continue
 			}
 			if reply.HasMisfire {
@@ -135,39 +134,61 @@ func (j *Job) complete(reports []report) {
 	}
 }
 
-// begin asks the registry to begin a normal firing and launches what may go.
-// An instant that stays undecided, because the lease is lost or the assignment
-// stale, is found again when the next assignment is adopted.
+// begin gives an instant its verdict: it asks the registry which items may go
+// and launches them. An instant that stays undecided, because the lease is lost
+// or the assignment stale, is found again when the next one is adopted.
 func (j *Job) begin(f firing) {
-	s := j.executor.session.Load()
 	j.mu.Lock()
-	generation, done := j.current.Generation, !f.instant.After(j.decided)
+	generation, owns := j.current.Generation, j.current.Items.Len() > 0
+	if f.reason != "" || !owns {
+		j.begun = time.Time{}
+		j.missAll(f)
+		j.unlock()
+		return
+	}
 	j.mu.Unlock()
-	if s == nil || done {
+	s := j.executor.session.Load()
+	if s == nil {
+		j.undecided(f)
 		return
 	}
-	reply, err := untilAnswered(j, s, &s.begins, registry.BeginRequest{
-		Lease: s.lease, Job: j.name, Generation: generation, Kind: registry.KindNormal, Instant: f.instant,
-	})
-	if err != nil {
-		return
+	for pause := firstPause; ; pause = min(2*pause, longestPause) {
+		reply, err := untilAnswered(j, s, &s.begins, registry.BeginRequest{
+			Lease: s.lease, Job: j.name, Generation: generation, Kind: registry.KindNormal, Instant: f.instant,
+		})
+		if err != nil {
+			j.undecided(f)
+			return
+		}
+		if reply.Code != registry.CodeStale {
+			j.apply(s, f, generation, reply)
+			return
+		}
+		if j.executor.refresh(s.ctx, j.name); j.Assignment().Generation != generation {
+			j.undecided(f)
+			return
+		}
+		if !s.sleep(pause) {
+			j.undecided(f)
+			return
+		}
 	}
-	switch reply.Code {
-	case registry.CodeOK, registry.CodeNone:
-		j.apply(s, f, reply)
-	case registry.CodeStale:
-		j.executor.refresh(s.ctx, j.name)
-	case registry.CodeDisabled:
-		j.mu.Lock()
-		defer j.unlock()
-		j.missAll(ReasonDisabled, 1, f.instant, f.instant)
-	case registry.CodeDuplicate:
-		// Decided before, as after a step of the clock back.
-		j.mu.Lock()
-		defer j.unlock()
-		j.decide(f.instant)
-	case registry.CodeUnknownJob:
-		j.executor.logger.Warn("job is gone from the registry", "job", j.name)
+}
+
+// undecided puts an instant back to be found again, or, when the job is
+// closed, records it as missed.
+func (j *Job) undecided(f firing) {
+	j.mu.Lock()
+	defer j.unlock()
+	j.begun = time.Time{}
+	switch {
+	case j.closed:
+		j.missAll(firing{instant: f.instant, reason: ReasonNotRunning, count: 1, from: f.instant})
+		for item := range j.gaps {
+			j.closeGap(item)
+		}
+	case !j.rejoined && j.executor.session.Load() != nil:
+		j.findDue(j.executor.now())
 	}
 }
 
@@ -179,20 +200,33 @@ func (j *Job) heldReason() Reason {
 	return ReasonMisfireOff
 }
 
-// apply launches the items that the registry lets go and notes those it holds.
-func (j *Job) apply(s *session, f firing, reply registry.BeginReply) {
+// apply carries out the answer to a begin under an assignment.
+func (j *Job) apply(s *session, f firing, generation int64, reply registry.BeginReply) {
 	j.mu.Lock()
 	defer j.unlock()
-	j.decide(f.instant)
-	for item := range reply.Held.All() {
-		if j.gaps.add(item, j.heldReason(), 1, f.instant, f.instant) {
-			j.executor.logger.Debug("item is still running", "job", j.name, "item", item, "run", registry.FormatRunID(f.instant))
+	switch reply.Code {
+	case registry.CodeOK, registry.CodeNone:
+		for item := range reply.Held.All() {
+			j.miss(item, j.heldReason(), 1, f.instant, f.instant)
 		}
+		if reply.Items.Len() > 0 {
+			j.launch(newRun(j, s, j.spec, reply.Instant, f.source, reply.Fence, reply.Items, true), reply.Items)
+		}
+	case registry.CodeDisabled:
+		j.missAll(firing{instant: f.instant, reason: ReasonDisabled, count: 1, from: f.instant})
+	case registry.CodeDuplicate:
+		// Decided before, as after a step of the clock back.
+	default:
+		j.executor.logger.Warn("firing refused", "job", j.name, "run", registry.FormatRunID(f.instant), "code", reply.Code.String())
 	}
-	if reply.Items.Len() == 0 {
+	j.begun = time.Time{}
+	if j.current.Generation == generation {
+		j.decide(f.instant)
 		return
 	}
-	j.launch(newRun(j, s, j.spec, f.instant, f.source, reply.Fence, reply.Items, true), reply.Items)
+	// The assignment changed meanwhile: items that are new here may owe the
+	// same instant.
+	j.findDue(j.executor.now())
 }
 
 // beginMisfired catches up items that were held, until none is left that is
@@ -200,8 +234,10 @@ func (j *Job) apply(s *session, f firing, reply registry.BeginReply) {
 func (j *Job) beginMisfired() {
 	for {
 		s := j.executor.session.Load()
-		generation := j.Assignment().Generation
-		if s == nil {
+		j.mu.Lock()
+		generation, closed := j.current.Generation, j.closed
+		j.mu.Unlock()
+		if s == nil || closed {
 			return
 		}
 		reply, err := untilAnswered(j, s, &s.begins, registry.BeginRequest{
@@ -216,25 +252,37 @@ func (j *Job) beginMisfired() {
 		case reply.Code != registry.CodeOK:
 			return
 		}
-		j.apply(s, firing{reply.Instant, spi.SourceMisfire}, reply)
+		j.mu.Lock()
+		j.launch(newRun(j, s, j.spec, reply.Instant, spi.SourceMisfire, reply.Fence, reply.Items, true), reply.Items)
+		j.unlock()
 	}
 }
 
-// startUnmonitored starts a firing that asks the registry nothing. The caller
-// holds the lock.
+// startUnmonitored gives an instant its verdict without asking the registry.
 func (j *Job) startUnmonitored(f firing) {
 	s := j.executor.session.Load()
-	if s == nil {
+	switch {
+	case s == nil:
 		return
-	}
-	if !j.executor.fresh(f.instant) {
-		j.missAll(ReasonNotRunning, 1, f.instant, f.instant)
+	case f.reason != "":
+		j.missAll(f)
+		return
+	case !j.executor.fresh(f.instant):
+		// Whether the items are still this node's shows with the next renewal.
+		j.putOff = true
+		j.executor.putOff.Store(true)
+		return
+	case j.putOff:
+		j.putOff = false
+		j.findDue(j.executor.now())
 		return
 	}
 	j.decide(f.instant)
 	owned := &j.current
 	if f.instant.Before(owned.From) {
-		owned = &j.previous
+		if owned = j.previous; owned == nil {
+			return
+		}
 	}
 	items := owned.Items
 	if j.busy > 0 {
@@ -247,12 +295,12 @@ func (j *Job) startUnmonitored(f firing) {
 }
 
 // holdBusy notes that the busy ones of the items miss an instant and returns
-// the others. The caller holds the lock.
+// the others.
 func (j *Job) holdBusy(items registry.Items, instant time.Time) registry.Items {
 	var free []int
 	for item := range items.All() {
 		if j.isBusy(item) {
-			j.gaps.add(item, j.heldReason(), 1, instant, instant)
+			j.miss(item, j.heldReason(), 1, instant, instant)
 			continue
 		}
 		free = append(free, item)
@@ -260,12 +308,11 @@ func (j *Job) holdBusy(items registry.Items, instant time.Time) registry.Items {
 	return registry.NewItems(free...)
 }
 
-// catchUpUnmonitored runs an item once that missed fires while it ran. The
-// caller holds the lock.
+// catchUpUnmonitored runs an item once that missed fires while it ran.
 func (j *Job) catchUpUnmonitored(item int) {
 	open, missed := j.gaps[item]
 	s := j.executor.session.Load()
-	if !missed || j.closed || s == nil || !j.current.Items.Contains(item) || open.reason == ReasonMisfireOff {
+	if !missed || open.reason != ReasonStillRunning || j.closed || s == nil || !j.current.Items.Contains(item) {
 		return
 	}
 	items := registry.NewItems(item)
@@ -295,13 +342,21 @@ func untilAnswered[Request, Reply any](j *Job, s *session, line *batcher[Request
 		if cause := context.Cause(s.marksCtx); cause != nil {
 			return none, fmt.Errorf("%w (%w)", cause, err)
 		}
-		j.executor.logger.Warn("registry did not answer, trying again", "job", j.name, "err", err)
-		timer := time.NewTimer(pause)
-		select {
-		case <-timer.C:
-		case <-s.marksCtx.Done():
-			timer.Stop()
+		j.executor.noAnswer(j.name, err)
+		if !s.sleep(pause) {
 			return none, context.Cause(s.marksCtx)
 		}
+	}
+}
+
+// sleep waits, and reports false when the session ends meanwhile.
+func (s *session) sleep(pause time.Duration) bool {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-s.marksCtx.Done():
+		return false
 	}
 }

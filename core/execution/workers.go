@@ -1,9 +1,6 @@
 package execution
 
-import (
-	"context"
-	"sync"
-)
+import "sync"
 
 // task is one item of one run.
 type task struct {
@@ -14,12 +11,12 @@ type task struct {
 // workers runs tasks on at most max goroutines at once, in the order in which
 // they were submitted. A goroutine lives as long as there are tasks.
 type workers struct {
-	max int
+	max     int
+	running tracker
 
-	mu      sync.Mutex
-	running int
-	queue   fifo
-	drained chan struct{} // closed when running falls to zero, if anybody waits
+	mu    sync.Mutex
+	busy  int
+	queue fifo
 }
 
 func newWorkers(most int) *workers { return &workers{max: most} }
@@ -28,33 +25,45 @@ func newWorkers(most int) *workers { return &workers{max: most} }
 // waits.
 func (w *workers) submit(t task) {
 	w.mu.Lock()
-	if w.running >= w.max {
+	if w.busy >= w.max {
 		w.queue.push(t)
 		w.mu.Unlock()
 		return
 	}
-	w.running++
+	w.busy++
 	w.mu.Unlock()
+	w.running.add()
 	go w.work(t)
 }
 
 func (w *workers) work(t task) {
-	for {
-		t.run.perform(t.item)
-		w.mu.Lock()
-		next, ok := w.queue.pop()
-		if !ok {
-			w.running--
-			if w.running == 0 && w.drained != nil {
-				close(w.drained)
-				w.drained = nil
+	returned := false
+	defer func() {
+		// Code that ends its goroutine takes this worker with it.
+		if !returned {
+			if next, ok := w.next(); ok {
+				go w.work(next)
 			}
-			w.mu.Unlock()
-			return
 		}
-		w.mu.Unlock()
-		t = next
+	}()
+	for ok := true; ok; t, ok = w.next() {
+		t.run.perform(t.item)
 	}
+	returned = true
+}
+
+// next returns a task that waits; without one the worker is over.
+func (w *workers) next() (task, bool) {
+	w.mu.Lock()
+	next, ok := w.queue.pop()
+	if !ok {
+		w.busy--
+	}
+	w.mu.Unlock()
+	if !ok {
+		w.running.done()
+	}
+	return next, ok
 }
 
 // takeQueued returns the tasks that wait, which will not run any more.
@@ -62,33 +71,6 @@ func (w *workers) takeQueued() []task {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.queue.takeAll()
-}
-
-// wait returns when no task runs, or with the cause when ctx ends.
-func (w *workers) wait(ctx context.Context) error {
-	w.mu.Lock()
-	if w.running == 0 {
-		w.mu.Unlock()
-		return nil
-	}
-	if w.drained == nil {
-		w.drained = make(chan struct{})
-	}
-	drained := w.drained
-	w.mu.Unlock()
-	select {
-	case <-drained:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
-// count returns how many tasks run.
-func (w *workers) count() int {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.running
 }
 
 // fifo is a queue of tasks that reuses its memory. The zero value is empty.

@@ -137,12 +137,17 @@ func TestGapsBecomeOneRecordEach(t *testing.T) {
 	t.Parallel()
 	at := func(second int) time.Time { return time.Unix(int64(second), 0).UTC() }
 	open := make(gaps)
-	if !open.add(3, ReasonStillRunning, 1, at(1), at(1)) || open.add(3, ReasonStillRunning, 2, at(2), at(3)) {
-		t.Error("add() does not tell an opened gap from a growing one")
+	for second := 1; second <= 3; second++ {
+		if ended, ok := open.add("orders", 3, ReasonStillRunning, 1, at(second), at(second)); ok {
+			t.Errorf("add() ended %+v, want the gap to grow", ended)
+		}
 	}
-	got, ok := open.close("orders", 3)
 	want := ItemMisfired{Job: "orders", Item: 3, Reason: ReasonStillRunning, Count: 3, From: at(1), To: at(3)}
-	if !ok || got != want {
+	if got, ok := open.add("orders", 3, ReasonDisabled, 2, at(4), at(5)); !ok || got != want {
+		t.Errorf("add(another reason) ended %+v, %v, want %+v", got, ok, want)
+	}
+	want = ItemMisfired{Job: "orders", Item: 3, Reason: ReasonDisabled, Count: 2, From: at(4), To: at(5)}
+	if got, ok := open.close("orders", 3); !ok || got != want {
 		t.Errorf("close() = %+v, %v, want %+v", got, ok, want)
 	}
 	if _, ok := open.close("orders", 3); ok {

@@ -152,7 +152,9 @@ func (h *Host) Stop(ctx context.Context) error {
 func (h *Host) Close(ctx context.Context) {
 	h.closeOnce.Do(func() {
 		for _, j := range h.jobs {
-			closeSpec(ctx, j.spec)
+			if err := closeSpec(ctx, j.spec); err != nil {
+				h.config.Logger.Warn("plugins of the job not closed", "job", j.config.Name, "err", err)
+			}
 		}
 	})
 }
@@ -183,10 +185,7 @@ func (r *registryService) Start(ctx context.Context) error {
 func (r *registryService) Stop(context.Context) error { return r.host.server.Close() }
 
 // engineService is what runs on top of the registry center.
-type engineService struct {
-	host  *Host
-	group *service.Group
-}
+type engineService struct{ host *Host }
 
 // Start makes the parts and starts them in order: the executor, the
 // membership, which registers the node and assigns its jobs, and the timer.
@@ -203,7 +202,6 @@ func (e *engineService) Start(ctx context.Context) error {
 	for _, j := range h.jobs {
 		h.executor.Add(j.config.Name, j.spec)
 	}
-	e.group = service.NewGroup(h.executor, h.membership)
 	// The membership outlives the executor's drain: its lease is what running
 	// items run under.
 	if err := h.executor.Start(ctx); err != nil {
@@ -259,26 +257,34 @@ func (h *Host) joined(ctx context.Context, lease registry.Lease) error {
 // lost ends what runs under the session.
 func (h *Host) lost(lease registry.Lease) { h.executor.Detach(lease) }
 
+// renewed lets the executor go on with what waited for a renewal.
+func (h *Host) renewed() { h.executor.Renewed() }
+
 // changed does the leader's duties if this node leads, and adopts what was
-// assigned anew.
+// assigned anew, also when a duty fails.
 func (h *Host) changed(ctx context.Context, leadership *registry.Leadership) error {
+	var errs []error
 	if leadership != nil {
-		if err := h.coordinator.Clear(ctx, *leadership); err != nil {
-			return err
-		}
-		if err := h.coordinator.Reshard(ctx, *leadership); err != nil {
-			return err
-		}
+		errs = append(errs, h.coordinator.Clear(ctx, *leadership), h.coordinator.Reshard(ctx, *leadership))
 	}
+	errs = append(errs, h.follow(ctx))
+	return errors.Join(errs...)
+}
+
+// follow adopts what was assigned anew and begins what is held no longer.
+func (h *Host) follow(ctx context.Context) error {
 	h.mu.Lock()
 	since := h.version
 	h.mu.Unlock()
-	names, latest, err := h.assignedSince(ctx, since)
+	assigned, released, latest, err := h.changedSince(ctx, since)
 	if err != nil {
 		return err
 	}
-	if err := h.adopt(ctx, names); err != nil {
+	if err := h.adopt(ctx, assigned); err != nil {
 		return err
+	}
+	for _, name := range released {
+		h.executor.Job(name).Released()
 	}
 	h.mu.Lock()
 	h.version = latest
@@ -286,24 +292,33 @@ func (h *Host) changed(ctx context.Context, leadership *registry.Leadership) err
 	return nil
 }
 
-// assignedSince returns the hosted jobs that were assigned after a version of
-// the feed; all of them when the feed has a gap or is read for the first time.
-func (h *Host) assignedSince(ctx context.Context, since int64) (names []string, latest int64, err error) {
+// changedSince returns the hosted jobs that were assigned after a version of
+// the feed, all of them when the feed has a gap or is read for the first time,
+// and those of which items became free.
+func (h *Host) changedSince(ctx context.Context, since int64) (assigned, released []string, latest int64, err error) {
 	changes, latest, complete, err := h.center.Changes(ctx, since)
 	if err != nil {
-		return nil, 0, err
+		return nil, nil, 0, err
 	}
 	if since == 0 || !complete {
-		return h.instance.Jobs, latest, nil
+		return h.instance.Jobs, nil, latest, nil
 	}
-	seen := make(map[string]bool)
+	seen := make(map[registry.Change]bool)
 	for _, c := range changes {
-		if c.Kind == registry.ChangeAssigned && !seen[c.Job] && h.executor.Job(c.Job) != nil {
-			seen[c.Job] = true
-			names = append(names, c.Job)
+		key := registry.Change{Kind: c.Kind, Job: c.Job}
+		if c.Job == "" || seen[key] || h.executor.Job(c.Job) == nil {
+			continue
+		}
+		seen[key] = true
+		switch c.Kind {
+		case registry.ChangeAssigned:
+			assigned = append(assigned, c.Job)
+		case registry.ChangeReleased, registry.ChangeDrain:
+			released = append(released, c.Job)
+		case registry.ChangeJoin, registry.ChangeLeave, registry.ChangeJob, registry.ChangeRemoved, registry.ChangeState:
 		}
 	}
-	return names, latest, nil
+	return assigned, released, latest, nil
 }
 
 // adopt reads assignments and hands them to the jobs.
@@ -311,15 +326,14 @@ func (h *Host) adopt(ctx context.Context, names []string) error {
 	if len(names) == 0 {
 		return nil
 	}
-	// Instants from here on are the timer's; earlier ones the assignment's.
-	now := time.Now()
 	assignments, err := h.center.Assignments(ctx, h.instance.ID, names)
 	if err != nil {
 		return err
 	}
 	for _, a := range assignments {
 		j := h.executor.Job(a.Job)
-		j.Adopt(a)
+		// Later instants are the timer's.
+		now := j.Adopt(a)
 		if _, scheduled := h.timer.Next(a.Job); !scheduled {
 			h.schedule(j, a.Job, now)
 		}

@@ -13,7 +13,7 @@ import (
 )
 
 // follower is told of what concerns the node as a member of its namespace.
-// Calls come one at a time.
+// Calls of joined and changed come one at a time.
 type follower interface {
 	// joined says that a session has begun. It is called again for every session
 	// after a lost one.
@@ -21,8 +21,12 @@ type follower interface {
 	// changed says that the namespace may have changed. leadership is nil unless
 	// this node leads.
 	changed(ctx context.Context, leadership *registry.Leadership) error
+	// renewed says that the lease was renewed. It comes from another goroutine
+	// than the others and must be quick.
+	renewed()
 	// lost says that the session is over; it returns when everything that runs
-	// under it has been cancelled.
+	// under it has been cancelled. It may be called while joined or changed is
+	// under way, and again afterwards.
 	lost(lease registry.Lease)
 }
 
@@ -136,7 +140,8 @@ type session struct {
 	// leadership is nil unless the session leads.
 	leadership atomic.Pointer[registry.Leadership]
 	// began is closed by the first renewal, from which on it is known who leads.
-	began chan struct{}
+	began    chan struct{}
+	hasBegun bool
 	// news tells the following goroutine to look.
 	news chan struct{}
 }
@@ -158,6 +163,11 @@ func (m *membership) hold(ctx context.Context, lease registry.Lease, sent time.T
 		err = cause
 	}
 	end(err)
+	// Items must not run on while the follower, which may be in the hands of a
+	// plugin, comes to its end; what it began meanwhile is lost after it.
+	if errors.Is(err, registry.ErrLeaseLost) {
+		m.follower.lost(lease)
+	}
 	following.Wait()
 	m.follower.lost(lease)
 	if errors.Is(err, registry.ErrLeaseLost) {
@@ -263,7 +273,9 @@ func (m *membership) renew(ctx context.Context, s *session) error {
 		s.leadership.Store(&registry.Leadership{Lease: s.lease, Term: renewal.Term})
 		s.tell()
 	}
-	if s.version == 0 {
+	m.follower.renewed()
+	if !s.hasBegun {
+		s.hasBegun = true
 		close(s.began)
 	}
 	if renewal.Version != s.version || renewal.Leader {

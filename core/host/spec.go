@@ -9,6 +9,7 @@ import (
 
 	"github.com/elasticjob-go/elasticjob/core/catalog"
 	"github.com/elasticjob-go/elasticjob/core/config"
+	"github.com/elasticjob-go/elasticjob/core/coordinator"
 	"github.com/elasticjob-go/elasticjob/core/cron"
 	"github.com/elasticjob-go/elasticjob/core/execution"
 	"github.com/elasticjob-go/elasticjob/core/job"
@@ -83,10 +84,12 @@ func (s *specs) build(ctx context.Context, c job.Config) (*execution.Spec, confi
 			report(RulePlugin, err.Error(), constructorPath(err, "jobErrorHandlerType")...)
 			continue
 		}
-		spec.Handlers = append(spec.Handlers, execution.Handler{Type: h.Descriptor.Type, Handler: handler})
+		spec.Handlers = append(spec.Handlers, &execution.Handler{Type: h.Descriptor.Type, Handler: handler})
 	}
 	if len(problems) > 0 {
-		closeSpec(ctx, spec)
+		if err := closeSpec(ctx, spec); err != nil {
+			report(RulePlugin, err.Error())
+		}
 		return nil, problems
 	}
 	return spec, nil
@@ -187,44 +190,38 @@ func mergeSchemas(a, b props.Schema) props.Schema {
 }
 
 // strategist finds the sharding strategy of a job as the registry has it.
-func (s *specs) strategist(ctx context.Context, state registry.JobState) (spi.ShardingStrategy, spi.ShardRequest, error) {
+func (s *specs) strategist(ctx context.Context, state registry.JobState) (coordinator.Strategy, error) {
 	c, err := job.Decode(state.Definition.Config)
 	if err != nil {
-		return nil, spi.ShardRequest{}, fmt.Errorf("reading the definition: %w", err)
+		return coordinator.Strategy{}, fmt.Errorf("reading the definition: %w", err)
 	}
 	f, unknown := s.find(c)
 	for _, u := range unknown {
 		if u.key == "jobShardingStrategyType" {
-			return nil, spi.ShardRequest{}, fmt.Errorf("finding its strategy: %s", u.message)
+			return coordinator.Strategy{}, fmt.Errorf("finding its strategy: %s", u.message)
 		}
 	}
 	parameters, err := job.ParseItemParameters(c.ShardingItemParameters, c.ShardingTotalCount)
 	if err != nil {
-		return nil, spi.ShardRequest{}, fmt.Errorf("reading its item parameters: %w", err)
+		return coordinator.Strategy{}, fmt.Errorf("reading its item parameters: %w", err)
 	}
 	values, _ := f.schema.Resolve(c.Props)
 	strategy, err := f.strategy.New(ctx, values)
 	if err != nil {
-		return nil, spi.ShardRequest{}, fmt.Errorf("constructing its strategy: %w", err)
+		return coordinator.Strategy{}, fmt.Errorf("constructing its strategy: %w", err)
 	}
 	req := spi.ShardRequest{JobName: c.Name, ShardingTotalCount: c.ShardingTotalCount, Items: make([]spi.Item, c.ShardingTotalCount), Props: values}
 	for i := range req.Items {
 		req.Items[i] = spi.Item{Item: i, Parameter: parameters[i]}
 	}
-	return strategy, req, nil
+	return coordinator.Strategy{Type: c.ShardingStrategyType, Strategy: strategy, Request: req}, nil
 }
 
 // closeSpec closes the plugins of a job.
-func closeSpec(ctx context.Context, spec *execution.Spec) {
-	closePlugin(ctx, spec.JobType)
+func closeSpec(ctx context.Context, spec *execution.Spec) error {
+	errs := []error{catalog.Close(ctx, spec.JobType)}
 	for _, h := range spec.Handlers {
-		closePlugin(ctx, h.Handler)
+		errs = append(errs, catalog.Close(ctx, h.Handler))
 	}
-}
-
-func closePlugin(ctx context.Context, plugin any) {
-	if closer, ok := plugin.(spi.Closer); ok {
-		// A plugin that cannot be closed any more changes nothing for the node.
-		_ = closer.Close(ctx)
-	}
+	return errors.Join(errs...)
 }

@@ -62,6 +62,8 @@ type Assignment struct {
 	// Floors are the instants up to which items were decided before this
 	// generation: due instants after them are the owner's.
 	Floors []ItemsAt
+	// Unowned items are nobody's, because no instance may run them.
+	Unowned Items
 	// From counts for unmonitored jobs: instants before it belong to the owners of
 	// the generation before.
 	From time.Time
@@ -171,11 +173,11 @@ func (c *Center) Assignments(ctx context.Context, instance string, jobs []string
 	list := make([]Assignment, 0, len(jobs))
 	for batch := range batches(jobs) {
 		heads := make([]*redis.SliceCmd, len(batch))
-		owned := make([]*redis.StringCmd, len(batch))
+		owned := make([]*redis.SliceCmd, len(batch))
 		_, err := c.client.TxPipelined(ctx, func(p redis.Pipeliner) error {
 			for i, name := range batch {
 				heads[i] = p.HMGet(ctx, c.keys.job(name), "gen", "mon", "from")
-				owned[i] = p.HGet(ctx, c.keys.assignments(name), instance)
+				owned[i] = p.HMGet(ctx, c.keys.assignments(name), instance, "")
 			}
 			return nil
 		})
@@ -183,14 +185,13 @@ func (c *Center) Assignments(ctx context.Context, instance string, jobs []string
 			return nil, fmt.Errorf("reading the assignments of %q: %w", instance, err)
 		}
 		for i, name := range batch {
-			if err := owned[i].Err(); err != nil && !errors.Is(err, redis.Nil) {
-				return nil, fmt.Errorf("reading the assignment of %q in job %s: %w", instance, name, err)
-			}
 			if head := heads[i].Val(); len(head) > 0 && head[0] == nil {
 				continue
 			}
-			r := &reply{source: "j:" + name, values: append(heads[i].Val(), owned[i].Val())}
-			a := Assignment{Job: name, Generation: r.number(), Monitored: r.flag(), From: r.instant(), Floors: r.groups()}
+			r := &reply{source: "j:" + name, values: append(heads[i].Val(), orEmpty(owned[i].Val())...)}
+			a := Assignment{
+				Job: name, Generation: r.number(), Monitored: r.flag(), From: r.instant(), Floors: r.groups(), Unowned: union(r.groups()),
+			}
 			if err := r.end(); err != nil {
 				return nil, fmt.Errorf("reading the assignment of %q in job %s: %w", instance, name, err)
 			}
@@ -199,4 +200,14 @@ func (c *Center) Assignments(ctx context.Context, instance string, jobs []string
 		}
 	}
 	return list, nil
+}
+
+// orEmpty replaces values that are not there by the empty text.
+func orEmpty(values []any) []any {
+	for i, v := range values {
+		if v == nil {
+			values[i] = ""
+		}
+	}
+	return values
 }

@@ -160,31 +160,44 @@ func (t *Timer) fireDue(ctx context.Context) time.Duration {
 				return min(time.Duration(wait), longestSleep)
 			}
 		}
-		due := t.advance(first, now)
-		target := first.target
+		instant := time.Unix(0, first.at).UTC()
 		t.mu.Unlock()
-		target.Fire(due)
+		// The schedule is asked without the lock: counting takes its time.
+		due, next := after(first.schedule, instant, now)
+		target := t.advance(first, instant, next)
+		if target != nil {
+			target.Fire(due)
+		}
 	}
 	return longestSleep
 }
 
-// advance moves the entry past what is due and returns that.
-func (t *Timer) advance(e *entry, now time.Time) Due {
-	instant := time.Unix(0, e.at).UTC()
+// after returns what is due of a schedule whose next instant has come, and the
+// instant after that, zero if there is none.
+func after(schedule cron.Schedule, instant, now time.Time) (Due, time.Time) {
 	due := Due{Instant: instant}
 	if now.Sub(instant) > Tolerance {
-		gap := Missed(e.schedule, instant.Add(-1), now)
-		if gap.Count > 1 {
+		if gap := Missed(schedule, instant.Add(-1), now); gap.Count > 1 {
 			due = Due{Instant: gap.Last, Missed: gap.Count - 1, From: gap.First, To: gap.BeforeLast}
 		}
 	}
-	next := e.schedule.Next(due.Instant)
+	return due, schedule.Next(due.Instant)
+}
+
+// advance moves the entry from its instant to the next one and returns its
+// target, nil when the job was removed or replaced meanwhile.
+func (t *Timer) advance(e *entry, instant, next time.Time) Target {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.jobs[e.name] != e || e.at != instant.UnixNano() {
+		return nil
+	}
 	if next.IsZero() {
 		t.queue.remove(e)
 		delete(t.jobs, e.name)
-		return due
+		return e.target
 	}
 	e.at = next.UnixNano()
 	t.queue.fix(e)
-	return due
+	return e.target
 }
