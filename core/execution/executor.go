@@ -247,8 +247,7 @@ func (e *Executor) Stop(ctx context.Context) error {
 	left := max(cancelMargin, e.grace-time.Since(begin))
 	handling, cancelHandling := context.WithTimeout(context.WithoutCancel(ctx), left)
 	defer cancelHandling()
-	e.handlers.Stop(handling)
-	return nil
+	return e.handlers.Stop(handling)
 }
 
 // giveUp drops tasks that were handed to the workers and have not started.

@@ -80,18 +80,18 @@ func (h *handlers) Start(ctx context.Context) error {
 }
 
 // Stop takes no more failures, handles those that wait as long as ctx lasts,
-// and ends. Handlers that still run then are left behind.
-func (h *handlers) Stop(ctx context.Context) {
+// and cancels what is left. It returns soon after that: a handler that ignores
+// its context is left behind.
+func (h *handlers) Stop(ctx context.Context) error {
 	h.pending.close()
 	if h.pending.wait(ctx) != nil {
 		h.logger.Error("failures not handed on to the error handlers", "count", h.pending.count())
 	}
-	ended, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	cancel()
+	var errs []error
 	for _, l := range h.loops {
-		// It either ends now or was left behind, which is logged above.
-		_ = l.Stop(ended)
+		errs = append(errs, l.Stop(context.WithoutCancel(ctx)))
 	}
+	return errors.Join(errs...)
 }
 
 func (h *handlers) loop(ctx context.Context) {
@@ -100,8 +100,7 @@ func (h *handlers) loop(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case f := <-h.queue:
-			// A handler under way is not cut off by the stop of the node.
-			h.handle(context.WithoutCancel(ctx), f)
+			h.handle(ctx, f)
 			h.pending.done()
 		}
 	}
