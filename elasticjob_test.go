@@ -242,6 +242,47 @@ func TestFilesThatAreNoModuleGiveOneClearProblem(t *testing.T) {
 	}
 }
 
+func TestAMissingModuleIsReportedWhereTheJobNamesIt(t *testing.T) {
+	t.Parallel()
+	c := load(t, `elasticjob:
+  jobs:
+    a:
+      elasticJobType: WASM
+      every: 1s
+      shardingTotalCount: 1
+      props:
+        wasm.module: modules/none.wasm
+`)
+	got := elasticjob.Lint(t.Context(), c, true)
+	if len(got) != 1 || got[0].Line != 8 || got[0].Column != 22 || !strings.Contains(got[0].Message, "none.wasm") {
+		t.Errorf("Lint() = %v, want one problem at 8:22 that names the file", got)
+	}
+}
+
+func TestStopIsSafeFromSeveralGoroutines(t *testing.T) {
+	t.Parallel()
+	c := load(t, "elasticjob: {jobs: {a: {elasticJobType: FAKE, every: 1s, shardingTotalCount: 1}}}")
+	node, err := elasticjob.New(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := node.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var stops sync.WaitGroup
+	for range 4 {
+		stops.Go(func() {
+			if err := node.Stop(t.Context()); err != nil {
+				t.Errorf("Stop() = %v, want nil", err)
+			}
+		})
+	}
+	stops.Wait()
+	if err := node.Start(t.Context()); err == nil {
+		t.Error("Start() after Stop() = nil, want an error")
+	}
+}
+
 func TestLintFindsWhatOnlyPluginsCanTell(t *testing.T) {
 	t.Parallel()
 	c := load(t, `elasticjob:

@@ -65,7 +65,9 @@ func (h *Host) JobType(resolve func(module string) spi.LoadRequest) spi.Plugin {
 		JobType: func(ctx context.Context, values props.Values) (spi.JobType, error) {
 			m, descriptors, err := h.load(ctx, resolve(values[PropModule]))
 			if err != nil {
-				return nil, err
+				refused := *spi.AsError(err)
+				refused.Property = PropModule
+				return nil, &refused
 			}
 			unload := func(ctx context.Context) error { return h.unload(ctx, m) }
 			if len(descriptors) > 0 {
