@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -23,12 +24,15 @@ type run struct {
 	spec    *Spec
 	session *session
 	id      string
-	taskID  string
+	items   registry.Items
 	instant time.Time
 	source  spi.Source
 	fence   int64
 	// marked says that the registry holds a mark that must be completed.
 	marked bool
+
+	nameTask sync.Once
+	taskID   string
 
 	// The rest is guarded by the job's lock.
 
@@ -40,15 +44,23 @@ type run struct {
 
 // newRun returns a run of the items.
 func newRun(j *Job, s *session, spec *Spec, instant time.Time, source spi.Source, fence int64, items registry.Items, marked bool) *run {
-	executionType := "@-@READY@-@"
-	if source == spi.SourceFailover {
-		executionType = "@-@FAILOVER@-@"
-	}
 	return &run{
-		job: j, spec: spec, session: s, id: j.executor.runIDOf(instant), instant: instant, source: source, fence: fence, marked: marked,
-		taskID:     j.name + "@-@" + items.String() + executionType + j.executor.ip + "@-@" + randomUUID(),
-		unfinished: items.Len(),
+		job: j, spec: spec, session: s, id: j.executor.runIDOf(instant), items: items, instant: instant, source: source, fence: fence,
+		marked: marked, unfinished: items.Len(),
 	}
+}
+
+// task returns the id that the items of the run share. It is made by the first
+// of them, off the timer's goroutine.
+func (r *run) task() string {
+	r.nameTask.Do(func() {
+		executionType := "@-@READY@-@"
+		if r.source == spi.SourceFailover {
+			executionType = "@-@FAILOVER@-@"
+		}
+		r.taskID = r.job.name + "@-@" + r.items.String() + executionType + r.job.executor.ip + "@-@" + randomUUID()
+	})
+	return r.taskID
 }
 
 // randomUUID returns a version 4 UUID. It tells tasks apart and keeps no
@@ -109,7 +121,7 @@ func (c *itemCall) call() {
 	config := &r.spec.Config
 	c.sharding = spi.ShardingContext{
 		JobName:            r.job.name,
-		TaskID:             r.taskID,
+		TaskID:             r.task(),
 		ShardingTotalCount: config.ShardingTotalCount,
 		JobParameter:       config.JobParameter,
 		ShardingItem:       c.item,
