@@ -76,6 +76,12 @@ func TestAsErrorKeepsWhatItIsGiven(t *testing.T) {
 	if spi.AsError(nil) != nil {
 		t.Error("AsError(nil) is not nil")
 	}
+	var none *spi.Error
+	for _, err := range []error{none, fmt.Errorf("ordering: %w", none)} {
+		if got := spi.AsError(err); got == nil || got.Code != spi.CodeFailed || got.Message == "" {
+			t.Errorf("AsError(%#v) = %+v, want FAILED", err, got)
+		}
+	}
 	inner := &spi.Error{Code: 4711, Message: "no stock", Stack: "s", Retryable: true, Property: "p"}
 	if got := spi.AsError(inner); got != inner {
 		t.Errorf("AsError(%v) = %v, want it back", inner, got)

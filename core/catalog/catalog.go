@@ -122,7 +122,12 @@ func guarded[T any](typeName string, construct spi.Constructor[T]) spi.Construct
 				err = fmt.Errorf("constructing %s panicked: %v", typeName, p)
 			}
 		}()
-		return construct(ctx, values)
+		made, err = construct(ctx, values)
+		if err != nil {
+			// Its text is taken here, where a panic of its methods is caught.
+			err = spi.AsError(err)
+		}
+		return made, err
 	}
 }
 

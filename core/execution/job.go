@@ -86,8 +86,10 @@ func (j *Job) Fire(due schedule.Due) {
 	if !due.Instant.After(j.latest()) {
 		return
 	}
-	for item := range j.unowned.All() {
-		j.miss(item, ReasonDisabled, 1, due.Instant, due.Instant)
+	if j.spec.Config.MonitorExecution || !due.Instant.Before(j.current.From) {
+		for item := range j.unowned.All() {
+			j.miss(item, ReasonDisabled, 1, due.Instant, due.Instant)
+		}
 	}
 	f := firing{instant: due.Instant, source: j.sourceOf(due.Instant)}
 	if f.source == spi.SourceMisfire && !j.spec.Config.Misfire {

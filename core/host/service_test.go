@@ -473,3 +473,22 @@ func fakeJob(name string) job.Config {
 	c.Type, c.Every, c.ShardingTotalCount = "FAKE", time.Second, 1
 	return c
 }
+
+func TestConstructorsWithHostileErrorsAreProblems(t *testing.T) {
+	t.Parallel()
+	var noError *spi.Error
+	for name, err := range map[string]error{"a nil pointer of the interface's own": noError, "it panics": &hostileError{"short"}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			bad := fakeJob("bad")
+			bad.Type = "BAD"
+			h, problems := newHost(t, setup{jobs: []job.Config{bad}, plugins: []spi.Plugin{{
+				Descriptor: spi.Descriptor{Kind: spi.KindJobType, Type: "BAD", Description: "cannot be constructed"},
+				JobType:    func(context.Context, props.Values) (spi.JobType, error) { return nil, err },
+			}}})
+			if h != nil || len(problems) != 1 || problems[0].Rule != RulePlugin {
+				t.Errorf("New() = %v, %+v, want one problem of rule %s", h, problems, RulePlugin)
+			}
+		})
+	}
+}
