@@ -18,7 +18,7 @@ import (
 // compileTimeout bounds how long a load waits for the compiler. Function bodies
 // exist that keep wazero busy for hours, and it looks at its context only
 // between functions.
-const compileTimeout = 2 * time.Minute
+const compileTimeout = 5 * time.Minute
 
 func errCompileTimeout() error {
 	return spi.NewError(spi.CodeLimit, "compiling it takes longer than "+compileTimeout.String())
