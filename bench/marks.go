@@ -20,7 +20,7 @@ const (
 
 // marker begins and completes firings of jobs that one instance owns.
 type marker struct {
-	center      *registry.Center
+	center      *registry.Partition
 	lease       registry.Lease
 	names       []string
 	generations map[string]int64
@@ -75,13 +75,13 @@ func measureRegistry(ctx context.Context, s *settings) (results []result, err er
 
 func newMarker(ctx context.Context, server *embedded.Server) (*marker, error) {
 	m := &marker{generations: make(map[string]int64, markedJobs)}
-	var err error
-	m.center, err = registry.Open(ctx, registry.Config{
+	center, err := registry.Open(ctx, registry.Config{
 		Client: server.Client(), Namespace: "bench", SessionTimeout: time.Hour, Embedded: true,
 	})
 	if err != nil {
 		return nil, err
 	}
+	m.center = center.Partitions()[0]
 	definitions := make([]registry.JobDefinition, markedJobs)
 	for i := range definitions {
 		definitions[i] = registry.JobDefinition{

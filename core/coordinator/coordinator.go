@@ -29,7 +29,7 @@ type Registry interface {
 	// JobNames names all jobs.
 	JobNames(ctx context.Context) ([]string, error)
 	// Reap evicts sessions whose lease has ended.
-	Reap(ctx context.Context, l registry.Leadership) ([]registry.Lease, error)
+	Reap(ctx context.Context, l registry.Leadership, force bool) (registry.Reaped, error)
 	// Dead names the ended sessions that are not buried.
 	Dead(ctx context.Context) ([]registry.Lease, error)
 	// Drain takes the marks of a dead session out of jobs and returns the lost.
@@ -67,7 +67,7 @@ func New(r Registry, strategist Strategist, lost func(dead registry.Lease, job s
 // sessions away, which would hold their items for ever. A leader that is
 // interrupted leaves the rest to the next call, its own or its successor's.
 func (c *Coordinator) Clear(ctx context.Context, leader registry.Leadership) error {
-	if _, err := c.registry.Reap(ctx, leader); err != nil {
+	if _, err := c.registry.Reap(ctx, leader, false); err != nil {
 		return err
 	}
 	dead, err := c.registry.Dead(ctx)

@@ -63,7 +63,7 @@ type Host struct {
 	timer       *schedule.Timer
 	executor    *execution.Executor
 	membership  *membership
-	center      *registry.Center
+	center      *registry.Partition
 	coordinator *coordinator.Coordinator
 	group       *service.Group
 
@@ -176,7 +176,7 @@ func (r *registryService) Start(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(err, server.Close())
 	}
-	r.host.server, r.host.center = server, center
+	r.host.server, r.host.center = server, center.Partitions()[0]
 	r.host.logger.Info("registry is embedded: it lives with this process and no other node can join; name a regCenter for a fleet")
 	return nil
 }

@@ -34,7 +34,7 @@ type follower interface {
 // is lost, and then registers anew, for ever. Renewals have a goroutine of
 // their own and never wait for the follower.
 type membership struct {
-	center   *registry.Center
+	center   *registry.Partition
 	instance registry.Instance
 	timeout  time.Duration // of a session
 	follower follower
@@ -52,7 +52,7 @@ type membership struct {
 
 var _ service.Service = (*membership)(nil)
 
-func newMembership(center *registry.Center, instance registry.Instance, timeout time.Duration, f follower, logger *slog.Logger) *membership {
+func newMembership(center *registry.Partition, instance registry.Instance, timeout time.Duration, f follower, logger *slog.Logger) *membership {
 	m := &membership{
 		center: center, instance: instance, timeout: timeout, follower: f, logger: logger,
 		refused: make(chan registry.Lease, 1), ready: make(chan error, 1),
@@ -308,7 +308,7 @@ const leaveTimeout = 2 * time.Second
 func (m *membership) leave(ctx context.Context, lease registry.Lease) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTimeout)
 	defer cancel()
-	if err := m.center.Leave(ctx, lease); err != nil {
+	if err := m.center.Leave(ctx, lease, time.Time{}); err != nil {
 		m.logger.Warn("session not ended, it ends by itself", "err", err)
 	}
 }

@@ -426,7 +426,7 @@ func (n *observed) loseSession(t *testing.T) {
 		t.Fatalf("Instances() = %v, %v, want this node", all, err)
 	}
 	n.note("session taken away")
-	if err := n.center.Leave(t.Context(), registry.Lease{Instance: all[0].Instance.ID, Epoch: all[0].Epoch}); err != nil {
+	if err := n.center.Leave(t.Context(), registry.Lease{Instance: all[0].Instance.ID, Epoch: all[0].Epoch}, time.Time{}); err != nil {
 		t.Fatal(err)
 	}
 }

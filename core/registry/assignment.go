@@ -70,8 +70,8 @@ type Assignment struct {
 }
 
 // Dirty are the jobs whose assignment needs a look, the oldest first.
-func (c *Center) Dirty(ctx context.Context) ([]DirtyJob, error) {
-	list, err := c.client.ZRangeWithScores(ctx, c.keys.dirty(), 0, -1).Result()
+func (p *Partition) Dirty(ctx context.Context) ([]DirtyJob, error) {
+	list, err := p.config.Client.ZRangeWithScores(ctx, p.keys.dirty(), 0, -1).Result()
 	if err != nil {
 		return nil, fmt.Errorf("reading the dirty jobs: %w", err)
 	}
@@ -94,31 +94,31 @@ func (c *Center) Dirty(ctx context.Context) ([]DirtyJob, error) {
 // and those of the connection; the results are then of the plans done before.
 // After an unknown outcome the leader reads the jobs again: a plan that was
 // carried out has CodeStale when repeated.
-func (c *Center) CommitAssignments(ctx context.Context, l Leadership, plans []Plan) (results []CommitResult, err error) {
+func (p *Partition) CommitAssignments(ctx context.Context, l Leadership, plans []Plan) (results []CommitResult, err error) {
 	results = make([]CommitResult, 0, len(plans))
 	for rest := plans; len(rest) > 0; {
 		batch := planBatch(rest)
 		rest = rest[len(batch):]
 		done, names := results, make([]string, 0, len(batch))
-		args := []any{l.Lease.Instance, l.Lease.Epoch, l.Term, durationMillis(c.HandOver()), len(batch)}
-		for _, p := range batch {
-			if err := p.check(); err != nil {
-				return results, fmt.Errorf("assigning job %s: %w", clip(p.Job), err)
+		args := []any{l.Lease.Instance, l.Lease.Epoch, l.Term, durationMillis(p.HandOver()), len(batch)}
+		for _, plan := range batch {
+			if err := plan.check(); err != nil {
+				return results, fmt.Errorf("assigning job %s: %w", clip(plan.Job), err)
 			}
-			names = append(names, p.Job)
-			args = append(args, p.Job, p.ExpectGeneration, p.ExpectVersion, p.Items, p.Dirty, len(p.Owners))
-			for _, id := range slices.Sorted(maps.Keys(p.Owners)) {
-				args = append(args, id, p.Owners[id].String())
+			names = append(names, plan.Job)
+			args = append(args, plan.Job, plan.ExpectGeneration, plan.ExpectVersion, plan.Items, plan.Dirty, len(plan.Owners))
+			for _, id := range slices.Sorted(maps.Keys(plan.Owners)) {
+				args = append(args, id, plan.Owners[id].String())
 			}
 		}
-		r, err := c.call(ctx, c.scripts.commit, c.keys.with(names...), args...)
+		r, err := p.call(ctx, p.scripts.commit, p.keys.with(names...), args...)
 		if err != nil {
 			return results, fmt.Errorf("assigning %s: %w", describeJobs(names), err)
 		}
-		for _, p := range batch {
+		for _, plan := range batch {
 			r.list(func(one *reply) {
 				results = append(results, CommitResult{
-					Job: p.Job, Code: one.answer(), Generation: one.number(), Dropped: one.items(), From: one.instant(),
+					Job: plan.Job, Code: one.answer(), Generation: one.number(), Dropped: one.items(), From: one.instant(),
 				})
 			})
 		}
@@ -169,15 +169,15 @@ func (p *Plan) check() error {
 
 // Assignments reads what an instance owns of jobs, in their order; unknown jobs
 // are left out, one of which it owns nothing has no items.
-func (c *Center) Assignments(ctx context.Context, instance string, jobs []string) ([]Assignment, error) {
+func (p *Partition) Assignments(ctx context.Context, instance string, jobs []string) ([]Assignment, error) {
 	list := make([]Assignment, 0, len(jobs))
 	for batch := range batches(jobs) {
 		heads := make([]*redis.SliceCmd, len(batch))
 		owned := make([]*redis.SliceCmd, len(batch))
-		_, err := c.client.TxPipelined(ctx, func(p redis.Pipeliner) error {
+		_, err := p.config.Client.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
 			for i, name := range batch {
-				heads[i] = p.HMGet(ctx, c.keys.job(name), "gen", "mon", "from")
-				owned[i] = p.HMGet(ctx, c.keys.assignments(name), instance, "")
+				heads[i] = pipe.HMGet(ctx, p.keys.job(name), "gen", "mon", "from")
+				owned[i] = pipe.HMGet(ctx, p.keys.assignments(name), instance, "")
 			}
 			return nil
 		})

@@ -231,7 +231,7 @@ func TestUnmonitoredHandOver(t *testing.T) {
 		t.Errorf("From of a move between live nodes = %v, want %v", r.From, b.now.Add(b.HandOver()))
 	}
 	b.pass(time.Second)
-	if err := b.Leave(t.Context(), other); err != nil {
+	if err := b.Leave(t.Context(), other, time.Time{}); err != nil {
 		t.Fatal(err)
 	}
 	if r := b.assign(l, "j", map[string]string{"a": "0-1"}); !r.From.Equal(b.now) {

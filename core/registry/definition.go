@@ -87,7 +87,7 @@ type JobState struct {
 
 // PutJobs stores definitions, fifty in a script, and answers each in its order.
 // A changed job becomes dirty. An error leaves those of the results done.
-func (c *Center) PutJobs(ctx context.Context, jobs []JobDefinition) (results []PutResult, err error) {
+func (p *Partition) PutJobs(ctx context.Context, jobs []JobDefinition) (results []PutResult, err error) {
 	results = make([]PutResult, 0, len(jobs))
 	for batch := range batches(jobs) {
 		done, names := results, make([]string, 0, len(batch))
@@ -100,7 +100,7 @@ func (c *Center) PutJobs(ctx context.Context, jobs []JobDefinition) (results []P
 			args = append(args, j.Name, j.Config, j.Items, bit(j.Monitored), bit(j.Misfire), bit(j.Failover),
 				bit(j.Disabled), bit(j.Overwrite), j.ExpectVersion)
 		}
-		r, err := c.call(ctx, c.scripts.put, c.keys.with(names...), args...)
+		r, err := p.call(ctx, p.scripts.put, p.keys.with(names...), args...)
 		if err != nil {
 			return results, fmt.Errorf("storing %s: %w", describeJobs(names), err)
 		}
@@ -146,7 +146,7 @@ func readPut(r *reply, j JobDefinition) PutResult {
 
 // RemoveJobs removes jobs with their assignments, marks and states; unknown ones
 // are passed over. It returns how many there were. Items that run go on.
-func (c *Center) RemoveJobs(ctx context.Context, names ...string) (int, error) {
+func (p *Partition) RemoveJobs(ctx context.Context, names ...string) (int, error) {
 	removed := 0
 	for batch := range batches(names) {
 		args := []any{len(batch)}
@@ -156,7 +156,7 @@ func (c *Center) RemoveJobs(ctx context.Context, names ...string) (int, error) {
 			}
 			args = append(args, name)
 		}
-		r, err := c.call(ctx, c.scripts.remove, c.keys.with(batch...), args...)
+		r, err := p.call(ctx, p.scripts.remove, p.keys.with(batch...), args...)
 		if err != nil {
 			return removed, fmt.Errorf("removing %s: %w", describeJobs(batch), err)
 		}
@@ -169,8 +169,8 @@ func (c *Center) RemoveJobs(ctx context.Context, names ...string) (int, error) {
 }
 
 // JobNames are the names of all jobs, sorted.
-func (c *Center) JobNames(ctx context.Context) ([]string, error) {
-	names, err := c.client.HKeys(ctx, c.keys.jobs()).Result()
+func (p *Partition) JobNames(ctx context.Context) ([]string, error) {
+	names, err := p.config.Client.HKeys(ctx, p.keys.jobs()).Result()
 	if err != nil {
 		return nil, fmt.Errorf("reading the names of the jobs: %w", err)
 	}
@@ -184,14 +184,14 @@ func (c *Center) JobNames(ctx context.Context) ([]string, error) {
 }
 
 // Jobs reads jobs; unknown ones are left out. Each is consistent in itself.
-func (c *Center) Jobs(ctx context.Context, names ...string) ([]JobState, error) {
+func (p *Partition) Jobs(ctx context.Context, names ...string) ([]JobState, error) {
 	states := make([]JobState, 0, len(names))
 	for batch := range batches(names) {
 		fields := make([]*redis.MapStringStringCmd, 0, 3*len(batch))
-		_, err := c.client.TxPipelined(ctx, func(p redis.Pipeliner) error {
+		_, err := p.config.Client.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
 			for _, name := range batch {
-				fields = append(fields, p.HGetAll(ctx, c.keys.job(name)),
-					p.HGetAll(ctx, c.keys.assignments(name)), p.HGetAll(ctx, c.keys.states(name)))
+				fields = append(fields, pipe.HGetAll(ctx, p.keys.job(name)),
+					pipe.HGetAll(ctx, p.keys.assignments(name)), pipe.HGetAll(ctx, p.keys.states(name)))
 			}
 			return nil
 		})
@@ -213,8 +213,8 @@ func (c *Center) Jobs(ctx context.Context, names ...string) ([]JobState, error) 
 }
 
 // Job reads one job; one that is not there is ErrUnknownJob.
-func (c *Center) Job(ctx context.Context, name string) (JobState, error) {
-	states, err := c.Jobs(ctx, name)
+func (p *Partition) Job(ctx context.Context, name string) (JobState, error) {
+	states, err := p.Jobs(ctx, name)
 	if err != nil {
 		return JobState{}, err
 	}

@@ -26,5 +26,7 @@
 // caller reads again. Normal firings of one job are begun in order: while one is
 // unanswered, the next waits.
 //
-// A Center keeps no state between calls and is safe for concurrent use.
+// A [Center] is a whole namespace, cut into [Partition] values, each a hash slot;
+// one is enough unless Redis is a Cluster. Neither keeps state between calls, and
+// both are safe for concurrent use.
 package registry

@@ -99,8 +99,8 @@ type CompleteReply struct {
 }
 
 // Begin decides one firing and marks the items that run. See BeginAll.
-func (c *Center) Begin(ctx context.Context, r BeginRequest) (BeginReply, error) {
-	replies, err := c.BeginAll(ctx, []BeginRequest{r})
+func (p *Partition) Begin(ctx context.Context, r BeginRequest) (BeginReply, error) {
+	replies, err := p.BeginAll(ctx, []BeginRequest{r})
 	if err != nil {
 		return BeginReply{}, err
 	}
@@ -111,7 +111,7 @@ func (c *Center) Begin(ctx context.Context, r BeginRequest) (BeginReply, error) 
 // script. The errors are ErrLeaseLost, ErrQuarantined and those of the
 // connection; replies then has the decisions made before it, and the others
 // are to be asked again with the same requests.
-func (c *Center) BeginAll(ctx context.Context, requests []BeginRequest) (replies []BeginReply, err error) {
+func (p *Partition) BeginAll(ctx context.Context, requests []BeginRequest) (replies []BeginReply, err error) {
 	for batch := range batches(requests) {
 		decided := replies
 		lease, names := batch[0].Lease, make([]string, 0, len(batch))
@@ -123,7 +123,7 @@ func (c *Center) BeginAll(ctx context.Context, requests []BeginRequest) (replies
 			names = append(names, b.Job)
 			args = append(args, b.Generation, string(b.Kind), millis(b.Instant), b.request())
 		}
-		r, err := c.call(ctx, c.scripts.begin, c.keys.with(names...), args...)
+		r, err := p.call(ctx, p.scripts.begin, p.keys.with(names...), args...)
 		if err != nil {
 			return replies, fmt.Errorf("beginning %s: %w", describeJobs(names), err)
 		}
@@ -186,8 +186,8 @@ func readBegin(r *reply) BeginReply {
 }
 
 // Complete reports items of one mark as ended. See CompleteAll.
-func (c *Center) Complete(ctx context.Context, r CompleteRequest) (CompleteReply, error) {
-	replies, err := c.CompleteAll(ctx, []CompleteRequest{r})
+func (p *Partition) Complete(ctx context.Context, r CompleteRequest) (CompleteReply, error) {
+	replies, err := p.CompleteAll(ctx, []CompleteRequest{r})
 	if err != nil {
 		return CompleteReply{}, err
 	}
@@ -197,7 +197,7 @@ func (c *Center) Complete(ctx context.Context, r CompleteRequest) (CompleteReply
 // CompleteAll reports the ends of items of several marks of one session. It may
 // be repeated, also in quarantine. After ErrLeaseLost the outcome of the items
 // is fenced: others may have run them since.
-func (c *Center) CompleteAll(ctx context.Context, requests []CompleteRequest) (replies []CompleteReply, err error) {
+func (p *Partition) CompleteAll(ctx context.Context, requests []CompleteRequest) (replies []CompleteReply, err error) {
 	for batch := range batches(requests) {
 		ended := replies
 		lease, names := batch[0].Lease, make([]string, 0, len(batch))
@@ -209,7 +209,7 @@ func (c *Center) CompleteAll(ctx context.Context, requests []CompleteRequest) (r
 			names = append(names, b.Job)
 			args = append(args, b.Job, b.Fence, b.Items.String(), string(b.Outcome))
 		}
-		r, err := c.call(ctx, c.scripts.complete, c.keys.with(names...), args...)
+		r, err := p.call(ctx, p.scripts.complete, p.keys.with(names...), args...)
 		if err != nil {
 			return replies, fmt.Errorf("completing %s: %w", describeJobs(names), err)
 		}

@@ -55,14 +55,14 @@ type Change struct {
 // which they lead. If complete is false they have a gap, because the feed was
 // cut or the data is another: the caller reads everything it needs and goes on
 // from latest.
-func (c *Center) Changes(ctx context.Context, since int64) (changes []Change, latest int64, complete bool, err error) {
+func (p *Partition) Changes(ctx context.Context, since int64) (changes []Change, latest int64, complete bool, err error) {
 	var version *redis.StringCmd
 	var page *redis.XMessageSliceCmd
 	at := since
 	for range feedPages {
-		_, err := c.client.Pipelined(ctx, func(p redis.Pipeliner) error {
-			version = p.HGet(ctx, c.keys.meta(), "ver")
-			page = p.XRangeN(ctx, c.keys.feed(), "("+number(at)+"-0", "+", feedPage)
+		_, err := p.config.Client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+			version = pipe.HGet(ctx, p.keys.meta(), "ver")
+			page = pipe.XRangeN(ctx, p.keys.feed(), "("+number(at)+"-0", "+", feedPage)
 			return nil
 		})
 		if err != nil && !errors.Is(err, redis.Nil) {
@@ -148,8 +148,12 @@ type Doorbell struct {
 }
 
 // Watch subscribes to the doorbell. The caller closes it.
-func (c *Center) Watch(ctx context.Context) (*Doorbell, error) {
-	s := c.client.Subscribe(ctx, c.keys.channel())
+func (p *Partition) Watch(ctx context.Context) (*Doorbell, error) {
+	subscribe := p.config.Client.Subscribe
+	if p.config.Cluster {
+		subscribe = p.config.Client.SSubscribe
+	}
+	s := subscribe(ctx, p.keys.channel())
 	if _, err := s.Receive(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("subscribing to the feed: %w", err), s.Close())
 	}

@@ -26,7 +26,7 @@ func TestChangesTellEveryStep(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = must(b, func(ctx context.Context) (int, error) { return b.RemoveJobs(ctx, "k") })
-	if err := b.Leave(t.Context(), l.Lease); err != nil {
+	if err := b.Leave(t.Context(), l.Lease, time.Time{}); err != nil {
 		t.Fatal(err)
 	}
 	changes, latest, complete, err := b.Changes(t.Context(), 0)
@@ -171,10 +171,11 @@ func TestRunsInBubble(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer s.Close()
-		c, err := Open(t.Context(), Config{Client: s.Client(), Namespace: "n", SessionTimeout: time.Minute, Embedded: true})
+		center, err := Open(t.Context(), Config{Client: s.Client(), Namespace: "n", SessionTimeout: time.Minute, Embedded: true})
 		if err != nil {
 			t.Fatal(err)
 		}
+		c := center.Partitions()[0]
 		d, err := c.Watch(t.Context())
 		if err != nil {
 			t.Fatal(err)

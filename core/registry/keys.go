@@ -2,16 +2,13 @@ package registry
 
 import "strconv"
 
-// partitions is the number of parts, each one hash slot with its own sessions,
-// leader and feed, that a namespace is cut into. It is fixed when the namespace
-// is created and kept in its meta hash; a node that counts otherwise is refused.
-// With more than one, xxhash64(job) mod partitions says where a job is.
-const partitions = 1
+// schema is the number of the layout below. Nodes of another one are refused.
+const schema = 2
 
-// keyspace names the keys of one partition. All share the hash tag
-// {namespace.partition}, so that one script can see them together.
+// keyspace names the keys of one partition. All share one hash tag, so that one
+// script can see them together.
 //
-// Of the namespace, in the order in which scripts get them:
+// Of the partition, in the order in which scripts get them:
 //
 //	meta    HASH   schema, P (partitions), inc (incarnation), hlc (last epoch or
 //	               term), ver (feed version), notBefore (end of quarantine, ms), ttl, grace
@@ -19,7 +16,8 @@ const partitions = 1
 //	sess    HASH   node -> epoch|nonce
 //	info    HASH   node -> JSON
 //	leader  HASH   n (node), e (epoch), term, dl (end of its lead, ms)
-//	dead    HASH   node:epoch -> ms; ended sessions whose marks are not drained
+//	dead    HASH   node:epoch -> ms|g or ms|d; sessions that ended and are not buried,
+//	               and the last instant they fire (g) or were known to live (d: died)
 //	jobs    HASH   job -> version of its definition
 //	dirty   ZSET   job -> feed version since which it needs a look at its assignment
 //	feed    STREAM <version>-0: prev, kind, node, job (comma list), gen (comma list)
@@ -46,12 +44,47 @@ type keyspace struct {
 	shared [9]string
 }
 
-func newKeyspace(namespace string, partition int) keyspace {
-	k := keyspace{prefix: "ej:{" + namespace + "." + strconv.Itoa(partition) + "}:"}
+func newKeyspace(tag string) keyspace {
+	k := keyspace{prefix: "ej:{" + tag + "}:"}
 	k.shared = [...]string{
 		k.meta(), k.lease(), k.sess(), k.info(), k.leader(), k.dead(), k.jobs(), k.dirty(), k.feed(),
 	}
 	return k
+}
+
+// slots is the number of hash slots of a Redis Cluster.
+const slots = 16384
+
+// hashTags are the hash tags of the partitions of a namespace: for each the
+// namespace and the smallest number whose slot is in the partition's equal share
+// of all slots, so that they are spread evenly over the shards without a table.
+func hashTags(namespace string, partitions int) []string {
+	tags := make([]string, partitions)
+	for n, left := 0, partitions; left > 0; n++ {
+		tag := namespace + "." + strconv.Itoa(n)
+		if i := slotOf(tag) * partitions / slots; tags[i] == "" {
+			tags[i] = tag
+			left--
+		}
+	}
+	return tags
+}
+
+// slotOf is the hash slot of a hash tag: CRC-16/XMODEM modulo the slots, as the
+// Redis Cluster specification has it.
+func slotOf(tag string) int {
+	var crc uint16
+	for i := range len(tag) {
+		crc ^= uint16(tag[i]) << 8
+		for range 8 {
+			if crc&0x8000 != 0 {
+				crc = crc<<1 ^ 0x1021
+			} else {
+				crc <<= 1
+			}
+		}
+	}
+	return int(crc) % slots
 }
 
 func (k keyspace) meta() string    { return k.prefix + "meta" }

@@ -160,7 +160,7 @@ func (r *randomRun) leave() {
 	if !ok {
 		return
 	}
-	if err := r.Leave(r.t.Context(), l); err != nil {
+	if err := r.Leave(r.t.Context(), l, time.Time{}); err != nil {
 		r.t.Fatal(err)
 	}
 	r.m.leave(node, l.Epoch)

@@ -7,33 +7,49 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
+// Reaped is what an eviction did.
+type Reaped struct {
+	// Dead are the sessions that were evicted: their marks are to be drained.
+	Dead []Lease
+	// Next is when, by the server's clock, the next session of another node could
+	// be evicted if nobody renewed; zero if there is none. A Next that has passed
+	// says that more are due.
+	Next time.Time
+	// Held is the number of sessions that were due and stay: more than half of all
+	// were due at once, which says more about Redis or its clock than about the
+	// nodes. They are not in Next.
+	Held int
+}
+
 // Reap evicts sessions whose lease ended more than the grace ago, at most
-// sixteen in a call, and returns them. From then on they are dead: their marks
-// are to be drained.
-func (c *Center) Reap(ctx context.Context, l Leadership) ([]Lease, error) {
-	r, err := c.call(ctx, c.scripts.reap, c.keys.with(), l.Lease.Instance, l.Lease.Epoch, l.Term, durationMillis(c.grace))
+// sixteen in a call. With force it also does when more than half of all sessions
+// are due.
+func (p *Partition) Reap(ctx context.Context, l Leadership, force bool) (Reaped, error) {
+	r, err := p.callSession(ctx, p.scripts.reap,
+		l.Lease.Instance, l.Lease.Epoch, l.Term, p.ttl(), p.grace(), bit(force))
 	if err != nil {
-		return nil, fmt.Errorf("reaping sessions: %w", err)
+		return Reaped{}, fmt.Errorf("reaping sessions: %w", err)
 	}
-	var dead []Lease
+	reaped := Reaped{Held: int(r.number()), Next: r.instant()}
 	for r.more() {
 		d, err := parseDead(r.text())
 		if err != nil {
 			r.fail("%v", err)
 		}
-		dead = append(dead, d)
+		reaped.Dead = append(reaped.Dead, d)
 	}
 	if err := r.end(); err != nil {
-		return nil, fmt.Errorf("reaping sessions: %w", err)
+		return Reaped{}, fmt.Errorf("reaping sessions: %w", err)
 	}
-	return dead, nil
+	return reaped, nil
 }
 
 // Dead are the ended sessions that are not yet buried, the oldest first.
-func (c *Center) Dead(ctx context.Context) ([]Lease, error) {
-	names, err := c.client.HKeys(ctx, c.keys.dead()).Result()
+func (p *Partition) Dead(ctx context.Context) ([]Lease, error) {
+	names, err := p.config.Client.HKeys(ctx, p.keys.dead()).Result()
 	if err != nil {
 		return nil, fmt.Errorf("reading the dead sessions: %w", err)
 	}
@@ -60,7 +76,7 @@ type Drained struct {
 // of a job with failover wait for another node, the others are lost and
 // returned. A job of which the dead instance owns items becomes dirty, unless
 // the instance is back. It may be repeated; what is lost is told once.
-func (c *Center) Drain(ctx context.Context, l Leadership, dead Lease, jobs []string) (lost []Drained, err error) {
+func (p *Partition) Drain(ctx context.Context, l Leadership, dead Lease, jobs []string) (lost []Drained, err error) {
 	for batch := range batches(jobs) {
 		args := []any{l.Lease.Instance, l.Lease.Epoch, l.Term, dead.Instance, dead.Epoch, len(batch)}
 		for _, name := range batch {
@@ -69,7 +85,7 @@ func (c *Center) Drain(ctx context.Context, l Leadership, dead Lease, jobs []str
 			}
 			args = append(args, name)
 		}
-		r, err := c.call(ctx, c.scripts.drain, c.keys.with(batch...), args...)
+		r, err := p.call(ctx, p.scripts.drain, p.keys.with(batch...), args...)
 		if err != nil {
 			return lost, fmt.Errorf("draining %q: %w", dead.Instance, err)
 		}
@@ -86,8 +102,8 @@ func (c *Center) Drain(ctx context.Context, l Leadership, dead Lease, jobs []str
 }
 
 // Bury forgets a dead session of which every job is drained.
-func (c *Center) Bury(ctx context.Context, l Leadership, dead Lease) error {
-	_, err := c.call(ctx, c.scripts.bury, c.keys.with(),
+func (p *Partition) Bury(ctx context.Context, l Leadership, dead Lease) error {
+	_, err := p.callSession(ctx, p.scripts.bury,
 		l.Lease.Instance, l.Lease.Epoch, l.Term, dead.Instance+":"+number(dead.Epoch))
 	if err != nil {
 		return fmt.Errorf("burying %q: %w", dead.Instance, err)

@@ -57,17 +57,3 @@ func (s *scripts) load(ctx context.Context, client redis.UniversalClient) error 
 	}
 	return nil
 }
-
-// call runs a script; a server that does not know it (restarted, flushed) is
-// sent the source. The reply's refusals are returned as errors.
-func (c *Center) call(ctx context.Context, s script, keys []string, args ...any) (*reply, error) {
-	values, err := s.run.Run(ctx, c.client, keys, append([]any{c.keys.channel()}, args...)...).Slice()
-	if err != nil {
-		return nil, fmt.Errorf("running script %s: %w", s.name, err)
-	}
-	r := &reply{source: "script " + s.name, values: values}
-	if err := r.refusal(); err != nil {
-		return nil, err
-	}
-	return r, nil
-}

@@ -17,7 +17,9 @@ import (
 type Instance struct {
 	// ID is unique among the live nodes of the namespace, at most 200 bytes
 	// without spaces and "|;,".
-	ID      string            `json:"id"`
+	ID string `json:"id"`
+	// IP is where it is reached by others of its network.
+	IP      string            `json:"ip"`
 	Host    string            `json:"host"`
 	PID     int               `json:"pid"`
 	Labels  map[string]string `json:"labels,omitempty"`
@@ -66,12 +68,15 @@ type Renewal struct {
 	// Leader says that this session leads, in the given term, as long as its lease.
 	Leader bool
 	Term   int64
+	// LeaderUntil is the end of the present leader's lead by the server's clock;
+	// zero if this session leads or nobody does.
+	LeaderUntil time.Time
 }
 
 // Register opens a session. A lost session of the same id is replaced; a live
 // one of another process is ErrInstanceConflict. Jobs of the instance that the
 // registry knows become dirty.
-func (c *Center) Register(ctx context.Context, i Instance) (Registration, error) {
+func (p *Partition) Register(ctx context.Context, i Instance) (Registration, error) {
 	if err := checkInstance(i.ID); err != nil {
 		return Registration{}, fmt.Errorf("registering: %w", err)
 	}
@@ -89,8 +94,8 @@ func (c *Center) Register(ctx context.Context, i Instance) (Registration, error)
 		return Registration{}, fmt.Errorf("registering %q: its description of %d bytes is longer than %d", i.ID, len(info), maxInfo)
 	}
 	args := []any{
-		i.ID, i.Nonce, durationMillis(c.ttl), durationMillis(c.grace), partitions,
-		uuid.NewString(), bit(!c.embedded), info,
+		i.ID, i.Nonce, p.ttl(), p.grace(), schema, p.config.Partitions,
+		uuid.NewString(), bit(!p.config.Embedded), info,
 	}
 	for _, name := range i.Jobs {
 		if err := checkName(name); err != nil {
@@ -98,7 +103,7 @@ func (c *Center) Register(ctx context.Context, i Instance) (Registration, error)
 		}
 		args = append(args, name)
 	}
-	r, err := c.call(ctx, c.scripts.register, c.keys.with(), args...)
+	r, err := p.callSession(ctx, p.scripts.register, args...)
 	if err != nil {
 		return Registration{}, fmt.Errorf("registering %q: %w", i.ID, err)
 	}
@@ -106,7 +111,8 @@ func (c *Center) Register(ctx context.Context, i Instance) (Registration, error)
 	case codeConflict:
 		return Registration{}, fmt.Errorf("registering %q: %w until %s", i.ID, ErrInstanceConflict, r.instant().Format(time.RFC3339))
 	case codeGone:
-		return Registration{}, fmt.Errorf("registering %q: %w", i.ID, ErrIncompatible)
+		return Registration{}, fmt.Errorf("registering %q: %w: it has schema %s with %s partitions, this node needs schema %d with %d",
+			i.ID, ErrIncompatible, r.text(), r.text(), schema, p.config.Partitions)
 	}
 	reg := Registration{
 		Lease: Lease{Instance: i.ID, Epoch: r.number()}, Version: r.number(), NotBefore: r.instant(),
@@ -121,15 +127,15 @@ func (c *Center) Register(ctx context.Context, i Instance) (Registration, error)
 // Renew extends the lease and, if wantLead, takes or keeps the lead when nobody
 // else has it; otherwise it gives the lead up. A lease that ran out is
 // ErrLeaseLost and is never revived.
-func (c *Center) Renew(ctx context.Context, l Lease, wantLead bool) (Renewal, error) {
-	r, err := c.call(ctx, c.scripts.renew, c.keys.with(),
-		l.Instance, l.Epoch, durationMillis(c.ttl), durationMillis(c.grace), bit(wantLead))
+func (p *Partition) Renew(ctx context.Context, l Lease, wantLead bool) (Renewal, error) {
+	r, err := p.callSession(ctx, p.scripts.renew,
+		l.Instance, l.Epoch, p.ttl(), p.grace(), bit(wantLead))
 	if err != nil {
 		return Renewal{}, fmt.Errorf("renewing the lease of %q: %w", l.Instance, err)
 	}
 	n := Renewal{
 		Now: r.instant(), Version: r.number(), NotBefore: r.instant(), Incarnation: r.text(),
-		Leader: r.flag(), Term: r.number(),
+		Leader: r.flag(), Term: r.number(), LeaderUntil: r.instant(),
 	}
 	if err := r.end(); err != nil {
 		return Renewal{}, fmt.Errorf("renewing the lease of %q: %w", l.Instance, err)
@@ -138,9 +144,11 @@ func (c *Center) Renew(ctx context.Context, l Lease, wantLead bool) (Renewal, er
 }
 
 // Leave ends the session at once; a session that has already ended is no error.
-// Marks that it left are drained by the leader.
-func (c *Center) Leave(ctx context.Context, l Lease) error {
-	if _, err := c.call(ctx, c.scripts.leave, c.keys.with(), l.Instance, l.Epoch); err != nil {
+// Marks that it left are drained by the leader. The node fires no instant after
+// stopped, by the server's clock; zero says nothing more than that it is gone, as
+// if it had died.
+func (p *Partition) Leave(ctx context.Context, l Lease, stopped time.Time) error {
+	if _, err := p.callSession(ctx, p.scripts.leave, l.Instance, l.Epoch, p.ttl(), millis(stopped)); err != nil {
 		return fmt.Errorf("leaving as %q: %w", l.Instance, err)
 	}
 	return nil
@@ -160,16 +168,16 @@ type InstanceState struct {
 
 // Instances are the registered nodes, by id. One whose lease has ended is among
 // them until it is reaped.
-func (c *Center) Instances(ctx context.Context) ([]InstanceState, error) {
+func (p *Partition) Instances(ctx context.Context) ([]InstanceState, error) {
 	var sessions, infos, leader *redis.MapStringStringCmd
 	var leases *redis.ZSliceCmd
 	var clock *redis.TimeCmd
-	_, err := c.client.TxPipelined(ctx, func(p redis.Pipeliner) error {
-		sessions = p.HGetAll(ctx, c.keys.sess())
-		infos = p.HGetAll(ctx, c.keys.info())
-		leases = p.ZRangeWithScores(ctx, c.keys.lease(), 0, -1)
-		leader = p.HGetAll(ctx, c.keys.leader())
-		clock = p.Time(ctx)
+	_, err := p.config.Client.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
+		sessions = pipe.HGetAll(ctx, p.keys.sess())
+		infos = pipe.HGetAll(ctx, p.keys.info())
+		leases = pipe.ZRangeWithScores(ctx, p.keys.lease(), 0, -1)
+		leader = pipe.HGetAll(ctx, p.keys.leader())
+		clock = pipe.Time(ctx)
 		return nil
 	})
 	if err != nil {

@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -71,8 +72,9 @@ func TestNamespaceOfAnotherSchemaIsRefused(t *testing.T) {
 	if err := b.client.HSet(t.Context(), b.keys.meta(), "P", "32").Err(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.Register(t.Context(), Instance{ID: "b"}); !errors.Is(err, ErrIncompatible) {
-		t.Errorf("Register = %v, want %v", err, ErrIncompatible)
+	_, err := b.Register(t.Context(), Instance{ID: "b"})
+	if !errors.Is(err, ErrIncompatible) || !strings.Contains(err.Error(), "schema 2 with 32 partitions") {
+		t.Errorf("Register = %v, want %v with what it has", err, ErrIncompatible)
 	}
 }
 
@@ -103,10 +105,10 @@ func TestLeadPassesOn(t *testing.T) {
 	renew := func(l Lease, want bool) Renewal {
 		return must(b, func(ctx context.Context) (Renewal, error) { return b.Renew(ctx, l, want) })
 	}
-	if renew(second, true).Leader {
-		t.Error("a second leader while the first lives")
+	if r := renew(second, true); r.Leader || !r.LeaderUntil.Equal(at(sessionTimeout)) {
+		t.Errorf("Renew while another leads = %+v, want no leader until %v", r, at(sessionTimeout))
 	}
-	if r := renew(a.Lease, true); !r.Leader || r.Term != a.Term {
+	if r := renew(a.Lease, true); !r.Leader || r.Term != a.Term || !r.LeaderUntil.IsZero() {
 		t.Errorf("Renew of the leader = %+v, want term %d", r, a.Term)
 	}
 	// Given up at will.
@@ -121,7 +123,7 @@ func TestLeadPassesOn(t *testing.T) {
 		t.Errorf("CommitAssignments of the former leader = %v, want %v", err, ErrNotLeader)
 	}
 	// Left behind.
-	if err := b.Leave(t.Context(), second); err != nil {
+	if err := b.Leave(t.Context(), second, time.Time{}); err != nil {
 		t.Fatal(err)
 	}
 	if !renew(a.Lease, true).Leader {
@@ -137,12 +139,58 @@ func TestLeadPassesOn(t *testing.T) {
 	}
 }
 
+func TestReapBrakesWhenMostAreDue(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	l := b.lead("a")
+	ended := []Lease{b.register("b"), b.register("c")}
+	reap := func(force bool) Reaped {
+		return must(b, func(ctx context.Context) (Reaped, error) { return b.Reap(ctx, l, force) })
+	}
+	next := at(sessionTimeout + defaultGrace + time.Millisecond)
+	if got := reap(true); len(got.Dead) != 0 || !got.Next.Equal(next) || got.Held != 0 {
+		t.Errorf("Reap = %+v, want none and the next at %v", got, next)
+	}
+	b.pass(sessionTimeout)
+	_ = must(b, func(ctx context.Context) (Renewal, error) { return b.Renew(ctx, l.Lease, true) })
+	late := b.register("d")
+	b.pass(defaultGrace + time.Millisecond)
+	_ = must(b, func(ctx context.Context) (Renewal, error) { return b.Renew(ctx, l.Lease, true) })
+	// Two of four are due, which is not most.
+	if err := b.Leave(t.Context(), late, time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	if got := reap(false); len(got.Dead) != 0 || got.Held != 2 || !got.Next.IsZero() {
+		t.Errorf("Reap of two of three = %+v, want both held", got)
+	}
+	late = b.register("d")
+	next = b.now.Add(sessionTimeout + defaultGrace + time.Millisecond)
+	if diff := cmp.Diff(Reaped{Dead: ended, Next: next}, reap(false)); diff != "" {
+		t.Errorf("Reap of two of four (-want +got):\n%s", diff)
+	}
+	if err := b.Leave(t.Context(), late, at(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{
+		"b:" + number(ended[0].Epoch): millis(at(0)) + "|d", "c:" + number(ended[1].Epoch): millis(at(0)) + "|d",
+		"d:" + number(late.Epoch): millis(at(time.Minute)) + "|g",
+	}
+	dead := must(b, func(ctx context.Context) (map[string]string, error) {
+		return b.client.HGetAll(ctx, b.keys.dead()).Result()
+	})
+	for name, value := range want {
+		if dead[name] != value {
+			t.Errorf("dead session %s = %q, want %q", name, dead[name], value)
+		}
+	}
+}
+
 func TestLeaveEndsSession(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	l := b.register("a")
 	for range 2 {
-		if err := b.Leave(t.Context(), l); err != nil {
+		if err := b.Leave(t.Context(), l, time.Time{}); err != nil {
 			t.Errorf("Leave = %v, want nil", err)
 		}
 	}
@@ -151,7 +199,7 @@ func TestLeaveEndsSession(t *testing.T) {
 	}
 	// A late Leave does not end the next session of the id.
 	next := b.register("a")
-	if err := b.Leave(t.Context(), l); err != nil {
+	if err := b.Leave(t.Context(), l, time.Time{}); err != nil {
 		t.Fatal(err)
 	}
 	_ = must(b, func(ctx context.Context) (Renewal, error) { return b.Renew(ctx, next, false) })
@@ -174,7 +222,9 @@ func TestReapDrainBury(t *testing.T) {
 		fences[name] = b.begin(dead, name, gens[name], at(2*time.Second)).Fence
 	}
 	renew := func() { _ = must(b, func(ctx context.Context) (Renewal, error) { return b.Renew(ctx, l.Lease, true) }) }
-	reap := func() []Lease { return must(b, func(ctx context.Context) ([]Lease, error) { return b.Reap(ctx, l) }) }
+	reap := func() []Lease {
+		return must(b, func(ctx context.Context) (Reaped, error) { return b.Reap(ctx, l, false) }).Dead
+	}
 	b.pass(sessionTimeout - time.Second)
 	renew()
 	b.pass(time.Second + defaultGrace)
@@ -238,7 +288,7 @@ func TestDrainAfterShrinkLosesGoneItems(t *testing.T) {
 	d.Items = 2
 	b.put(d)
 	b.assign(l, "j", map[string]string{"a": "0-1"})
-	if err := b.Leave(t.Context(), dead); err != nil {
+	if err := b.Leave(t.Context(), dead, time.Time{}); err != nil {
 		t.Fatal(err)
 	}
 	got := must(b, func(ctx context.Context) ([]Drained, error) { return b.Drain(ctx, l, dead, []string{"j"}) })

@@ -17,9 +17,9 @@ const sessionTimeout = 10 * time.Second
 // start is the first reading of the server's clock in a test that stops it.
 func start() time.Time { return time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC) }
 
-// bench is a registry center with a clock that only the test moves.
+// bench is a partition with a clock that only the test moves.
 type bench struct {
-	*Center
+	*Partition
 	t      testing.TB
 	client redis.UniversalClient
 	clock  interface{ SetTime(time.Time) }
@@ -39,12 +39,12 @@ func setup(t testing.TB, change ...func(*Config)) *bench {
 	})
 	b := &bench{t: t, client: s.Client(), clock: s, now: start()}
 	s.SetTime(b.now)
-	b.Center = b.open(change...)
+	b.Partition = b.open(change...)
 	return b
 }
 
-// open is another Center on the same server.
-func (b *bench) open(change ...func(*Config)) *Center {
+// open is the first partition of another Center on the same server.
+func (b *bench) open(change ...func(*Config)) *Partition {
 	b.t.Helper()
 	c := Config{Client: b.client, Namespace: "test", SessionTimeout: sessionTimeout, Embedded: true}
 	for _, f := range change {
@@ -54,7 +54,7 @@ func (b *bench) open(change ...func(*Config)) *Center {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	return center
+	return center.Partition("j")
 }
 
 // pass moves the server's clock.

@@ -11,30 +11,30 @@ import (
 // the system). A disabled job begins nothing; items that run go on. Instants
 // that were due while it was disabled are not missed. It reports whether
 // anything changed; an unknown job is ErrUnknownJob.
-func (c *Center) SetState(ctx context.Context, job string, enabled bool, by string) (bool, error) {
-	return c.setState(ctx, job, "", enabled, by)
+func (p *Partition) SetState(ctx context.Context, job string, enabled bool, by string) (bool, error) {
+	return p.setState(ctx, job, "", enabled, by)
 }
 
 // SetItemState enables or disables one item: its owner keeps it and never runs
 // it.
-func (c *Center) SetItemState(ctx context.Context, job string, item int, enabled bool, by string) (bool, error) {
+func (p *Partition) SetItemState(ctx context.Context, job string, item int, enabled bool, by string) (bool, error) {
 	if item < 0 || item >= MaxItems {
 		return false, fmt.Errorf("setting the state of job %s: item %d is not in 0-%d", clip(job), item, MaxItems-1)
 	}
-	return c.setState(ctx, job, "item:"+strconv.Itoa(item), enabled, by)
+	return p.setState(ctx, job, "item:"+strconv.Itoa(item), enabled, by)
 }
 
 // SetStateOnInstance enables or disables a job on the server of an instance (see
 // ServerName), so that it lasts over restarts. It begins nothing there at once;
 // the job becomes dirty, so that the leader moves its items away.
-func (c *Center) SetStateOnInstance(ctx context.Context, job, instance string, enabled bool, by string) (bool, error) {
+func (p *Partition) SetStateOnInstance(ctx context.Context, job, instance string, enabled bool, by string) (bool, error) {
 	if err := checkInstance(instance); err != nil {
 		return false, fmt.Errorf("setting the state of job %s: %w", clip(job), err)
 	}
-	return c.setState(ctx, job, "node:"+ServerName(instance), enabled, by)
+	return p.setState(ctx, job, "node:"+ServerName(instance), enabled, by)
 }
 
-func (c *Center) setState(ctx context.Context, job, scope string, enabled bool, by string) (bool, error) {
+func (p *Partition) setState(ctx context.Context, job, scope string, enabled bool, by string) (bool, error) {
 	if err := checkName(job); err != nil {
 		return false, fmt.Errorf("setting a state: %w", err)
 	}
@@ -45,7 +45,7 @@ func (c *Center) setState(ctx context.Context, job, scope string, enabled bool, 
 	if enabled {
 		want = "E"
 	}
-	r, err := c.call(ctx, c.scripts.state, c.keys.with(job), job, scope, want, by)
+	r, err := p.call(ctx, p.scripts.state, p.keys.with(job), job, scope, want, by)
 	if err != nil {
 		return false, fmt.Errorf("setting the state of job %s: %w", job, err)
 	}

@@ -1,11 +1,10 @@
--- Ends a session at once. ARGV: node, epoch. Reply: OK | NONE when it is gone.
-local node, epoch = take(), take()
+-- Ends a session at once. ARGV: node, epoch, ttl, last instant that the node fires
+-- (0: not known). Reply: OK | NONE when it is gone.
+local node, epoch, ttl, stopped = take(), take(), tonumber(take()), take()
 local s = call('HGET', SESS, node)
 if not s or string.match(s, '^%d+') ~= epoch then return {NONE} end
-call('HDEL', SESS, node)
-call('HDEL', INFO, node)
-call('ZREM', LEASE, node)
-call('HSET', DEAD, node .. ':' .. epoch, num(NOW))
+bury_later(node, epoch, stopped ~= '0' and stopped, ttl)
+forget(node)
 local l = call('HMGET', LEADER, 'n', 'e')
 if l[1] == node and l[2] == epoch then call('DEL', LEADER) end
 bump('leave', node, '', '')

@@ -1,7 +1,8 @@
 -- The part shared by all scripts; it stands before each of them.
 --
 -- KEYS: the nine of the namespace, then nine for each job (see keys.go).
--- ARGV: the doorbell channel, then what the script takes, in its order.
+-- ARGV: the doorbell channel, the command that rings it, then what the script
+-- takes, in its order.
 -- A reply starts with a code. The clock is read once, numbers are written with
 -- num, and no order of pairs reaches a reply or a value.
 local call = redis.call
@@ -15,7 +16,7 @@ local clock = call('TIME')
 local US = clock[1] * 1000000 + clock[2]
 local NOW = math.floor(US / 1000)
 
-local arg = 1
+local arg = 2
 local function take() arg = arg + 1 return ARGV[arg] end
 
 local function num(x) return string.format('%.0f', x) end
@@ -100,7 +101,7 @@ local function bump(kind, node, jobs, gens)
   call('HSET', META, 'ver', ver)
   call('XADD', FEED, 'MAXLEN', '~', FEEDLEN, ver .. '-0',
     'prev', prev, 'kind', kind, 'node', node, 'job', jobs, 'gen', gens)
-  call('PUBLISH', ARGV[1], prev .. ' ' .. ver .. ' ' .. kind .. ' ' .. jobs .. ' ' .. gens)
+  call(ARGV[2], ARGV[1], prev .. ' ' .. ver .. ' ' .. kind .. ' ' .. jobs .. ' ' .. gens)
   return ver
 end
 
@@ -120,6 +121,27 @@ local function deadline(node, epoch)
   local d = tonumber(call('ZSCORE', LEASE, node) or '')
   if not d or d < NOW then return nil end
   return num(d)
+end
+
+-- bury_later keeps a session that ended as dead: what it left is the leader's to
+-- drain. stopped is its last instant if it said so, else it is not known to have
+-- fired after its last renewal.
+local function bury_later(node, epoch, stopped, ttl)
+  local value
+  if stopped then
+    value = stopped .. '|g'
+  else
+    local d = tonumber(call('ZSCORE', LEASE, node) or '0')
+    value = num(math.max(d - ttl, 0)) .. '|d'
+  end
+  call('HSET', DEAD, node .. ':' .. epoch, value)
+end
+
+-- forget ends what belongs to a session.
+local function forget(node)
+  call('HDEL', SESS, node)
+  call('HDEL', INFO, node)
+  call('ZREM', LEASE, node)
 end
 
 local function quarantined()

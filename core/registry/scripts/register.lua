@@ -1,12 +1,13 @@
--- Opens a session. ARGV: node, nonce, ttl, grace, partitions, fresh incarnation,
+-- Opens a session. ARGV: node, nonce, ttl, grace, schema, partitions, fresh incarnation,
 -- wait (1: a namespace seen for the first time waits), info, hosted jobs...
--- Reply: OK, epoch, version, notBefore, incarnation, now | CONFLICT, deadline | GONE
+-- Reply: OK, epoch, version, notBefore, incarnation, now | CONFLICT, deadline
+-- | GONE, schema, partitions
 local node, nonce, ttl, grace = take(), take(), tonumber(take()), tonumber(take())
-local parts, fresh, wait, info = take(), take(), take(), take()
+local schema, parts, fresh, wait, info = take(), take(), take(), take(), take()
 
 local meta = call('HMGET', META, 'inc', 'schema', 'P', 'hlc', 'notBefore', 'ver')
 local inc, before = meta[1], meta[5] or '0'
-if inc and (meta[2] ~= '1' or meta[3] ~= parts) then return {GONE} end
+if inc and (meta[2] ~= schema or meta[3] ~= parts) then return {GONE, meta[2] or '', meta[3] or ''} end
 
 local old = call('HGET', SESS, node)
 if old then
@@ -16,14 +17,13 @@ if old then
     return {OK, epoch, meta[6] or '0', before, inc, num(NOW)}
   end
   if live then return {CONFLICT, live} end
-  -- What the lost session left running is the leader's to drain.
-  if epoch then call('HSET', DEAD, node .. ':' .. epoch, num(NOW)) end
+  if epoch then bury_later(node, epoch, nil, ttl) end
 end
 
 if not inc then
   inc = fresh
   before = wait == '1' and num(NOW + ttl + grace) or '0'
-  call('HSET', META, 'schema', '1', 'P', parts, 'inc', inc, 'ttl', num(ttl), 'grace', num(grace), 'notBefore', before)
+  call('HSET', META, 'schema', schema, 'P', parts, 'inc', inc, 'ttl', num(ttl), 'grace', num(grace), 'notBefore', before)
 end
 local epoch = num(after(meta[4]))
 call('HSET', META, 'hlc', epoch)
