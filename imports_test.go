@@ -70,7 +70,7 @@ func importRules() []importRule {
 // corePackages are the packages of core in their order, the lowest first.
 func corePackages() []string {
 	return []string{
-		"service", "event", "cron", "job", "registry/embedded", "registry", "catalog", "config", "schedule",
+		"service", "event", "cron", "job", "registry/embedded", "registry/redistest", "registry/dial", "registry", "catalog", "config", "schedule",
 		"execution", "coordinator", "tracing", "host", "server", "console",
 	}
 }

@@ -1,29 +1,64 @@
 #!/usr/bin/env bash
-# Installs what some tests can use and a machine with Go only does not have: a C
-# compiler for the race detector, and one that compiles guests in C. It does so
-# where it may: as root, with apt. It never fails for lack of the second, as
-# those tests then use the prebuilt guest.
+# Installs what tests need and a machine with Go only does not have: a C
+# compiler for the race detector, redis-server, and a compiler of guests in C.
+# It does so where it may: as root, with apt. It fails when one of the first two
+# is missing in the end; without the third, tests use the prebuilt guest.
 set -euo pipefail
 
 missing=()
 has_c() { [ "$(go env CGO_ENABLED)" = 1 ] && command -v "$(go env CC)" >/dev/null; }
 has_guest_c() { command -v clang-19 >/dev/null && command -v wasm-ld-19 >/dev/null && [ -d /usr/include/wasm32-wasi ]; }
+has_redis() { command -v redis-server >/dev/null; }
 has_c || missing+=(gcc libc6-dev)
+has_redis || missing+=(redis-server)
 has_guest_c || missing+=(clang-19 lld-19 wasi-libc libclang-rt-19-dev-wasm32)
+
+# Tests start servers of their own, so the package's service must not run: not
+# now, which a policy of the system forbids as long as packages are installed,
+# and not after the next boot. A service that was there before is left alone.
+policy=/usr/sbin/policy-rc.d
+policy_is_ours=
+forbid_services() {
+  [ -e "$policy" ] && return
+  printf '#!/bin/sh\nexit 101\n' >"$policy"
+  chmod 755 "$policy"
+  policy_is_ours=1
+}
+allow_services() {
+  [ -z "$policy_is_ours" ] || rm -f "$policy"
+  policy_is_ours=
+}
 
 if [ ${#missing[@]} -gt 0 ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
   echo "Installing for the tests: ${missing[*]}"
   log=$(mktemp)
   export DEBIAN_FRONTEND=noninteractive
-  if ! { apt-get update && apt-get install -y --no-install-recommends "${missing[@]}"; } >"$log" 2>&1; then
-    tail -n 5 "$log" >&2
-    echo "Not all of them could be installed." >&2
+  brings_redis=
+  has_redis || brings_redis=1
+  trap allow_services EXIT
+  [ -z "$brings_redis" ] || forbid_services
+  # One by one: what one of them lacks must not keep the others away.
+  apt-get update >"$log" 2>&1 || tail -n 5 "$log" >&2
+  if ! apt-get install -y --no-install-recommends "${missing[@]}" >"$log" 2>&1; then
+    for package in "${missing[@]}"; do
+      apt-get install -y --no-install-recommends "$package" >"$log" 2>&1 || tail -n 3 "$log" >&2
+    done
+  fi
+  allow_services
+  if [ -n "$brings_redis" ] && has_redis && command -v systemctl >/dev/null; then
+    systemctl disable --now redis-server >/dev/null 2>&1 || true
   fi
   rm -f "$log"
 fi
 
+status=0
 if ! has_c; then
   echo "The race detector needs a C compiler, such as gcc: install one and try again." >&2
-  exit 1
+  status=1
 fi
+if ! has_redis; then
+  echo "Tests of the registry center need redis-server, 7.0 or later, on the PATH: install it (Debian and Ubuntu: apt-get install redis-server; macOS: brew install redis) and try again." >&2
+  status=1
+fi
+[ "$status" = 0 ] || exit "$status"
 has_guest_c || echo "No clang for wasm32: tests use the prebuilt guest in C."

@@ -1,0 +1,9 @@
+//go:build !linux
+
+package redistest
+
+import "os/exec"
+
+// dieWithParent does nothing, as only Linux has such a thing: a server outlives
+// a test binary that is killed.
+func dieWithParent(*exec.Cmd) {}
