@@ -67,6 +67,18 @@ type Assignment struct {
 	// From counts for unmonitored jobs: instants before it belong to the owners of
 	// the generation before.
 	From time.Time
+	// Disabled says that the whole job is; DisabledItems never run.
+	Disabled      bool
+	DisabledItems Items
+	// Orphans are those of Items that came from instances which died.
+	Orphans []Orphan
+}
+
+// Orphan is a set of items and the instance that died while it owned them. What
+// was due in an unmonitored job since their floor, nobody knows to have run.
+type Orphan struct {
+	Former string
+	Items  Items
 }
 
 // Dirty are the jobs whose assignment needs a look, the oldest first.
@@ -176,7 +188,7 @@ func (p *Partition) Assignments(ctx context.Context, instance string, jobs []str
 		owned := make([]*redis.SliceCmd, len(batch))
 		_, err := p.config.Client.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
 			for i, name := range batch {
-				heads[i] = pipe.HMGet(ctx, p.keys.job(name), "gen", "mon", "from")
+				heads[i] = pipe.HMGet(ctx, p.keys.job(name), "gen", "mon", "from", "st", "dn")
 				owned[i] = pipe.HMGet(ctx, p.keys.assignments(name), instance, "")
 			}
 			return nil
@@ -188,9 +200,10 @@ func (p *Partition) Assignments(ctx context.Context, instance string, jobs []str
 			if head := heads[i].Val(); len(head) > 0 && head[0] == nil {
 				continue
 			}
-			r := &reply{source: "j:" + name, values: append(heads[i].Val(), orEmpty(owned[i].Val())...)}
+			r := &reply{source: "j:" + name, values: append(orEmpty(heads[i].Val()), orEmpty(owned[i].Val())...)}
 			a := Assignment{
-				Job: name, Generation: r.number(), Monitored: r.flag(), From: r.instant(), Floors: r.groups(), Unowned: union(r.groups()),
+				Job: name, Generation: r.number(), Monitored: r.flag(), From: r.instant(), Disabled: r.text() == "D", DisabledItems: r.items(),
+				Floors: r.groups(), Unowned: union(r.groups()),
 			}
 			if err := r.end(); err != nil {
 				return nil, fmt.Errorf("reading the assignment of %q in job %s: %w", instance, name, err)
