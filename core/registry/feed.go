@@ -24,6 +24,10 @@ const (
 	// ChangeJoin and ChangeLeave: an instance came or went.
 	ChangeJoin  ChangeKind = "join"
 	ChangeLeave ChangeKind = "leave"
+	// ChangeDepart: an instance drains and gets no items any more.
+	ChangeDepart ChangeKind = "depart"
+	// ChangeHost: an instance says something else of itself, such as its jobs.
+	ChangeHost ChangeKind = "host"
 	// ChangeJob: a definition was created or updated.
 	ChangeJob ChangeKind = "job"
 	// ChangeRemoved: a job was removed.

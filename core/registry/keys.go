@@ -21,6 +21,7 @@ const schema = 2
 //	jobs    HASH   job -> version of its definition
 //	dirty   ZSET   job -> feed version since which it needs a look at its assignment
 //	feed    STREAM <version>-0: prev, kind, node, job (comma list), gen (comma list)
+//	stop    HASH   node -> last instant that it fires, ms; nodes that drain
 //
 // Of a job:
 //
@@ -41,13 +42,14 @@ const schema = 2
 // The channel ch carries "prev version kind jobs generations" of each feed entry.
 type keyspace struct {
 	prefix string
-	shared [9]string
+	shared [10]string
 }
 
 func newKeyspace(tag string) keyspace {
 	k := keyspace{prefix: "ej:{" + tag + "}:"}
 	k.shared = [...]string{
 		k.meta(), k.lease(), k.sess(), k.info(), k.leader(), k.dead(), k.jobs(), k.dirty(), k.feed(),
+		k.stop(),
 	}
 	return k
 }
@@ -96,15 +98,19 @@ func (k keyspace) dead() string    { return k.prefix + "dead" }
 func (k keyspace) jobs() string    { return k.prefix + "jobs" }
 func (k keyspace) dirty() string   { return k.prefix + "dirty" }
 func (k keyspace) feed() string    { return k.prefix + "feed" }
+func (k keyspace) stop() string    { return k.prefix + "stop" }
 func (k keyspace) channel() string { return k.prefix + "ch" }
 
 func (k keyspace) job(name string) string         { return k.prefix + "j:" + name }
 func (k keyspace) assignments(name string) string { return k.prefix + "a:" + name }
 func (k keyspace) states(name string) string      { return k.prefix + "st:" + name }
 
+// keysOfJob is the number of keys that a job has.
+const keysOfJob = 9
+
 // with is the KEYS of a script over jobs.
 func (k keyspace) with(jobs ...string) []string {
-	keys := make([]string, 0, len(k.shared)*(1+len(jobs)))
+	keys := make([]string, 0, len(k.shared)+keysOfJob*len(jobs))
 	keys = append(keys, k.shared[:]...)
 	for _, name := range jobs {
 		keys = append(keys,

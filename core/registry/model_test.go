@@ -377,7 +377,7 @@ func (m *model) drain(dead Lease) []Drained {
 		k.items = nil
 	}
 	m.sweep(dead.Instance)
-	if s := m.sessions[dead.Instance]; s.gone && len(m.owned[dead.Instance]) > 0 {
+	if len(m.owned[dead.Instance]) > 0 {
 		m.dirty = true
 	}
 	if lost == nil {

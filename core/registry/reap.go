@@ -74,8 +74,8 @@ type Drained struct {
 
 // Drain takes the marks of a dead session out of jobs, fifty in a script: those
 // of a job with failover wait for another node, the others are lost and
-// returned. A job of which the dead instance owns items becomes dirty, unless
-// the instance is back. It may be repeated; what is lost is told once.
+// returned. A job of which an instance of this id owns items becomes dirty, also
+// if the instance is back. It may be repeated; what is lost is told once.
 func (p *Partition) Drain(ctx context.Context, l Leadership, dead Lease, jobs []string) (lost []Drained, err error) {
 	for batch := range batches(jobs) {
 		args := []any{l.Lease.Instance, l.Lease.Epoch, l.Term, dead.Instance, dead.Epoch, len(batch)}

@@ -19,6 +19,7 @@ type script struct {
 
 type scripts struct {
 	register, renew, leave  script
+	depart, host            script
 	put, remove, state      script
 	commit, begin, complete script
 	reap, drain, bury       script
@@ -43,6 +44,7 @@ func readScripts() (scripts, error) {
 func (s *scripts) byName() map[string]*script {
 	return map[string]*script{
 		"register": &s.register, "renew": &s.renew, "leave": &s.leave,
+		"depart": &s.depart, "host": &s.host,
 		"put": &s.put, "remove": &s.remove, "state": &s.state,
 		"commit": &s.commit, "begin": &s.begin, "complete": &s.complete,
 		"reap": &s.reap, "drain": &s.drain, "bury": &s.bury,

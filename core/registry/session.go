@@ -1,36 +1,12 @@
 package registry
 
 import (
-	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/redis/go-redis/v9"
 )
-
-// Instance is what a node says of itself when it registers.
-type Instance struct {
-	// ID is unique among the live nodes of the namespace, at most 200 bytes
-	// without spaces and "|;,".
-	ID string `json:"id"`
-	// IP is where it is reached by others of its network.
-	IP      string            `json:"ip"`
-	Host    string            `json:"host"`
-	PID     int               `json:"pid"`
-	Labels  map[string]string `json:"labels,omitempty"`
-	Version string            `json:"version"`
-	// Jobs are the jobs that this node can run.
-	Jobs []string `json:"jobs"`
-	// Nonce tells a repeated registration from one of another process with the
-	// same ID. A caller that repeats a Register whose outcome it does not know
-	// sends the same one; empty, a new one is made.
-	Nonce string `json:"-"`
-}
 
 // Lease is the proof of a session: every script that acts for it checks it.
 type Lease struct {
@@ -86,21 +62,15 @@ func (p *Partition) Register(ctx context.Context, i Instance) (Registration, err
 	if err := checkRequest(i.Nonce); err != nil {
 		return Registration{}, fmt.Errorf("registering %q: %w", i.ID, err)
 	}
-	info, err := json.Marshal(i)
+	info, err := i.describe()
 	if err != nil {
 		return Registration{}, fmt.Errorf("registering %q: %w", i.ID, err)
-	}
-	if len(info) > maxInfo {
-		return Registration{}, fmt.Errorf("registering %q: its description of %d bytes is longer than %d", i.ID, len(info), maxInfo)
 	}
 	args := []any{
 		i.ID, i.Nonce, p.ttl(), p.grace(), schema, p.config.Partitions,
 		uuid.NewString(), bit(!p.config.Embedded), info,
 	}
 	for _, name := range i.Jobs {
-		if err := checkName(name); err != nil {
-			return Registration{}, fmt.Errorf("registering %q: %w", i.ID, err)
-		}
 		args = append(args, name)
 	}
 	r, err := p.callSession(ctx, p.scripts.register, args...)
@@ -143,67 +113,35 @@ func (p *Partition) Renew(ctx context.Context, l Lease, wantLead bool) (Renewal,
 	return n, nil
 }
 
+// Depart begins the farewell of a node: it fires no instant after stopped, by the
+// server's clock, and gets no items any more. It stays registered, and what runs
+// goes on. The given jobs, of which it may own items, become dirty. Repeated, the
+// first stopped stays. Of what was assigned before, and is followed with the feed
+// afterwards, instants up to stopped are still the node's.
+func (p *Partition) Depart(ctx context.Context, l Lease, stopped time.Time, jobs []string) error {
+	if stopped.UnixMilli() <= 0 {
+		return fmt.Errorf("departing as %q: instant %v is before 1970", l.Instance, stopped)
+	}
+	args := []any{l.Instance, l.Epoch, millis(stopped)}
+	for _, name := range jobs {
+		if err := checkName(name); err != nil {
+			return fmt.Errorf("departing as %q: %w", l.Instance, err)
+		}
+		args = append(args, name)
+	}
+	if _, err := p.callSession(ctx, p.scripts.depart, args...); err != nil {
+		return fmt.Errorf("departing as %q: %w", l.Instance, err)
+	}
+	return nil
+}
+
 // Leave ends the session at once; a session that has already ended is no error.
 // Marks that it left are drained by the leader. The node fires no instant after
-// stopped, by the server's clock; zero says nothing more than that it is gone, as
-// if it had died.
+// stopped, by the server's clock, or what it said when it departed; zero says
+// nothing more than that it is gone, as if it had died.
 func (p *Partition) Leave(ctx context.Context, l Lease, stopped time.Time) error {
 	if _, err := p.callSession(ctx, p.scripts.leave, l.Instance, l.Epoch, p.ttl(), millis(stopped)); err != nil {
 		return fmt.Errorf("leaving as %q: %w", l.Instance, err)
 	}
 	return nil
-}
-
-// InstanceState is a registered node as the registry center sees it.
-type InstanceState struct {
-	Instance Instance
-	Epoch    int64
-	// Deadline is the end of its lease by the server's clock.
-	Deadline time.Time
-	// Live says that the lease had not ended when it was read.
-	Live bool
-	// Leader says that it leads.
-	Leader bool
-}
-
-// Instances are the registered nodes, by id. One whose lease has ended is among
-// them until it is reaped.
-func (p *Partition) Instances(ctx context.Context) ([]InstanceState, error) {
-	var sessions, infos, leader *redis.MapStringStringCmd
-	var leases *redis.ZSliceCmd
-	var clock *redis.TimeCmd
-	_, err := p.config.Client.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
-		sessions = pipe.HGetAll(ctx, p.keys.sess())
-		infos = pipe.HGetAll(ctx, p.keys.info())
-		leases = pipe.ZRangeWithScores(ctx, p.keys.lease(), 0, -1)
-		leader = pipe.HGetAll(ctx, p.keys.leader())
-		clock = pipe.Time(ctx)
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("reading the instances: %w", err)
-	}
-	deadlines := make(map[string]time.Time, len(leases.Val()))
-	for _, z := range leases.Val() {
-		if id, ok := z.Member.(string); ok && z.Score > 0 && z.Score <= maxNumber {
-			deadlines[id] = instantOf(int64(z.Score))
-		}
-	}
-	states := make([]InstanceState, 0, len(sessions.Val()))
-	for id, session := range sessions.Val() {
-		epoch, _, _ := strings.Cut(session, "|")
-		s := InstanceState{Epoch: parseNumber(epoch), Deadline: deadlines[id]}
-		if s.Epoch < 0 {
-			return nil, fmt.Errorf("reading the instances: session of %q is %q", id, clip(session))
-		}
-		if err := json.Unmarshal([]byte(infos.Val()[id]), &s.Instance); err != nil {
-			return nil, fmt.Errorf("reading the instances: description of %q: %w", id, err)
-		}
-		s.Instance.ID = id
-		s.Live = !s.Deadline.Before(clock.Val())
-		s.Leader = leader.Val()["n"] == id && leader.Val()["e"] == epoch
-		states = append(states, s)
-	}
-	slices.SortFunc(states, func(a, b InstanceState) int { return cmp.Compare(a.Instance.ID, b.Instance.ID) })
-	return states, nil
 }

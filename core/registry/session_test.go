@@ -318,30 +318,6 @@ func TestLostSessionOfAReturnedNodeIsDrained(t *testing.T) {
 	wantBegin(t, b.begin(again.Lease, "j", g, at(2*time.Minute)), CodeOK, "0-1", "", ItemsAt{NewItems(0, 1), at(time.Minute)})
 }
 
-func TestInstances(t *testing.T) {
-	t.Parallel()
-	b := setup(t)
-	l := b.lead("b@-@1")
-	i := Instance{ID: "a", Host: "host", PID: 7, Labels: map[string]string{"zone": "x"}, Version: "1.0", Jobs: []string{"j"}}
-	r, err := b.Register(t.Context(), i)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b.pass(sessionTimeout)
-	_ = must(b, func(ctx context.Context) (Renewal, error) { return b.Renew(ctx, l.Lease, true) })
-	b.pass(time.Second)
-	want := []InstanceState{
-		{Instance: i, Epoch: r.Lease.Epoch, Deadline: at(sessionTimeout)},
-		{
-			Instance: Instance{ID: "b@-@1", Host: "h", PID: 1, Version: "v"}, Epoch: l.Lease.Epoch,
-			Deadline: at(2 * sessionTimeout), Live: true, Leader: true,
-		},
-	}
-	if diff := cmp.Diff(want, must(b, b.Instances)); diff != "" {
-		t.Errorf("Instances (-want +got):\n%s", diff)
-	}
-}
-
 func TestOneOfManyRegistersAndLeads(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

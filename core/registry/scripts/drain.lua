@@ -5,7 +5,6 @@ local node, epoch, term = take(), take(), take()
 local dead, old, count = take(), take(), tonumber(take())
 local refused = led(node, epoch, term)
 if refused then return {refused} end
-local absent = not call('HGET', SESS, dead)
 local reply, names, dirty = {OK}, {}, {}
 for i = 1, count do
   local k, name = job(i), take()
@@ -35,7 +34,7 @@ for i = 1, count do
     if foreign > 0 then call('HINCRBY', k.j, 'x', -foreign) end
     names[#names + 1] = name
   end
-  if absent and call('HEXISTS', k.a, dead) == 1 then dirty[#dirty + 1] = name end
+  if call('HEXISTS', k.a, dead) == 1 then dirty[#dirty + 1] = name end
   reply[#reply + 1] = table.concat(lost, ';')
 end
 if #names > 0 or #dirty > 0 then

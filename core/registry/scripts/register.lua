@@ -18,6 +18,7 @@ if old then
   end
   if live then return {CONFLICT, live} end
   if epoch then bury_later(node, epoch, nil, ttl) end
+  forget(node)
 end
 
 if not inc then
@@ -32,12 +33,5 @@ call('HSET', INFO, node, info)
 call('ZADD', LEASE, num(NOW + ttl), node)
 
 local ver = bump('join', node, '', '')
-local hosted = {}
-for i = arg + 1, #ARGV, CHUNK do
-  local known = call('HMGET', JOBS, unpack(ARGV, i, math.min(i + CHUNK - 1, #ARGV)))
-  for k = 1, #known do
-    if known[k] then hosted[#hosted + 1] = ARGV[i + k - 1] end
-  end
-end
-mark_dirty(hosted, ver)
+mark_dirty(known(arg + 1), ver)
 return {OK, epoch, ver, before, inc, num(NOW)}
