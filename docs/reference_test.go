@@ -64,21 +64,28 @@ func TestEveryKeyOfAJobIsDocumented(t *testing.T) {
 }
 
 // TestDocumentedKeysAreTaken writes a file with every documented key of the
-// node and of a plugin, each with a wrong value: the problems must be about
-// the values and not about the keys.
+// node, of the registry center and of a plugin, most without a value: all must
+// be known.
 func TestDocumentedKeysAreTaken(t *testing.T) {
 	t.Parallel()
 	text := page(t, "docs/reference/config.md")
 	node := firstColumn(section(t, text, "The node"))
+	center := firstColumn(section(t, text, "regCenter"))
 	plugin := firstColumn(section(t, text, "An element of plugins"))
-	if len(node) < 6 || len(plugin) < 5 {
-		t.Fatalf("docs/reference/config.md has the keys %v and %v, want more", node, plugin)
+	if len(node) < 10 || len(center) < 18 || len(plugin) < 5 {
+		t.Fatalf("docs/reference/config.md has the keys %v, %v and %v, want more", node, center, plugin)
 	}
 	var file strings.Builder
 	file.WriteString("elasticjob:\n")
 	for _, key := range node {
 		if key != "plugins" {
 			file.WriteString("  " + key + ":\n")
+		}
+	}
+	file.WriteString("  regCenter.serverLists: a:1\n  regCenter.namespace: n\n")
+	for _, key := range center {
+		if key != "serverLists" && key != "namespace" {
+			file.WriteString("  regCenter." + key + ":\n")
 		}
 	}
 	file.WriteString("  plugins:\n  - wasm: a.wasm\n")

@@ -37,6 +37,8 @@ type Config struct {
 	MaxRunningItems int
 	// Instance describes this node to others.
 	Instance Instance
+	// RegCenter is the registry center; nil for the one inside the process.
+	RegCenter *RegCenter
 	// Plugins are the plugin files to load, in the order of the file.
 	Plugins []Plugin
 	// Jobs are the job definitions, in the order of the file. An empty TimeZone
@@ -54,6 +56,15 @@ type Config struct {
 
 // Instance describes a node.
 type Instance struct {
+	// ID names the node across restarts; empty for a name of its address and process.
+	ID string
+	// PreferredNetworkIP chooses among the addresses of the machine: the beginning
+	// of an address (10.0.), one with * for any part (10.0.*), or a regular
+	// expression that must match all of it. Empty for no preference.
+	PreferredNetworkIP string
+	// PreferredNetworkInterface is the name of the network interface whose
+	// address counts; empty for no preference.
+	PreferredNetworkInterface string
 	// Labels are names and values for people and strategies.
 	Labels map[string]string
 }

@@ -47,7 +47,10 @@ func TestLoadFull(t *testing.T) {
 	want := config.Config{
 		File: filepath.Join("testdata", "full.yaml"), DataDir: absolute(t, "data"),
 		ShutdownGrace: 5 * time.Second, MaxRunningItems: 64,
-		Instance: config.Instance{Labels: map[string]string{"zone": "a", "topology.kubernetes.io/region": "eu"}},
+		Instance: config.Instance{
+			ID: "node-1", PreferredNetworkIP: "10.0.*", PreferredNetworkInterface: "eth0",
+			Labels: map[string]string{"zone": "a", "topology.kubernetes.io/region": "eu"},
+		},
 		Plugins: []config.Plugin{
 			{
 				Path: "modules/orders.wasm", File: absolute(t, "modules/orders.wasm"),

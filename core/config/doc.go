@@ -18,7 +18,8 @@
 //
 // In values, ${NAME} is the environment variable NAME, ${NAME:text} the same
 // with a default, and $${ is a literal ${. The value of a variable never adds
-// structure and never appears in a message.
+// structure and never appears in a message. Neither does a password, however it
+// is written.
 //
 // # Rules
 //
@@ -30,7 +31,7 @@
 //	unknown-key      a key that nobody knows
 //	duplicate-key    a key that its mapping has twice
 //	conflict         one setting in two forms, or two settings that contradict
-//	java-only        a key that makes sense in Java alone
+//	java-only        a key that makes sense in Java or with ZooKeeper alone
 //	not-available    a known key or value that this version does not offer
 //	placeholder      a placeholder that is malformed or has no value
 //	required         a key or value that is missing

@@ -9,10 +9,11 @@ import (
 type fieldKind uint8
 
 const (
-	leaf    fieldKind = iota // a value
-	section                  // a mapping with known keys or names
-	refused                  // known, and not available in this version
-	java                     // makes sense in Java alone
+	leaf      fieldKind = iota // a value
+	section                    // a mapping with known keys or names
+	refused                    // known, and not available in this version
+	java                       // makes sense in Java alone
+	zookeeper                  // makes sense with ZooKeeper alone
 )
 
 // field is one known key of a mapping.
@@ -22,7 +23,7 @@ type field struct {
 	// harmless is the one value that a refused key may have: that by which
 	// nothing is asked for.
 	harmless string
-	// instead says what to write instead of a Java key.
+	// instead says what to write instead of a key of Java or ZooKeeper.
 	instead string
 }
 
@@ -74,6 +75,31 @@ const (
 	keyPlugins         = "plugins"
 	keyJobs            = "jobs"
 
+	keyID        = "id"
+	keyIP        = "preferredNetworkIp"
+	keyInterface = "preferredNetworkInterface"
+
+	keyRegCenter         = "regCenter"
+	keyServerLists       = "serverLists"
+	keyMasterName        = "masterName"
+	keyNamespace         = "namespace"
+	keyUsername          = "username"
+	keyPassword          = "password"
+	keyDigest            = "digest"
+	keySentinelUsername  = "sentinelUsername"
+	keySentinelPassword  = "sentinelPassword"
+	keyDatabase          = "database"
+	keySessionTimeout    = "sessionTimeoutMilliseconds"
+	keyConnectionTimeout = "connectionTimeoutMilliseconds"
+	keyBaseSleepTime     = "baseSleepTimeMilliseconds"
+	keyMaxSleepTime      = "maxSleepTimeMilliseconds"
+	keyMaxRetries        = "maxRetries"
+	keyTLS               = "tls"
+	keyCAFile            = "caFile"
+	keyCertFile          = "certFile"
+	keyKeyFile           = "keyFile"
+	keyServerName        = "serverName"
+
 	keyWASM      = "wasm"
 	keyProcess   = "process"
 	keySHA256    = "sha256"
@@ -92,7 +118,7 @@ const (
 
 // layout is every mapping of the file with known keys.
 type layout struct {
-	root, node, instance, plugin, limits, job shape
+	root, node, instance, regCenter, tls, plugin, limits, job shape
 }
 
 func newLayout() layout {
@@ -100,13 +126,26 @@ func newLayout() layout {
 	l.root = newShape(field{name: keyElasticJob, kind: section})
 
 	node := fieldsOf(leaf, keyDataDir, keyShutdownGrace, keyMaxRunningItems, keyPlugins)
-	node = append(node, fieldsOf(section, keyInstance, keyJobs)...)
-	node = append(node, fieldsOf(refused, "regCenter", "tracing", "server", "dump", "onLeaseLoss", "onZombie")...)
+	node = append(node, fieldsOf(section, keyInstance, keyRegCenter, keyJobs)...)
+	node = append(node, fieldsOf(refused, "tracing", "server", "dump", "onLeaseLoss", "onZombie")...)
 	node = append(node, field{name: "enabled", kind: refused, harmless: "true"})
 	l.node = newShape(node...)
 
-	l.instance = newShape(append(fieldsOf(section, keyLabels),
-		fieldsOf(refused, "id", "preferredNetworkIp", "preferredNetworkInterface")...)...)
+	l.instance = newShape(append(fieldsOf(section, keyLabels), fieldsOf(leaf, keyID, keyIP, keyInterface)...)...)
+
+	center := fieldsOf(leaf, keyServerLists, keyMasterName, keyNamespace, keyUsername, keyPassword, keyDigest,
+		keySentinelUsername, keySentinelPassword, keyDatabase, keySessionTimeout, keyConnectionTimeout,
+		keyBaseSleepTime, keyMaxSleepTime, keyMaxRetries)
+	center = append(center, fieldsOf(section, keyTLS)...)
+	for _, name := range []string{"ensembleTracker", "canBeReadOnly", "chroot"} {
+		center = append(center, field{name: name, kind: zookeeper, instead: "leave it out"})
+	}
+	center = append(center,
+		field{name: "type", kind: zookeeper, instead: "leave it out: the registry center is Redis"},
+		field{name: "connectString", kind: zookeeper, instead: "write " + keyServerLists + " with the address of Redis"},
+		field{name: "zkAddressList", kind: zookeeper, instead: "write " + keyServerLists + " with the address of Redis"})
+	l.regCenter = newShape(center...)
+	l.tls = newShape(fieldsOf(leaf, keyCAFile, keyCertFile, keyKeyFile, keyServerName)...)
 
 	plugin := fieldsOf(leaf, keyWASM, keySHA256, keyIsolation)
 	plugin = append(plugin, fieldsOf(section, keyLimits)...)
@@ -144,6 +183,18 @@ func newLayout() layout {
 	return l
 }
 
+// isSecretKey says whether what is written for a key, dotted or not, may be a
+// secret that even a message about broken YAML must not show.
+func isSecretKey(key string) bool {
+	last := key[strings.LastIndexByte(key, '.')+1:]
+	for _, secret := range []string{keyPassword, keyDigest, keySentinelPassword} {
+		if last == secret || last == kebab(secret) {
+			return true
+		}
+	}
+	return false
+}
+
 // whereElse says where a key belongs that is not known where it was found.
 func (l layout) whereElse(path []string, head string) string {
 	if _, known := l.limits.byForm[head]; known && len(path) > 0 && path[0] == keyPlugins {
@@ -155,9 +206,10 @@ func (l layout) whereElse(path []string, head string) string {
 	}{
 		{l.job, "below elasticjob.jobs.NAME"},
 		{l.node, "directly below elasticjob"},
+		{l.regCenter, "below elasticjob.regCenter"},
 		{l.plugin, "in an element of elasticjob.plugins"},
 	} {
-		if _, known := at.shape.byForm[head]; known {
+		if f := at.shape.byForm[head]; f != nil && f.kind != zookeeper {
 			return at.where
 		}
 	}

@@ -18,7 +18,9 @@ func Load(path string, getenv func(string) (string, bool)) (Config, Problems) {
 	if err != nil {
 		return Config{File: path}, Problems{{File: path, Rule: ruleFile, Message: err.Error()}}
 	}
-	return Parse(path, data, getenv)
+	c, problems := Parse(path, data, getenv)
+	_, unusable := c.ClientTLS()
+	return c, append(problems, unusable...).Sort()
 }
 
 // readFile reads at most one byte more than a file may have.
@@ -47,7 +49,8 @@ func reason(err error) error {
 }
 
 // Parse is Load for a file that has been read already. Paths in it are relative
-// to the directory of name, which need not exist.
+// to the directory of name, which need not exist, and no file that it names is
+// looked at.
 func Parse(name string, data []byte, getenv func(string) (string, bool)) (Config, Problems) {
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
 	r := &reader{

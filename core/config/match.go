@@ -43,8 +43,9 @@ func (r *reader) scatter(path []string, s shape, entries []entry) group {
 		case refused:
 			r.refuse(path, f, found)
 			delete(g.settings, f.name)
-		case java:
-			r.report(found[0].at, ruleJavaOnly, r.labelOf(path, found[0].head)+" makes sense in Java alone; "+f.instead)
+		case java, zookeeper:
+			where := map[fieldKind]string{java: "in Java", zookeeper: "with ZooKeeper"}[f.kind]
+			r.report(found[0].at, ruleJavaOnly, r.labelOf(path, found[0].head)+" makes sense "+where+" alone; "+f.instead)
 			delete(g.settings, f.name)
 			if f.name == keyClass {
 				misspelt = append(misspelt, keyType)
@@ -142,10 +143,13 @@ func (r *reader) twice(first, second entry) {
 	r.report(second.at, ruleConflict, quote(second.written)+" and "+quote(first.written)+" ("+where+") are the same setting; keep one")
 }
 
+// pathOf returns the path of a key of the group.
+func (g group) pathOf(key string) []string { return append(slices.Clone(g.path), key) }
+
 // open returns the entries of a section: those of the mappings that it is
 // written as, and those of keys that go on with a dot.
 func (g group) open(key string) []entry {
-	return g.r.open(append(slices.Clone(g.path), key), g.settings[key])
+	return g.r.open(g.pathOf(key), g.settings[key])
 }
 
 func (r *reader) open(path []string, found []entry) []entry {

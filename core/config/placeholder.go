@@ -8,6 +8,13 @@ import (
 
 var errExpandedTooLarge = errors.New("the values of placeholders are too large")
 
+// missingVariable is a well-formed placeholder without a value.
+type missingVariable string
+
+func (name missingVariable) Error() string {
+	return fmt.Sprintf("the environment has no variable %s; set it, or write ${%[1]s:default}", string(name))
+}
+
 // expand replaces the placeholders of a text: ${NAME} and ${NAME:default} by
 // the environment, $${ by ${. What an expansion yields is not looked at again.
 // used says whether any text came out of a placeholder. room is the number of
@@ -60,7 +67,7 @@ func lookup(body string, getenv func(string) (string, bool)) (string, error) {
 		return value, nil
 	}
 	if !hasDefault {
-		return "", fmt.Errorf("the environment has no variable %s; set it, or write ${%s:default}", name, name)
+		return "", missingVariable(name)
 	}
 	return fallback, nil
 }

@@ -108,7 +108,11 @@ func (r *reader) readNode(g group) {
 	g.integer(keyMaxRunningItems, &r.cfg.MaxRunningItems)
 
 	instance := r.scatter([]string{keyInstance}, r.layout.instance, g.open(keyInstance))
+	instance.str(keyID, &r.cfg.Instance.ID)
 	r.cfg.Instance.Labels = instance.free(keyLabels)
+	instance.str(keyIP, &r.cfg.Instance.PreferredNetworkIP)
+	instance.str(keyInterface, &r.cfg.Instance.PreferredNetworkInterface)
+	r.cfg.RegCenter = r.readRegCenter(g.settings[keyRegCenter])
 
 	if e, ok := g.pick(keyPlugins); ok {
 		r.readPlugins(e.value)

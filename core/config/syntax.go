@@ -184,6 +184,8 @@ func hintFor(line string) string {
 	switch {
 	case strings.Contains(indent, "\t"):
 		return "indent with spaces, not with tabs"
+	case found && strings.HasPrefix(value, "*") && isSecretKey(key):
+		return "a value that begins with * must be quoted"
 	case found && strings.HasPrefix(value, "*"):
 		return fmt.Sprintf("a value that begins with * must be quoted: %s: %q", key, strings.TrimSpace(cutComment(value)))
 	case strings.Contains(value, "${") && strings.ContainsAny(value, "{["):

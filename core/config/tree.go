@@ -66,6 +66,8 @@ type builder struct {
 	problem func(at Position, rule, message string)
 	place   func(line, column int) Position
 	anchors map[string]*node
+	// hidden says that the value of a secret is being built.
+	hidden bool
 	// full is set once the tree is larger than its bound.
 	full bool
 }
@@ -124,7 +126,10 @@ func (b *builder) mapping(values []*ast.MappingValueNode, at Position, depth int
 			continue
 		}
 		key, ok := b.key(pair.Key)
+		outer := b.hidden
+		b.hidden = outer || isSecretKey(key)
 		value := b.build(pair.Value, depth+1)
+		b.hidden = outer
 		if !ok {
 			continue
 		}
@@ -216,7 +221,11 @@ func (b *builder) alias(n *ast.AliasNode, at Position) *node {
 	}
 	target, ok := b.anchors[name]
 	if !ok {
-		b.problem(at, ruleSyntax, "no anchor "+quote(name)+" stands above this alias; if no alias is meant, quote the value that begins with *")
+		what := "no anchor " + quote(name)
+		if b.hidden {
+			what = "no anchor of this name"
+		}
+		b.problem(at, ruleSyntax, what+" stands above this alias; if no alias is meant, quote the value that begins with *")
 		return badAt(at)
 	}
 	if target.null {
@@ -231,7 +240,11 @@ func (b *builder) tag(n *ast.TagNode, at Position, depth int) *node {
 	switch n.GetToken().Value {
 	case "!!str", "!!int", "!!float", "!!bool", "!!null", "!!map", "!!seq", "!":
 	default:
-		b.problem(at, ruleSyntax, "the YAML tag "+quote(n.GetToken().Value)+" is not supported; leave it out")
+		what := "the YAML tag " + quote(n.GetToken().Value)
+		if b.hidden {
+			what = "this YAML tag"
+		}
+		b.problem(at, ruleSyntax, what+" is not supported; leave it out")
 	}
 	return value
 }

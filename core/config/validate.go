@@ -36,88 +36,127 @@ type checker struct {
 	broken map[string]bool
 }
 
+// checks collects the problems of the values of a configuration.
+type checks struct {
+	Config
+	known checker
+	found Problems
+}
+
+// isBroken says whether the reader has reported why there is no value at a path.
+func (k *checks) isBroken(path ...string) bool {
+	return slices.ContainsFunc([]int{len(path), 1}, func(n int) bool { return k.known.broken[joined(path[:n])] })
+}
+
+func (k *checks) add(rule, message string, path ...string) {
+	k.found = append(k.found, k.Problem(rule, message, path...))
+}
+
+// must adds a problem when a value is not sound. Allowed says what it must be.
+func (k *checks) must(sound bool, rule, allowed string, value any, path ...string) {
+	if sound || k.isBroken(path...) {
+		return
+	}
+	shown := k.places[joined(path)].shown
+	if shown == "" {
+		shown = fmt.Sprint(value)
+	}
+	k.add(rule, k.label(path)+" must be "+allowed+", not "+quote(shown), path...)
+}
+
+// require adds a problem when a value is missing.
+func (k *checks) require(given bool, allowed string, path ...string) {
+	if !given && !k.isBroken(path...) {
+		k.add(ruleRequired, k.label(path)+" is required: "+allowed, path...)
+	}
+}
+
 // check finds problems of values, leaving out those that the reader has reported.
 func (c Config) check(known checker) Problems {
-	var found Problems
-	must := func(sound bool, rule, allowed string, value any, path ...string) {
-		if sound || known.broken[joined(path)] {
-			return
-		}
-		at := c.places[joined(path)]
-		shown := at.shown
-		if shown == "" {
-			shown = fmt.Sprint(value)
-		}
-		found = append(found, c.Problem(rule, c.label(path)+" must be "+allowed+", not "+quote(shown), path...))
-	}
-	must(c.DataDir == "" || filepath.IsAbs(c.DataDir), ruleType, "an absolute path", c.DataDir, keyDataDir)
-	must(c.ShutdownGrace >= 0 && c.ShutdownGrace <= maxShutdownGrace, ruleRange,
+	k := &checks{Config: c, known: known}
+	k.must(c.DataDir == "" || filepath.IsAbs(c.DataDir), ruleType, "an absolute path", c.DataDir, keyDataDir)
+	k.must(c.ShutdownGrace >= 0 && c.ShutdownGrace <= maxShutdownGrace, ruleRange,
 		"0 to 86400000", c.ShutdownGrace.Milliseconds(), keyShutdownGrace)
-	must(c.MaxRunningItems >= 1 && c.MaxRunningItems <= maxRunningItems, ruleRange,
+	k.must(c.MaxRunningItems >= 1 && c.MaxRunningItems <= maxRunningItems, ruleRange,
 		"1 to 1000000", c.MaxRunningItems, keyMaxRunningItems)
-	found = append(found, c.checkLabels()...)
+	k.checkInstance()
+	k.checkRegCenter()
+	k.checkPlugins()
+	k.checkJobs()
+	return k.found
+}
 
+func (k *checks) checkPlugins() {
 	sha256 := regexp.MustCompile(`^[0-9a-fA-F]{64}$`)
 	files := map[string]int{}
-	for i, plugin := range c.Plugins {
+	for i, plugin := range k.Plugins {
 		path := []string{keyPlugins, strconv.Itoa(i)}
 		of := func(keys ...string) []string { return slices.Concat(path, keys) }
-		if known.broken[joined(path)] {
+		if k.known.broken[joined(path)] {
 			continue
 		}
-		if plugin.Path == "" && plugin.File == "" && !known.broken[joined(of(keyWASM))] {
-			found = append(found, c.Problem(ruleRequired, c.label(path)+" needs the key wasm, the path of a module", path...))
+		if plugin.Path == "" && plugin.File == "" && !k.isBroken(of(keyWASM)...) {
+			k.add(ruleRequired, k.label(path)+" needs the key wasm, the path of a module", path...)
 		}
-		must(plugin.SHA256 == "" || sha256.MatchString(plugin.SHA256), ruleType, "64 hex digits", plugin.SHA256, of(keySHA256)...)
-		must(slices.Contains([]string{IsolationFresh, IsolationPooled}, plugin.Isolation), ruleType,
+		k.must(plugin.SHA256 == "" || sha256.MatchString(plugin.SHA256), ruleType, "64 hex digits", plugin.SHA256, of(keySHA256)...)
+		k.must(slices.Contains([]string{IsolationFresh, IsolationPooled}, plugin.Isolation), ruleType,
 			"fresh or pooled", plugin.Isolation, of(keyIsolation)...)
-		must(plugin.Limits.Memory >= 0 && plugin.Limits.Memory <= maxMemory, ruleRange,
+		k.must(plugin.Limits.Memory >= 0 && plugin.Limits.Memory <= maxMemory, ruleRange,
 			allowedMemory, plugin.Limits.Memory, of(keyLimits, keyMemory)...)
-		must(plugin.Limits.Timeout >= 0 && plugin.Limits.Timeout <= job.MaxInterval, ruleRange,
+		k.must(plugin.Limits.Timeout >= 0 && plugin.Limits.Timeout <= job.MaxInterval, ruleRange,
 			allowedTimeout, plugin.Limits.Timeout, of(keyLimits, keyTimeout)...)
 		file := plugin.File
 		if file == "" && plugin.Path != "" {
-			file = c.Resolve(plugin.Path)
+			file = k.Resolve(plugin.Path)
 		}
 		if first, twice := files[file]; twice && file != "" {
-			found = append(found, c.Problem(ruleConflict,
-				fmt.Sprintf("%s is the same file as that of plugins[%d]; keep one", c.label(of(keyWASM)), first), of(keyWASM)...))
+			k.add(ruleConflict, fmt.Sprintf("%s is the same file as that of plugins[%d]; keep one", k.label(of(keyWASM)), first), of(keyWASM)...)
 			continue
 		}
 		files[file] = i
 	}
+}
 
+func (k *checks) checkJobs() {
 	names := map[string]bool{}
-	for _, definition := range c.Jobs {
+	for _, definition := range k.Jobs {
+		path := []string{keyJobs, definition.Name}
 		if names[definition.Name] {
-			found = append(found, c.Problem(ruleDuplicateKey, c.label([]string{keyJobs, definition.Name})+" is given twice", keyJobs, definition.Name))
+			k.add(ruleDuplicateKey, k.label(path)+" is given twice", path...)
 		}
 		names[definition.Name] = true
 		for _, p := range definition.Validate() {
-			if problem, ok := c.ofJob(definition.Name, p, known); ok {
-				found = append(found, problem)
+			if problem, ok := k.ofJob(definition.Name, p, k.known); ok {
+				k.found = append(k.found, problem)
 			}
 		}
 	}
-	return found
 }
 
-func (c Config) checkLabels() Problems {
-	var found Problems
-	path := []string{keyInstance, keyLabels}
-	if len(c.Instance.Labels) > maxLabels {
-		found = append(found, c.Problem(ruleSize, fmt.Sprintf("an instance has at most %d labels", maxLabels), path...))
+func (k *checks) checkInstance() {
+	of := func(keys ...string) []string { return append([]string{keyInstance}, keys...) }
+	i := k.Instance
+	k.must(i.ID == "" || regexp.MustCompile(`^[A-Za-z0-9._:-]{1,100}$`).MatchString(i.ID), ruleName,
+		"1 to 100 of the characters A-Z a-z 0-9 . _ : -", i.ID, of(keyID)...)
+	if _, err := compileIP(i.PreferredNetworkIP); err != nil {
+		k.must(false, ruleType, "the beginning of an address (10.0.), one with * in it (10.0.*) or a regular expression", i.PreferredNetworkIP, of(keyIP)...)
 	}
-	for name, value := range c.Instance.Labels {
-		at := append(slices.Clip(path), name)
+	k.must(i.PreferredNetworkInterface == "" || isToken(i.PreferredNetworkInterface, maxLabelSize), ruleName,
+		"the name of a network interface", i.PreferredNetworkInterface, of(keyInterface)...)
+
+	path := of(keyLabels)
+	if len(i.Labels) > maxLabels {
+		k.add(ruleSize, fmt.Sprintf("an instance has at most %d labels", maxLabels), path...)
+	}
+	for name, value := range i.Labels {
+		at := of(keyLabels, name)
 		if name == "" || len(name) > maxLabelSize || strings.ContainsAny(name, " \t\n") || !utf8.ValidString(name) {
-			found = append(found, c.Problem(ruleName, "the name of a label must be 1 to 256 bytes without white space, not "+quote(name), at...))
+			k.add(ruleName, "the name of a label must be 1 to 256 bytes without white space, not "+quote(name), at...)
 		}
 		if len(value) > maxLabelSize || !utf8.ValidString(value) {
-			found = append(found, c.Problem(ruleSize, c.label(at)+" must be UTF-8 text of at most 256 bytes", at...))
+			k.add(ruleSize, k.label(at)+" must be UTF-8 text of at most 256 bytes", at...)
 		}
 	}
-	return found
 }
 
 // fieldName is what package job calls the name, which is no key in the file.

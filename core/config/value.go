@@ -19,7 +19,7 @@ func (g group) text(key string) (string, bool) {
 	if !ok || e.value.null {
 		return "", false
 	}
-	text, ok := g.r.text(append(slices.Clone(g.path), key), e)
+	text, ok := g.r.text(g.pathOf(key), e)
 	return text, ok && text != ""
 }
 
@@ -54,9 +54,35 @@ func (r *reader) expand(path []string, n *node) (text string, used, ok bool) {
 	return text, used, true
 }
 
+// secret reads a value that no message and no place may show, however it is
+// written.
+func (g group) secret(key string, to *string) {
+	e, ok := g.pick(key)
+	if !ok || e.value.null {
+		return
+	}
+	path := g.pathOf(key)
+	g.r.record(path, e)
+	if e.value.kind != scalar {
+		g.r.reportBroken(path, e.value.at, ruleType, g.r.label(path)+" must be text, not "+e.value.kind.String())
+		return
+	}
+	text, _, err := expand(e.value.text, g.r.getenv, g.r.room)
+	if missing, ok := errors.AsType[missingVariable](err); ok {
+		g.r.reportBroken(path, e.value.at, rulePlaceholder, g.r.label(path)+": the environment has no variable "+string(missing)+"; set it")
+		return
+	}
+	if err != nil {
+		g.r.reportBroken(path, e.value.at, rulePlaceholder, g.r.label(path)+" has a malformed placeholder; write ${NAME}, or $${ for a literal ${")
+		return
+	}
+	g.r.room -= len(text)
+	*to = text
+}
+
 // wrong reports that the value of a key has the wrong form or size.
 func (g group) wrong(key, rule, allowed string) {
-	path := append(slices.Clone(g.path), key)
+	path := g.pathOf(key)
 	at := g.r.cfg.places[joined(path)]
 	g.r.reportBroken(path, at.value, rule, g.r.label(path)+" must be "+allowed+", not "+quote(at.shown))
 }
@@ -162,7 +188,7 @@ func (g group) texts(key string, to *[]string) {
 	if !ok || e.value.empty() {
 		return
 	}
-	path := append(slices.Clone(g.path), key)
+	path := g.pathOf(key)
 	var list []string
 	if e.value.kind == scalar {
 		text, ok := g.text(key)
@@ -209,7 +235,7 @@ func (r *reader) list(path []string, e entry) ([]string, bool) {
 // free reads a section whose keys are not known: nested mappings are joined
 // with dots, lists with commas, null is "".
 func (g group) free(key string) map[string]string {
-	path := append(slices.Clone(g.path), key)
+	path := g.pathOf(key)
 	values := map[string]string{}
 	flat := map[string]entry{}
 	var order []string

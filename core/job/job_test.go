@@ -133,6 +133,7 @@ func TestValidate(t *testing.T) {
 		{"handler twice", func(c *job.Config) { c.ErrorHandlerTypes = []string{"LOG", "LOG"} }, []string{"jobErrorHandlerType range"}},
 		{"handler misspelt", func(c *job.Config) { c.ErrorHandlerTypes = []string{"LOG", "e-mail"} }, []string{"jobErrorHandlerType type"}},
 		{"failover", func(c *job.Config) { c.Failover = true }, []string{"failover not-available"}},
+		{"failover without marks", func(c *job.Config) { c.Failover, c.MonitorExecution = true, false }, []string{"failover conflict", "failover not-available"}},
 		{"prop without a key", func(c *job.Config) { c.Props[""] = "x" }, []string{"props. name"}},
 		{"prop key with a space", func(c *job.Config) { c.Props["a b"] = "x" }, []string{"props.a b name"}},
 		{"prop too large", func(c *job.Config) { c.Props["a.b"] = strings.Repeat("x", 32769) }, []string{"props.a.b range"}},
@@ -148,7 +149,7 @@ func TestValidate(t *testing.T) {
 		}, []string{
 			"jobName name", "elasticJobType required", "shardingTotalCount required", "jobShardingStrategyType required",
 			"jobExecutorThreadPoolSizeProviderType required", "jobErrorHandlerType range", "every schedule", "cron cron", "every range",
-			"shardingItemParameters item-parameters", "failover not-available",
+			"shardingItemParameters item-parameters", "failover conflict", "failover not-available",
 		}},
 	}
 	for _, test := range tests {

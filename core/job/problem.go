@@ -11,6 +11,7 @@ const (
 	RuleName           = "name"            // a job name is malformed
 	RuleType           = "type"            // a value has the wrong form
 	RuleRange          = "range"           // a number, duration or count is out of bounds
+	RuleConflict       = "conflict"        // two settings contradict
 	RuleSchedule       = "schedule"        // more than one of cron, every, at
 	RuleCron           = "cron"            // a cron expression is malformed
 	RuleZone           = "zone"            // a time zone is unknown

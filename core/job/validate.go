@@ -43,6 +43,12 @@ func (c Config) Validate() []Problem {
 			Message: "must be item=value pairs such as 0=A,1=B: " + err.Error(),
 		})
 	}
+	if c.Failover && !c.MonitorExecution {
+		found = append(found, Problem{
+			Field: "failover", Related: []string{"monitorExecution"}, Rule: RuleConflict,
+			Message: "needs monitorExecution: without marks nobody knows which items a node left behind",
+		})
+	}
 	if c.Failover {
 		found = append(found, Problem{Field: "failover", Rule: RuleNotAvailable, Message: "is true, which is not available in this version"})
 	}
