@@ -42,11 +42,12 @@ type Plan struct {
 type CommitResult struct {
 	Job string
 	// Code is CodeOK, CodeNone (the assignment was so already), CodeStale,
-	// CodeOwnerGone or CodeUnknownJob.
+	// CodeOwnerGone, CodePending or CodeUnknownJob.
 	Code Code
 	// Generation is the present one.
 	Generation int64
-	// From is when owners of an unmonitored job change, see Assignment.
+	// From is when owners of an unmonitored job change, see Assignment; with
+	// CodePending, when they may change again.
 	From time.Time
 	// Dropped items had something waiting for them and exist no longer.
 	Dropped Items
@@ -60,17 +61,24 @@ type Assignment struct {
 	// Items are the owned ones.
 	Items Items
 	// Floors are the instants up to which items were decided before this
-	// generation: due instants after them are the owner's.
+	// generation: due instants after them are the owner's. Of an unmonitored job
+	// they are the end of the former owner's duty: a millisecond before From when
+	// it goes on, the last instant that it fires when it drains or has left, its
+	// last renewal when it died.
 	Floors []ItemsAt
 	// Unowned items are nobody's, because no instance may run them.
 	Unowned Items
 	// From counts for unmonitored jobs: instants before it belong to the owners of
 	// the generation before.
 	From time.Time
-	// Disabled says that the whole job is; DisabledItems never run.
+	// Disabled says that the job is, everywhere or on this instance; DisabledItems
+	// never run.
 	Disabled      bool
 	DisabledItems Items
-	// Orphans are those of Items that came from instances which died.
+	// Orphans are those of Items that came from instances which died, perhaps by way
+	// of nobody, in this generation. Within a session timeout and a hand-over they
+	// stay orphans in the next ones, for an owner that has missed a generation: one
+	// that held an item before has dealt with it.
 	Orphans []Orphan
 }
 
@@ -112,7 +120,7 @@ func (p *Partition) CommitAssignments(ctx context.Context, l Leadership, plans [
 		batch := planBatch(rest)
 		rest = rest[len(batch):]
 		done, names := results, make([]string, 0, len(batch))
-		args := []any{l.Lease.Instance, l.Lease.Epoch, l.Term, durationMillis(p.HandOver()), len(batch)}
+		args := []any{l.Lease.Instance, l.Lease.Epoch, l.Term, p.ttl(), durationMillis(p.HandOver()), len(batch)}
 		for _, plan := range batch {
 			if err := plan.check(); err != nil {
 				return results, fmt.Errorf("assigning job %s: %w", clip(plan.Job), err)
@@ -186,10 +194,12 @@ func (p *Partition) Assignments(ctx context.Context, instance string, jobs []str
 	for batch := range batches(jobs) {
 		heads := make([]*redis.SliceCmd, len(batch))
 		owned := make([]*redis.SliceCmd, len(batch))
+		disabled := make([]*redis.BoolCmd, len(batch))
 		_, err := p.config.Client.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
 			for i, name := range batch {
-				heads[i] = pipe.HMGet(ctx, p.keys.job(name), "gen", "mon", "from", "st", "dn")
+				heads[i] = pipe.HMGet(ctx, p.keys.job(name), "gen", "mon", "from", "st", "dn", "lo")
 				owned[i] = pipe.HMGet(ctx, p.keys.assignments(name), instance, "")
+				disabled[i] = pipe.HExists(ctx, p.keys.states(name), "node:"+ServerName(instance))
 			}
 			return nil
 		})
@@ -203,16 +213,29 @@ func (p *Partition) Assignments(ctx context.Context, instance string, jobs []str
 			r := &reply{source: "j:" + name, values: append(orEmpty(heads[i].Val()), orEmpty(owned[i].Val())...)}
 			a := Assignment{
 				Job: name, Generation: r.number(), Monitored: r.flag(), From: r.instant(), Disabled: r.text() == "D", DisabledItems: r.items(),
-				Floors: r.groups(), Unowned: union(r.groups()),
+				Orphans: r.orphans(), Floors: r.groups(), Unowned: union(r.groups()),
 			}
 			if err := r.end(); err != nil {
 				return nil, fmt.Errorf("reading the assignment of %q in job %s: %w", instance, name, err)
 			}
+			a.Disabled = a.Disabled || disabled[i].Val()
 			a.Items = union(a.Floors)
+			a.Orphans = orphansIn(a.Orphans, a.Items)
 			list = append(list, a)
 		}
 	}
 	return list, nil
+}
+
+// orphansIn are the orphans that are in a set of items.
+func orphansIn(orphans []Orphan, items Items) []Orphan {
+	var in []Orphan
+	for _, o := range orphans {
+		if common := intersection(o.Items, items); common.Len() > 0 {
+			in = append(in, Orphan{Former: o.Former, Items: common})
+		}
+	}
+	return in
 }
 
 // orEmpty replaces values that are not there by the empty text.

@@ -219,26 +219,6 @@ func TestDisabledItemNeverAssignedIsDropped(t *testing.T) {
 	}
 }
 
-func TestUnmonitoredHandOver(t *testing.T) {
-	t.Parallel()
-	b := setup(t)
-	l, _ := oneNode(b, 2, func(d *JobDefinition) { d.Monitored = false })
-	if a := b.assignment("a", "j"); a.Monitored || !a.From.Equal(start()) {
-		t.Errorf("first assignment = %+v, want it unmonitored and from %v", a, start())
-	}
-	other := b.register("b")
-	if r := b.assign(l, "j", map[string]string{"a": "0", "b": "1"}); !r.From.Equal(b.now.Add(b.HandOver())) {
-		t.Errorf("From of a move between live nodes = %v, want %v", r.From, b.now.Add(b.HandOver()))
-	}
-	b.pass(time.Second)
-	if err := b.Leave(t.Context(), other, time.Time{}); err != nil {
-		t.Fatal(err)
-	}
-	if r := b.assign(l, "j", map[string]string{"a": "0-1"}); !r.From.Equal(b.now) {
-		t.Errorf("From of a move away from a dead node = %v, want %v", r.From, b.now)
-	}
-}
-
 func TestDirtyIsClearedOnlyAsSeen(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -12,6 +12,9 @@ type Code int
 const (
 	// CodeOK: done; of Begin, items run under the fence.
 	CodeOK Code = 1
+	// CodePending: the owners of an unmonitored job may not change again before the
+	// last change is over.
+	CodePending Code = 2
 	// CodeNone: nothing to do; of Begin, no item is free to run; of a commit, the
 	// assignment was so already.
 	CodeNone Code = 0
@@ -42,6 +45,8 @@ func (c Code) String() string {
 	switch c {
 	case CodeOK:
 		return "ok"
+	case CodePending:
+		return "pending"
 	case CodeNone:
 		return "none"
 	case CodeStale:

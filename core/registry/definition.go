@@ -257,6 +257,16 @@ func readJob(name string, j, owners, states map[string]string) (JobState, error)
 	return s, nil
 }
 
+func intersection(a, b Items) Items {
+	var both []int
+	for item := range a.All() {
+		if b.Contains(item) {
+			both = append(both, item)
+		}
+	}
+	return NewItems(both...)
+}
+
 func union(groups []ItemsAt) Items {
 	if len(groups) == 1 {
 		return groups[0].Items

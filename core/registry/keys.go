@@ -29,7 +29,8 @@ const schema = 2
 //	                 gen, tok (last generation or fence), x (marks outside the present
 //	                 generation), from (ms), an (items assigned), fl (floor of items
 //	                 never assigned, ms), st (E or D), dn (disabled items), nd (number
-//	                 of servers it is disabled on)
+//	                 of servers it is disabled on), ep (last epoch begun when it was
+//	                 assigned), lo (items whose owner died: ranges|node;…)
 //	a:<job>   HASH   node -> ranges@floor;…  The empty node holds items without owner
 //	r:<job>   HASH   node -> fence|epoch|gen|kind|T-or-id|req|items;…  running marks
 //	hw:<job>  HASH   node -> T|req|held|coalesced; the last instant it decided

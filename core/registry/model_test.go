@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -15,10 +16,13 @@ type model struct {
 	us       int64 // the server's clock
 	hlc      int64
 	sessions map[string]*modelSession
+	dead     map[Lease]modelEnd
+	stops    map[string]int64
 	exists   bool
 
 	n, assigned                         int
 	version, gen, tok, from, floor, upd int64
+	began                               int64 // the last epoch at the last assignment
 	monitored, misfire, failover        bool
 	enabled                             bool
 	offItems                            map[int]bool
@@ -29,12 +33,19 @@ type model struct {
 	last   map[string]modelDecision
 	missed map[int]int64
 	queued map[int]string // failover
+	former map[int]string // owners that died
 	dirty  bool
 }
 
 type modelSession struct {
 	epoch, deadline int64 // ms
 	gone            bool
+}
+
+// modelEnd is how a session ended: its last instant, or its last renewal.
+type modelEnd struct {
+	at   int64
+	died bool
 }
 
 type modelMark struct {
@@ -57,7 +68,8 @@ func newModel(us int64) *model {
 		us: us, sessions: map[string]*modelSession{},
 		offItems: map[int]bool{}, offServers: map[string]bool{},
 		owned: map[string]map[int]int64{}, marks: map[string][]*modelMark{}, last: map[string]modelDecision{},
-		missed: map[int]int64{}, queued: map[int]string{},
+		missed: map[int]int64{}, queued: map[int]string{}, former: map[int]string{},
+		dead: map[Lease]modelEnd{}, stops: map[string]int64{},
 	}
 }
 
@@ -74,8 +86,11 @@ func (m *model) live(node string, epoch int64) bool {
 }
 
 func (m *model) register(node string) (int64, bool) {
-	if s := m.sessions[node]; s != nil && m.live(node, s.epoch) {
-		return 0, false
+	if s := m.sessions[node]; s != nil {
+		if m.live(node, s.epoch) {
+			return 0, false
+		}
+		m.end(node, nil)
 	}
 	epoch := m.rise(&m.hlc)
 	m.sessions[node] = &modelSession{epoch: epoch, deadline: m.now() + sessionTimeout.Milliseconds()}
@@ -83,6 +98,66 @@ func (m *model) register(node string) (int64, bool) {
 		m.dirty = true
 	}
 	return epoch, true
+}
+
+// end ends the session of a node, which may have said its last instant.
+func (m *model) end(node string, stopped *int64) {
+	s := m.sessions[node]
+	if s.gone {
+		return
+	}
+	s.gone = true
+	e := modelEnd{at: s.deadline - sessionTimeout.Milliseconds(), died: true}
+	if stopped != nil {
+		e = modelEnd{at: *stopped}
+	}
+	if first, departed := m.stops[node]; departed {
+		e = modelEnd{at: first}
+	}
+	m.dead[Lease{node, s.epoch}] = e
+	delete(m.stops, node)
+}
+
+func (m *model) depart(node string, epoch, stopped int64) bool {
+	if !m.live(node, epoch) {
+		return false
+	}
+	if _, departed := m.stops[node]; !departed {
+		m.stops[node] = stopped
+	}
+	m.dirty = m.dirty || m.exists
+	return true
+}
+
+// reap evicts at most sixteen sessions, which are all.
+func (m *model) reap(caller string, force bool) Reaped {
+	var due []string
+	var r Reaped
+	all := 0
+	for _, node := range slices.Sorted(maps.Keys(m.sessions)) {
+		s := m.sessions[node]
+		if s.gone {
+			continue
+		}
+		all++
+		at := s.deadline + defaultGrace.Milliseconds() + 1
+		if m.now() >= at {
+			due = append(due, node)
+		} else if next := instantOf(at); node != caller && (r.Next.IsZero() || next.Before(r.Next)) {
+			r.Next = next
+		}
+	}
+	if !force && 2*len(due) > all {
+		r.Held = len(due)
+		return r
+	}
+	// Those whose lease ended first come first.
+	slices.SortStableFunc(due, func(a, b string) int { return cmp.Compare(m.sessions[a].deadline, m.sessions[b].deadline) })
+	for _, node := range due {
+		r.Dead = append(r.Dead, Lease{node, m.sessions[node].epoch})
+		m.end(node, nil)
+	}
+	return r
 }
 
 func (m *model) renew(node string, epoch int64) bool {
@@ -93,9 +168,9 @@ func (m *model) renew(node string, epoch int64) bool {
 	return true
 }
 
-func (m *model) leave(node string, epoch int64) {
+func (m *model) leave(node string, epoch int64, stopped *int64) {
 	if s := m.sessions[node]; s != nil && s.epoch == epoch {
-		s.gone = true
+		m.end(node, stopped)
 	}
 }
 
@@ -130,6 +205,7 @@ func (m *model) raise(of func(node string) bool) {
 		if of(node) {
 			for item, f := range floors {
 				floors[item] = max(f, m.now())
+				delete(m.former, item)
 			}
 		}
 	}
@@ -173,6 +249,24 @@ func (m *model) setServer(node string, enabled bool) bool {
 	return true
 }
 
+// owner says of the session for which a node owns items whether it goes on, the
+// last instant it fires if that is known, and whether it died. Of a monitored job
+// any session of the node will do.
+func (m *model) owner(node string) (live bool, last int64, died bool) {
+	counts := func(epoch int64) bool { return m.monitored || epoch <= m.began }
+	if s := m.sessions[node]; s != nil && !s.gone && counts(s.epoch) {
+		return true, m.stops[node], false
+	}
+	var newest int64
+	died = true
+	for l, e := range m.dead {
+		if l.Instance == node && counts(l.Epoch) && l.Epoch > newest {
+			newest, last, died = l.Epoch, e.at, e.died
+		}
+	}
+	return false, last, died
+}
+
 func (m *model) commit(p Plan) CommitResult {
 	r := CommitResult{Job: p.Job, Code: CodeStale, Generation: m.gen}
 	if m.gen != p.ExpectGeneration || m.version != p.ExpectVersion {
@@ -180,7 +274,8 @@ func (m *model) commit(p Plan) CommitResult {
 	}
 	owner := make([]string, p.Items)
 	for node, list := range p.Owners {
-		if s := m.sessions[node]; s == nil || s.gone {
+		_, departs := m.stops[node]
+		if s := m.sessions[node]; s == nil || s.gone || departs {
 			r.Code = CodeOwnerGone
 			return r
 		}
@@ -188,6 +283,7 @@ func (m *model) commit(p Plan) CommitResult {
 			owner[item] = node
 		}
 	}
+	first, handOver := m.gen == 0, (sessionTimeout/3 + time.Second).Milliseconds()
 	floor, before := map[int]int64{}, map[int]string{}
 	for node, floors := range m.owned {
 		for item, f := range floors {
@@ -195,16 +291,29 @@ func (m *model) commit(p Plan) CommitResult {
 			floor[item] = max(f, m.last[node].instant)
 		}
 	}
-	same, waits := m.gen > 0 && m.assigned == p.Items, false
+	same, waits, until := !first && m.assigned == p.Items, false, m.from
+	moved := map[int]bool{}
 	for item, node := range owner {
 		was, known := before[item]
-		if known && was == node {
+		live, last, _ := m.owner(was)
+		again := known && was != "" && !live && !m.monitored
+		if known && was == node && !again {
 			continue
 		}
 		same = false
-		if s := m.sessions[was]; known && s != nil && !s.gone {
-			waits = true
+		if known && was != "" {
+			moved[item] = true
+			if live {
+				waits = waits || last == 0
+				if node != "" {
+					until = max(until, m.gen/1000+handOver)
+				}
+			}
 		}
+	}
+	if !m.monitored && !first && !same && until > m.now() {
+		r.Code, r.From = CodePending, instantOf(until)
+		return r
 	}
 	if p.Dirty > 0 {
 		m.dirty = false
@@ -225,6 +334,31 @@ func (m *model) commit(p Plan) CommitResult {
 		r.Code, r.From = CodeNone, instantOf(m.from)
 		return r
 	}
+	from := m.now()
+	if waits {
+		from += handOver
+	}
+	forgets := m.gen/1000 + sessionTimeout.Milliseconds() + handOver
+	former := map[int]string{}
+	for item := range owner {
+		was, known := before[item]
+		if !moved[item] {
+			if name, orphan := m.former[item]; orphan && known && (was == "" || m.now() < forgets) {
+				former[item] = name
+			}
+			continue
+		}
+		live, last, died := m.owner(was)
+		if died {
+			former[item] = was
+		}
+		if !m.monitored {
+			if live && last == 0 {
+				last = from - 1
+			}
+			floor[item] = max(floor[item], last)
+		}
+	}
 	m.owned = map[string]map[int]int64{}
 	for item, node := range owner {
 		f, ok := floor[item]
@@ -237,12 +371,9 @@ func (m *model) commit(p Plan) CommitResult {
 		m.owned[node][item] = f
 	}
 	m.last = map[string]modelDecision{}
-	m.from = m.now()
-	switch {
-	case m.gen == 0:
+	m.from, m.former, m.began = from, former, m.hlc
+	if first {
 		m.from = m.floor
-	case waits:
-		m.from += (sessionTimeout/3 + time.Second).Milliseconds()
 	}
 	m.assigned, m.gen = p.Items, m.rise(&m.tok)
 	r.Code, r.Generation, r.From = CodeOK, m.gen, instantOf(m.from)
@@ -425,10 +556,29 @@ func (m *model) dump() map[string]map[string]string {
 			"gen": number(m.gen), "tok": number(m.tok), "cver": number(m.version), "upd": number(m.upd),
 			"x": strconv.Itoa(foreign), "n": strconv.Itoa(m.n), "from": number(m.from), "fl": number(m.floor),
 			"st": state, "dn": setOf(m.offItems).String(), "nd": strconv.Itoa(len(m.offServers)),
-			"an": strconv.Itoa(m.assigned),
+			"an": strconv.Itoa(m.assigned), "ep": number(m.began), "lo": m.orphans(),
 		}
 	}
+	d["dead"], d["stop"] = map[string]string{}, map[string]string{}
+	for l, e := range m.dead {
+		d["dead"][l.Instance+":"+number(l.Epoch)] = number(e.at) + map[bool]string{true: "|d", false: "|g"}[e.died]
+	}
+	for node, at := range m.stops {
+		d["stop"][node] = number(at)
+	}
 	return d
+}
+
+func (m *model) orphans() string {
+	by := map[string][]int{}
+	for item, node := range m.former {
+		by[node] = append(by[node], item)
+	}
+	var parts []string
+	for _, node := range slices.Sorted(maps.Keys(by)) {
+		parts = append(parts, NewItems(by[node]...).String()+"|"+node)
+	}
+	return strings.Join(parts, ";")
 }
 
 func setOf(set map[int]bool) Items { return NewItems(slices.Collect(maps.Keys(set))...) }

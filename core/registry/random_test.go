@@ -101,9 +101,15 @@ func (r *randomRun) run(steps int) {
 			for _, node := range []string{"a", "b", "c"} {
 				r.register(node)
 			}
-		case weight < 97:
+		case weight < 96:
 			op = "leave"
 			r.leave()
+		case weight < 97:
+			op = "depart"
+			r.depart()
+		case weight < 98:
+			op = "reap"
+			r.reap()
 		default:
 			op = "drain"
 			r.drainAll()
@@ -160,12 +166,45 @@ func (r *randomRun) leave() {
 	if !ok {
 		return
 	}
-	if err := r.Leave(r.t.Context(), l, time.Time{}); err != nil {
+	var stopped time.Time
+	var last *int64
+	if r.rand.IntN(3) > 0 {
+		stopped = r.now.Truncate(time.Millisecond).Add(-time.Duration(r.rand.IntN(3)) * time.Second)
+		last = new(stopped.UnixMilli())
+	}
+	if err := r.Leave(r.t.Context(), l, stopped); err != nil {
 		r.t.Fatal(err)
 	}
-	r.m.leave(node, l.Epoch)
+	r.m.leave(node, l.Epoch, last)
 	r.dead = append(r.dead, l)
 	delete(r.leases, node)
+}
+
+func (r *randomRun) depart() {
+	r.t.Helper()
+	node := r.node()
+	l, ok := r.leases[node]
+	if !ok {
+		return
+	}
+	stopped := r.now.Truncate(time.Millisecond).Add(time.Duration(r.rand.IntN(3)-1) * time.Second)
+	err := r.Depart(r.t.Context(), l, stopped, []string{"j"})
+	if ok := r.m.depart(node, l.Epoch, stopped.UnixMilli()); ok != (err == nil) {
+		r.t.Errorf("Depart(%q) = %v, want success: %v", node, err, ok)
+	}
+}
+
+func (r *randomRun) reap() {
+	r.t.Helper()
+	force := r.rand.IntN(2) == 0
+	got := must(r.bench, func(ctx context.Context) (Reaped, error) { return r.Reap(ctx, r.leader, force) })
+	if diff := cmp.Diff(r.m.reap("z", force), got); diff != "" {
+		r.t.Errorf("Reap(%v) (-want +got):\n%s", force, diff)
+	}
+	for _, l := range got.Dead {
+		r.dead = append(r.dead, l)
+		delete(r.leases, l.Instance)
+	}
 }
 
 func (r *randomRun) drainAll() {
@@ -174,6 +213,14 @@ func (r *randomRun) drainAll() {
 		got := must(r.bench, func(ctx context.Context) ([]Drained, error) { return r.Drain(ctx, r.leader, d, []string{"j"}) })
 		if diff := cmp.Diff(r.m.drain(d), got); diff != "" {
 			r.t.Errorf("Drain(%v) (-want +got):\n%s", d, diff)
+		}
+	}
+	for _, d := range r.dead {
+		if r.rand.IntN(2) == 0 {
+			if err := r.Bury(r.t.Context(), r.leader, d); err != nil {
+				r.t.Fatal(err)
+			}
+			delete(r.m.dead, d)
 		}
 	}
 	r.dead = nil
@@ -388,6 +435,12 @@ func (r *randomRun) compare(op string) {
 	want := r.m.dump()
 	got := map[string]map[string]string{}
 	for letter, fields := range want {
+		if letter == "dead" || letter == "stop" {
+			got[letter] = must(r.bench, func(ctx context.Context) (map[string]string, error) {
+				return r.client.HGetAll(ctx, r.keys.prefix+letter).Result()
+			})
+			continue
+		}
 		got[letter] = r.hash(letter, "j")
 		if letter == "j" {
 			for name := range got[letter] {

@@ -165,6 +165,18 @@ func (r *reply) groups() []ItemsAt {
 	return g
 }
 
+func (r *reply) orphans() []Orphan {
+	text := r.text()
+	if r.err != nil {
+		return nil
+	}
+	o, err := parseOrphans(text)
+	if err != nil {
+		r.fail("%v", err)
+	}
+	return o
+}
+
 // list hands the next value, itself a list, to read, which must read all of it.
 func (r *reply) list(read func(*reply)) {
 	v, ok := r.next()
@@ -207,6 +219,33 @@ func parseGroups(text string) ([]ItemsAt, error) {
 		groups = append(groups, ItemsAt{Items: items, At: instantOf(ms)})
 	}
 	return groups, nil
+}
+
+// parseOrphans reads "0-3|node;9|node": items and the instance that died.
+func parseOrphans(text string) ([]Orphan, error) {
+	if text == "" {
+		return nil, nil
+	}
+	if len(text) > maxItemsText+MaxItems*(maxInstance+2) {
+		return nil, fmt.Errorf("orphans of %d bytes", len(text))
+	}
+	var orphans []Orphan
+	total := 0
+	for part := range strings.SplitSeq(text, ";") {
+		list, former, _ := strings.Cut(part, "|")
+		items, err := ParseItems(list)
+		if err != nil {
+			return nil, err
+		}
+		if err := checkInstance(former); err != nil {
+			return nil, err
+		}
+		if total += items.Len(); items.Len() == 0 || total > MaxItems {
+			return nil, fmt.Errorf("orphans %q bring the items to %d", clip(part), total)
+		}
+		orphans = append(orphans, Orphan{Former: former, Items: items})
+	}
+	return orphans, nil
 }
 
 func describe(v any) string {

@@ -26,6 +26,8 @@ func TestReplyReadsStrictly(t *testing.T) {
 		"items":               {"3-1", func(r *reply) { r.items() }},
 		"group without time":  {"3", func(r *reply) { r.groups() }},
 		"group without items": {"@3", func(r *reply) { r.groups() }},
+		"orphans of nobody":   {"3", func(r *reply) { r.orphans() }},
+		"orphans without":     {"|a", func(r *reply) { r.orphans() }},
 		"text as list":        {"x", func(r *reply) { r.list(func(*reply) {}) }},
 		"list too long":       {[]any{"x"}, func(r *reply) { r.list(func(*reply) {}) }},
 		"unread value":        {"x", func(*reply) {}},
@@ -67,6 +69,26 @@ func FuzzParseGroups(f *testing.F) {
 		}
 		if got := union(groups); got.Len() > total {
 			t.Errorf("union of %q = %d items, want at most %d", text, got.Len(), total)
+		}
+	})
+}
+
+func FuzzParseOrphans(f *testing.F) {
+	for _, text := range []string{"", "0-3|a", "0-3|a@-@1;9|b", "|a", "0|", "0-3|a;0-9|b,c"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		orphans, err := parseOrphans(text)
+		if err != nil {
+			return
+		}
+		var parts []string
+		for _, o := range orphans {
+			parts = append(parts, o.Items.String()+"|"+o.Former)
+		}
+		again, err := parseOrphans(strings.Join(parts, ";"))
+		if diff := cmp.Diff(orphans, again); err != nil || diff != "" {
+			t.Errorf("parseOrphans(%q), written and read (-first +second), %v:\n%s", text, err, diff)
 		}
 	})
 }

@@ -1,17 +1,51 @@
 -- Replaces the assignments of jobs, each by compare-and-set on generation and
--- version. ARGV: node, epoch, term, hand-over ms, number of jobs, then for each:
+-- version. ARGV: node, epoch, term, ttl, hand-over ms, number of jobs, then for each:
 -- name, expected generation, expected version, n, dirty version seen (0: none),
 -- number of owners, owner, ranges, ...
 -- Reply: OK, for each {code, generation, dropped, from} | refusal. code: OK, NONE
--- (nothing changed), STALE, GONE (an owner has no session), NOJOB
+-- (nothing changed), STALE, GONE (an owner has no session or drains), PENDING
+-- (nothing may move before from), NOJOB
 local node, epoch, term = take(), take(), take()
-local handover, count = tonumber(take()), tonumber(take())
+local ttl, handover, count = tonumber(take()), tonumber(take()), tonumber(take())
 local refused = led(node, epoch, term)
 if refused then return {refused} end
-local live = {}
-local function alive(n)
-  if live[n] == nil then live[n] = call('HEXISTS', SESS, n) == 1 end
-  return live[n]
+
+local epochs, stops, ended = {}, {}, nil
+local function session(n)
+  if epochs[n] == nil then
+    epochs[n] = tonumber(string.match(call('HGET', SESS, n) or '', '^%d+') or '') or false
+  end
+  return epochs[n]
+end
+
+local function stop(n)
+  if stops[n] == nil then stops[n] = tonumber(call('HGET', STOP, n) or '') or false end
+  return stops[n]
+end
+
+-- fate says what became of the session of n, or the last one, that began up to
+-- epoch: live, last instant of its duty (nil: not known or not over), died.
+local function fate(n, upto)
+  local e = session(n)
+  if e and e <= upto then return true, stop(n) or nil, false end
+  if not ended then
+    ended = {}
+    local h = call('HGETALL', DEAD)
+    for i = 1, #h, 2 do
+      local name, began = string.match(h[i], '^(.*):(%d+)$')
+      local at, how = string.match(h[i + 1], '^(%d+)|(%a)$')
+      if name and at then
+        ended[name] = ended[name] or {}
+        table.insert(ended[name], {e = tonumber(began), at = tonumber(at), died = how == 'd'})
+      end
+    end
+  end
+  local last
+  for _, d in ipairs(ended[n] or {}) do
+    if d.e <= upto and (not last or d.e > last.e) then last = d end
+  end
+  if last then return false, last.at, last.died end
+  return false, nil, true
 end
 
 local function floors_of(k, fresh)
@@ -57,23 +91,45 @@ local function drop(k, n, off)
 end
 
 local function commit(k, name, gen, ver, n, seen, wanted)
-  local s = call('HMGET', k.j, 'gen', 'cver', 'tok', 'mon', 'fl', 'from', 'an', 'dn')
+  local s = call('HMGET', k.j, 'gen', 'cver', 'tok', 'mon', 'fl', 'from', 'an', 'dn', 'ep', 'lo')
   if not s[1] then return {NOJOB, '0', '', '0'} end
   if s[1] ~= gen or s[2] ~= ver then return {STALE, s[1], '', '0'} end
   local target = {}
   for _, w in ipairs(wanted) do
-    if not alive(w.node) then return {GONE, s[1], '', '0'} end
+    if not session(w.node) or stop(w.node) then return {GONE, s[1], '', '0'} end
     unranges(w.items, target, w.node)
   end
-  local floor, owner = floors_of(k, gen == '0')
-  local same, waits = gen ~= '0' and s[7] == num(n), false
+  local first, unmonitored = gen == '0', s[4] ~= '1'
+  local floor, owner = floors_of(k, first)
+  -- An unmonitored job is fired by a session, a monitored one by whoever has the
+  -- name: its marks tell what a former session did.
+  local upto = unmonitored and tonumber(s[9] or '0') or math.huge
+  local fates, moved = {}, {}
+  local same, leaves, waits = not first and s[7] == num(n), false, false
   for i = 0, n - 1 do
     -- Items that nobody may run keep their floors under the empty name.
     target[i] = target[i] or ''
-    if owner[i] ~= target[i] then
-      same = false
-      if owner[i] and alive(owner[i]) then waits = true end
+    local was = owner[i]
+    if was and was ~= '' and not fates[was] then
+      local live, at, died = fate(was, upto)
+      fates[was] = {live = live, at = at, died = died}
     end
+    local f = fates[was]
+    if was ~= target[i] or unmonitored and f and not f.live then
+      same = false
+      moved[i] = was or nil
+      if f and f.live then
+        leaves = leaves or target[i] ~= ''
+        if not f.at then waits = true end
+      end
+    end
+  end
+  local given = math.floor(tonumber(gen) / 1000)
+  if unmonitored and not first and not same then
+    -- A hand-over is not over, or an owner may not have heard yet of what it would
+    -- have to pass on.
+    local rest = math.max(tonumber(s[6]), leaves and given + handover or 0)
+    if rest > NOW then return {PENDING, gen, '', num(rest)} end
   end
   if seen ~= '0' and tonumber(call('ZSCORE', DIRTY, name) or '0') == tonumber(seen) then
     call('ZREM', DIRTY, name)
@@ -82,6 +138,23 @@ local function commit(k, name, gen, ver, n, seen, wanted)
   if tonumber(s[7] or '0') > n or (s[8] or '') ~= '' then dropped = drop(k, n, s[8] or '') end
   if same then return {NONE, gen, dropped, s[6]} end
 
+  local from = waits and NOW + handover or NOW
+  local before, former = unorphan(s[10]), {}
+  for i = 0, n - 1 do
+    local was = moved[i]
+    local f = fates[was]
+    if not was or was == '' then
+      -- An owner that got an orphan within its lease may not have heard of it yet.
+      local fresh = owner[i] == '' or NOW < given + ttl + handover
+      former[i] = fresh and before[i] or nil
+    elseif f.died then
+      former[i] = was
+    end
+    if unmonitored and f then
+      local over = f.at or f.live and from - 1 or 0
+      floor[i] = math.max(floor[i], over)
+    end
+  end
   local by, list, x = {}, {}, 0
   for i = 0, n - 1 do
     by[target[i]] = by[target[i]] or {}
@@ -92,13 +165,14 @@ local function commit(k, name, gen, ver, n, seen, wanted)
     list[#list + 1] = group(by[owns])
   end
   call('DEL', k.a, k.hw)
-  if gen ~= '0' then
+  if not first then
     for _, v in ipairs(call('HVALS', k.r)) do x = x + #marks(v) end
   end
   chunked('HSET', k.a, list)
   local new = num(after(s[3]))
-  local from = gen == '0' and s[5] or num(waits and NOW + handover or NOW)
-  call('HSET', k.j, 'gen', new, 'tok', new, 'x', num(x), 'an', num(n), 'from', from)
+  from = first and s[5] or num(from)
+  call('HSET', k.j, 'gen', new, 'tok', new, 'x', num(x), 'an', num(n), 'from', from,
+    'ep', call('HGET', META, 'hlc') or '0', 'lo', orphans(former))
   return {OK, new, dropped, from}
 end
 

@@ -9,7 +9,7 @@ local call = redis.call
 local META, LEASE, SESS, INFO, LEADER = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local DEAD, JOBS, DIRTY, FEED, STOP = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
 local OK, NONE, LOST, STALE, DISABLED, QUARANTINE = 1, 0, -1, -2, -3, -4
-local DUP, CONFLICT, NOTLEADER, NOJOB, GONE = -5, -6, -7, -8, -9
+local DUP, CONFLICT, NOTLEADER, NOJOB, GONE, PENDING = -5, -6, -7, -8, -9, 2
 local FEEDLEN, MAXMARKS, CHUNK = '10000', 64, 1000
 
 local clock = call('TIME')
@@ -198,17 +198,39 @@ end
 -- server is the name that desired state knows a node by: ip@-@pid is the ip.
 local function server(node) return string.match(node, '^(.-)@%-@') or node end
 
--- raise lifts the floors of a job to now; with a name, only those of that
--- server's nodes and of items without owner.
-local function raise(key, name)
-  local h, list = call('HGETALL', key), {}
+-- Orphans travel as "0-3|node;9|node": items and the owner that died.
+local function unorphan(text)
+  local former = {}
+  for r, n in string.gmatch(text or '', '([^|;]+)|([^;]+)') do unranges(r, former, n) end
+  return former
+end
+
+local function orphans(former)
+  local by, out = {}, {}
+  for item, n in pairs(former) do
+    by[n] = by[n] or {}
+    by[n][item] = true
+  end
+  for _, n in ipairs(sorted(by)) do out[#out + 1] = ranges(by[n]) .. '|' .. n end
+  return join(out, ';')
+end
+
+-- raise lifts the floors of a job to now, as nothing before was missed; with a
+-- name, only those of that server's nodes and of items without owner.
+local function raise(k, name)
+  local h, list, former = call('HGETALL', k.a), {}, unorphan(call('HGET', k.j, 'lo') or '')
   for i = 1, #h, 2 do
     if not name or h[i] == '' or server(h[i]) == name then
       local floors = ungroup(h[i + 1], {})
-      for item, floor in pairs(floors) do floors[item] = math.max(floor, NOW) end
+      for item, floor in pairs(floors) do
+        floors[item] = math.max(floor, NOW)
+        former[item] = nil
+      end
       list[#list + 1] = h[i]
       list[#list + 1] = group(floors)
     end
   end
-  chunked('HSET', key, list)
+  if #list == 0 then return end
+  chunked('HSET', k.a, list)
+  call('HSET', k.j, 'lo', orphans(former))
 end

@@ -32,7 +32,7 @@ for i = 1, count do
     if result == 'created' or s[4] ~= n or s[5] ~= mon or resumed then
       also('fl', num(math.max(tonumber(s[9] or '0'), NOW)))
     end
-    if result == 'updated' and (s[5] ~= mon or resumed) then raise(k.a) end
+    if result == 'updated' and (s[5] ~= mon or resumed) then raise(k) end
     call('HSET', k.j, unpack(set))
     index[#index + 1] = name
     index[#index + 1] = ver

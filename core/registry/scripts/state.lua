@@ -13,7 +13,7 @@ if scope == '' then
   call('HSET', k.j, 'st', want)
   if want == 'E' then
     call('HSET', k.j, 'fl', num(math.max(tonumber(s[5] or '0'), NOW)))
-    raise(k.a)
+    raise(k)
   end
 else
   local was = call('HEXISTS', k.st, scope) == 1
@@ -28,7 +28,7 @@ end
 if node then
   call('HINCRBY', k.j, 'nd', want == 'D' and 1 or -1)
   -- What was due while nobody was allowed to run it is not missed.
-  if want == 'E' then raise(k.a, node) end
+  if want == 'E' then raise(k, node) end
 end
 local ver = bump('state', node or '', name, s[2] or '0')
 if node then mark_dirty({name}, ver) end
