@@ -34,7 +34,8 @@ const (
 	ChangeRemoved ChangeKind = "removed"
 	// ChangeAssigned: a job has a new assignment of the given generation.
 	ChangeAssigned ChangeKind = "assigned"
-	// ChangeState: the desired state of a job changed.
+	// ChangeState: the desired state of a job changed, or with no job that of a
+	// server, which Instance names.
 	ChangeState ChangeKind = "state"
 	// ChangeReleased: items of a former owner ended; their owner may begin what it
 	// held.

@@ -106,12 +106,14 @@ type InstanceState struct {
 	// Stopped.
 	Draining bool
 	Stopped  time.Time
+	// Disabled says that its server is disabled for all jobs.
+	Disabled bool
 }
 
 // Instances are the registered nodes, by id. One whose lease has ended is among
 // them until it is reaped.
 func (p *Partition) Instances(ctx context.Context) ([]InstanceState, error) {
-	var sessions, infos, leader, stops *redis.MapStringStringCmd
+	var sessions, infos, leader, stops, off *redis.MapStringStringCmd
 	var leases *redis.ZSliceCmd
 	var clock *redis.TimeCmd
 	_, err := p.config.Client.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
@@ -120,6 +122,7 @@ func (p *Partition) Instances(ctx context.Context) ([]InstanceState, error) {
 		leases = pipe.ZRangeWithScores(ctx, p.keys.lease(), 0, -1)
 		leader = pipe.HGetAll(ctx, p.keys.leader())
 		stops = pipe.HGetAll(ctx, p.keys.stop())
+		off = pipe.HGetAll(ctx, p.keys.off())
 		clock = pipe.Time(ctx)
 		return nil
 	})
@@ -150,6 +153,7 @@ func (p *Partition) Instances(ctx context.Context) ([]InstanceState, error) {
 				return nil, fmt.Errorf("reading the instances: %w", err)
 			}
 		}
+		_, s.Disabled = off.Val()[ServerName(id)]
 		s.Live = !s.Deadline.Before(clock.Val())
 		s.Leader = leader.Val()["n"] == id && leader.Val()["e"] == epoch
 		states = append(states, s)

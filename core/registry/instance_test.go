@@ -111,3 +111,66 @@ func TestDepartKeepsTheFirstInstant(t *testing.T) {
 		t.Errorf("Instances after the next session = %+v, want it not draining", got)
 	}
 }
+
+func TestDisabledServerRunsNothing(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	l := b.lead("10.0.0.1@-@7")
+	b.register("10.0.0.2@-@8")
+	b.put(definition("j", 2))
+	b.put(definition("k", 2))
+	g := b.assign(l, "j", map[string]string{"10.0.0.1@-@7": "0-1"}).Generation
+	first := b.begin(l.Lease, "j", g, at(time.Second))
+	set := func(enabled bool) bool {
+		return must(b, func(ctx context.Context) (bool, error) {
+			return b.SetInstanceState(ctx, "10.0.0.1@-@another", enabled, "test")
+		})
+	}
+	if !set(false) || set(false) {
+		t.Error("SetInstanceState = unchanged, then changed, want it the other way round")
+	}
+	if diff := cmp.Diff([]string{"j", "k"}, b.dirtyNames()); diff != "" {
+		t.Errorf("Dirty (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"10.0.0.1"}, must(b, b.DisabledServers)); diff != "" {
+		t.Errorf("DisabledServers (-want +got):\n%s", diff)
+	}
+	for i, want := range []bool{true, false} {
+		if got := must(b, b.Instances)[i]; got.Disabled != want {
+			t.Errorf("Instances: %s disabled = %v, want %v", got.Instance.ID, got.Disabled, want)
+		}
+	}
+	wantBegin(t, b.begin(l.Lease, "j", g, at(2*time.Second)), CodeDisabled, "", "")
+	if again := b.begin(l.Lease, "j", g, at(time.Second)); again.Fence != first.Fence {
+		t.Errorf("a repeated Begin = fence %d, want %d", again.Fence, first.Fence)
+	}
+	b.complete(l.Lease, "j", first.Fence, "0-1")
+	if !set(true) || set(true) {
+		t.Error("SetInstanceState = unchanged, then changed, want it the other way round")
+	}
+	wantBegin(t, b.begin(l.Lease, "j", g, at(3*time.Second)), CodeOK, "0-1", "")
+}
+
+func TestNothingIsMissedWhileTheOnlyServerIsDisabled(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	l := b.lead("z")
+	node := b.register("a", "j")
+	b.put(definition("j", 2))
+	b.put(definition("elsewhere", 1))
+	b.assign(l, "j", map[string]string{"a": "0-1"})
+	b.assign(l, "elsewhere", nil)
+	for _, enabled := range []bool{false, true} {
+		if _, err := b.SetInstanceState(t.Context(), "a", enabled, "test"); err != nil {
+			t.Fatal(err)
+		}
+		b.assign(l, "j", nil)
+		b.pass(5 * time.Second)
+	}
+	g := b.assign(l, "j", map[string]string{"a": "0-1"}).Generation
+	wantBegin(t, b.begin(node, "j", g, at(5*time.Second)), CodeNone, "", "")
+	wantBegin(t, b.begin(node, "j", g, at(6*time.Second)), CodeOK, "0-1", "")
+	if diff := cmp.Diff(map[string]string{"": "0@" + millis(start())}, b.hash("a", "elsewhere")); diff != "" {
+		t.Errorf("floors of a job that the server does not host (-want +got):\n%s", diff)
+	}
+}

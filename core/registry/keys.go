@@ -22,6 +22,7 @@ const schema = 2
 //	dirty   ZSET   job -> feed version since which it needs a look at its assignment
 //	feed    STREAM <version>-0: prev, kind, node, job (comma list), gen (comma list)
 //	stop    HASH   node -> last instant that it fires, ms; nodes that drain
+//	off     HASH   server -> D,by,ms; servers that are disabled for all jobs
 //
 // Of a job:
 //
@@ -43,14 +44,14 @@ const schema = 2
 // The channel ch carries "prev version kind jobs generations" of each feed entry.
 type keyspace struct {
 	prefix string
-	shared [10]string
+	shared [11]string
 }
 
 func newKeyspace(tag string) keyspace {
 	k := keyspace{prefix: "ej:{" + tag + "}:"}
 	k.shared = [...]string{
 		k.meta(), k.lease(), k.sess(), k.info(), k.leader(), k.dead(), k.jobs(), k.dirty(), k.feed(),
-		k.stop(),
+		k.stop(), k.off(),
 	}
 	return k
 }
@@ -100,6 +101,7 @@ func (k keyspace) jobs() string    { return k.prefix + "jobs" }
 func (k keyspace) dirty() string   { return k.prefix + "dirty" }
 func (k keyspace) feed() string    { return k.prefix + "feed" }
 func (k keyspace) stop() string    { return k.prefix + "stop" }
+func (k keyspace) off() string     { return k.prefix + "off" }
 func (k keyspace) channel() string { return k.prefix + "ch" }
 
 func (k keyspace) job(name string) string         { return k.prefix + "j:" + name }

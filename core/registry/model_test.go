@@ -27,6 +27,7 @@ type model struct {
 	enabled                             bool
 	offItems                            map[int]bool
 	offServers                          map[string]bool
+	off                                 map[string]bool // servers, for all jobs
 
 	owned  map[string]map[int]int64 // node -> item -> floor
 	marks  map[string][]*modelMark
@@ -66,7 +67,7 @@ type modelDecision struct {
 func newModel(us int64) *model {
 	return &model{
 		us: us, sessions: map[string]*modelSession{},
-		offItems: map[int]bool{}, offServers: map[string]bool{},
+		offItems: map[int]bool{}, offServers: map[string]bool{}, off: map[string]bool{},
 		owned: map[string]map[int]int64{}, marks: map[string][]*modelMark{}, last: map[string]modelDecision{},
 		missed: map[int]int64{}, queued: map[int]string{}, former: map[int]string{},
 		dead: map[Lease]modelEnd{}, stops: map[string]int64{},
@@ -249,6 +250,22 @@ func (m *model) setServer(node string, enabled bool) bool {
 	return true
 }
 
+func (m *model) setInstance(node string, enabled bool) bool {
+	if m.off[node] != enabled {
+		return false
+	}
+	m.dirty = m.dirty || m.exists
+	if !enabled {
+		m.off[node] = true
+		return true
+	}
+	delete(m.off, node)
+	if s := m.sessions[node]; s != nil && !s.gone {
+		m.raise(func(n string) bool { return n == "" || n == node })
+	}
+	return true
+}
+
 // owner says of the session for which a node owns items whether it goes on, the
 // last instant it fires if that is known, and whether it died. Of a monitored job
 // any session of the node will do.
@@ -397,7 +414,7 @@ func (m *model) begin(q BeginRequest) BeginReply {
 	switch {
 	case repeated:
 		return BeginReply{Code: CodeNone, Held: last.held, Coalesced: last.coalesced, Instant: instantOf(last.instant)}
-	case !m.enabled || m.offServers[node]:
+	case !m.enabled || m.offServers[node] || m.off[node]:
 		return BeginReply{Code: CodeDisabled}
 	case q.Generation != m.gen:
 		return BeginReply{Code: CodeStale, Generation: m.gen}
@@ -562,6 +579,10 @@ func (m *model) dump() map[string]map[string]string {
 	d["dead"], d["stop"] = map[string]string{}, map[string]string{}
 	for l, e := range m.dead {
 		d["dead"][l.Instance+":"+number(l.Epoch)] = number(e.at) + map[bool]string{true: "|d", false: "|g"}[e.died]
+	}
+	d["off"] = map[string]string{}
+	for node := range m.off {
+		d["off"][node] = "D"
 	}
 	for node, at := range m.stops {
 		d["stop"][node] = number(at)

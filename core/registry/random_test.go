@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -90,9 +91,12 @@ func (r *randomRun) run(steps int) {
 		case weight < 86:
 			op = "put"
 			r.put()
-		case weight < 88:
+		case weight < 87:
 			op = "state"
 			r.setState()
+		case weight < 88:
+			op = "server"
+			r.setInstance(r.node(), r.rand.IntN(3) == 0)
 		case weight < 91:
 			op = "enable"
 			r.enableAll()
@@ -252,6 +256,15 @@ func (r *randomRun) enableAll() {
 	}
 	for _, node := range []string{"a", "b", "c"} {
 		r.setOne(2, 0, node, true)
+		r.setInstance(node, true)
+	}
+}
+
+func (r *randomRun) setInstance(node string, enabled bool) {
+	r.t.Helper()
+	got := must(r.bench, func(ctx context.Context) (bool, error) { return r.SetInstanceState(ctx, node, enabled, "test") })
+	if want := r.m.setInstance(node, enabled); got != want {
+		r.t.Errorf("SetInstanceState(%q, %v) = %v, want %v", node, enabled, got, want)
 	}
 }
 
@@ -435,10 +448,15 @@ func (r *randomRun) compare(op string) {
 	want := r.m.dump()
 	got := map[string]map[string]string{}
 	for letter, fields := range want {
-		if letter == "dead" || letter == "stop" {
+		if letter == "dead" || letter == "stop" || letter == "off" {
 			got[letter] = must(r.bench, func(ctx context.Context) (map[string]string, error) {
 				return r.client.HGetAll(ctx, r.keys.prefix+letter).Result()
 			})
+			if letter == "off" { // without author and time
+				for name, value := range got[letter] {
+					got[letter][name], _, _ = strings.Cut(value, ",")
+				}
+			}
 			continue
 		}
 		got[letter] = r.hash(letter, "j")

@@ -21,6 +21,7 @@ type scripts struct {
 	register, renew, leave  script
 	depart, host            script
 	put, remove, state      script
+	server, raise           script
 	commit, begin, complete script
 	reap, drain, bury       script
 }
@@ -46,6 +47,7 @@ func (s *scripts) byName() map[string]*script {
 		"register": &s.register, "renew": &s.renew, "leave": &s.leave,
 		"depart": &s.depart, "host": &s.host,
 		"put": &s.put, "remove": &s.remove, "state": &s.state,
+		"server": &s.server, "raise": &s.raise,
 		"commit": &s.commit, "begin": &s.begin, "complete": &s.complete,
 		"reap": &s.reap, "drain": &s.drain, "bury": &s.bury,
 	}

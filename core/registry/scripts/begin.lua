@@ -6,6 +6,7 @@ local node, epoch, count = take(), take(), tonumber(take())
 if quarantined() then return {QUARANTINE} end
 local until_ms = deadline(node, epoch)
 if not until_ms then return {LOST} end
+local off = call('HEXISTS', OFF, server(node)) == 1
 
 -- normal splits mine into items that go and items that are held.
 local function normal(k, mine, busy, flags, trig, misfire)
@@ -79,7 +80,7 @@ local function begin(k, gen, kind, trig, req)
     end
   end
   if again then return {NONE, '0', '', lastheld, lastold, last} end
-  if s[2] == 'D' then return {DISABLED} end
+  if s[2] == 'D' or off then return {DISABLED} end
   if tonumber(s[7] or '0') > 0 and call('HEXISTS', k.st, 'node:' .. server(node)) == 1 then
     return {DISABLED}
   end

@@ -1,13 +1,13 @@
 -- The part shared by all scripts; it stands before each of them.
 --
--- KEYS: the ten of the partition, then nine for each job (see keys.go).
+-- KEYS: the eleven of the partition, then nine for each job (see keys.go).
 -- ARGV: the doorbell channel, the command that rings it, then what the script
 -- takes, in its order.
 -- A reply starts with a code. The clock is read once, numbers are written with
 -- num, and no order of pairs reaches a reply or a value.
 local call = redis.call
 local META, LEASE, SESS, INFO, LEADER = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local DEAD, JOBS, DIRTY, FEED, STOP = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
+local DEAD, JOBS, DIRTY, FEED, STOP, OFF = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11]
 local OK, NONE, LOST, STALE, DISABLED, QUARANTINE = 1, 0, -1, -2, -3, -4
 local DUP, CONFLICT, NOTLEADER, NOJOB, GONE, PENDING = -5, -6, -7, -8, -9, 2
 local FEEDLEN, MAXMARKS, CHUNK = '10000', 64, 1000
@@ -26,7 +26,7 @@ local function after(last) return math.max((tonumber(last or '0') or 0) + 1, US)
 
 -- job is the nine keys of the i-th job of this call.
 local function job(i)
-  local k = 9 * i + 1
+  local k = 9 * i + 2
   return {
     j = KEYS[k + 1], a = KEYS[k + 2], r = KEYS[k + 3], hw = KEYS[k + 4], m = KEYS[k + 5],
     f = KEYS[k + 6], q = KEYS[k + 7], st = KEYS[k + 8], cp = KEYS[k + 9],
