@@ -76,7 +76,7 @@ func newServer(t testing.TB, opts []Option) *Server {
 	for _, option := range opts {
 		option(&s.o)
 	}
-	if s.o.tls {
+	if s.o.tls && s.o.certificates == (Certificates{}) {
 		s.o.certificates = writeCertificates(t, s.dir, s.o.hosts)
 	}
 	t.Cleanup(s.cleanUp)
