@@ -37,6 +37,8 @@ const (
 	// ChangeState: the desired state of a job changed, or with no job that of a
 	// server, which Instance names.
 	ChangeState ChangeKind = "state"
+	// ChangeRepair: what is stored of a job was mended, its assignment needs a look.
+	ChangeRepair ChangeKind = "repair"
 	// ChangeReleased: items of a former owner ended; their owner may begin what it
 	// held.
 	ChangeReleased ChangeKind = "released"

@@ -106,6 +106,9 @@ func (k keyspace) channel() string { return k.prefix + "ch" }
 
 func (k keyspace) job(name string) string         { return k.prefix + "j:" + name }
 func (k keyspace) assignments(name string) string { return k.prefix + "a:" + name }
+func (k keyspace) marks(name string) string       { return k.prefix + "r:" + name }
+func (k keyspace) missed(name string) string      { return k.prefix + "m:" + name }
+func (k keyspace) failovers(name string) string   { return k.prefix + "f:" + name }
 func (k keyspace) states(name string) string      { return k.prefix + "st:" + name }
 
 // keysOfJob is the number of keys that a job has.
@@ -117,8 +120,8 @@ func (k keyspace) with(jobs ...string) []string {
 	keys = append(keys, k.shared[:]...)
 	for _, name := range jobs {
 		keys = append(keys,
-			k.job(name), k.assignments(name), k.prefix+"r:"+name, k.prefix+"hw:"+name, k.prefix+"m:"+name,
-			k.prefix+"f:"+name, k.prefix+"q:"+name, k.states(name), k.prefix+"cp:"+name)
+			k.job(name), k.assignments(name), k.marks(name), k.prefix+"hw:"+name, k.missed(name),
+			k.failovers(name), k.prefix+"q:"+name, k.states(name), k.prefix+"cp:"+name)
 	}
 	return keys
 }

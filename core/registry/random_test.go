@@ -114,6 +114,7 @@ func (r *randomRun) run(steps int) {
 		case weight < 98:
 			op = "reap"
 			r.reap()
+			r.reconcile()
 		default:
 			op = "drain"
 			r.drainAll()
@@ -228,6 +229,15 @@ func (r *randomRun) drainAll() {
 		}
 	}
 	r.dead = nil
+}
+
+// reconcile finds nothing to mend.
+func (r *randomRun) reconcile() {
+	r.t.Helper()
+	got := must(r.bench, func(ctx context.Context) ([]Repair, error) { return r.Reconcile(ctx, r.leader, []string{"j"}) })
+	if len(got) > 0 {
+		r.t.Errorf("Reconcile = %v, want nothing to repair", got)
+	}
 }
 
 func (r *randomRun) put() {

@@ -21,9 +21,10 @@ type scripts struct {
 	register, renew, leave  script
 	depart, host            script
 	put, remove, state      script
-	server, raise           script
+	server, raise, restore  script
 	commit, begin, complete script
 	reap, drain, bury       script
+	reconcile               script
 }
 
 func readScripts() (scripts, error) {
@@ -47,9 +48,9 @@ func (s *scripts) byName() map[string]*script {
 		"register": &s.register, "renew": &s.renew, "leave": &s.leave,
 		"depart": &s.depart, "host": &s.host,
 		"put": &s.put, "remove": &s.remove, "state": &s.state,
-		"server": &s.server, "raise": &s.raise,
+		"server": &s.server, "raise": &s.raise, "restore": &s.restore,
 		"commit": &s.commit, "begin": &s.begin, "complete": &s.complete,
-		"reap": &s.reap, "drain": &s.drain, "bury": &s.bury,
+		"reap": &s.reap, "drain": &s.drain, "bury": &s.bury, "reconcile": &s.reconcile,
 	}
 }
 
