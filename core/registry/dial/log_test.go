@@ -31,9 +31,15 @@ func (b *buffer) String() string {
 	return b.text.String()
 }
 
+// TestMain keeps the many failures that tests provoke out of their output.
+func TestMain(m *testing.M) {
+	logging.Disable()
+	m.Run()
+}
+
 // TestLogTo is not parallel, as the library has one log for all.
 func TestLogTo(t *testing.T) {
-	t.Cleanup(logging.Enable)
+	t.Cleanup(logging.Disable)
 	said := new(buffer)
 	dial.LogTo(slog.New(slog.NewTextHandler(said, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	s := redistest.Start(t)

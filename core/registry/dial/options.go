@@ -3,7 +3,6 @@ package dial
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"net"
 	"time"
 
@@ -105,7 +104,8 @@ func dialTo(ctx context.Context, network, addr string, config *tls.Config) (net.
 	}
 	secure := tls.Client(conn, config)
 	if err := secure.HandshakeContext(ctx); err != nil {
-		return nil, errors.Join(&handshakeError{err: err}, conn.Close())
+		_ = conn.Close() // nothing was said on it
+		return nil, &handshakeError{err: err}
 	}
 	return secure, nil
 }

@@ -142,8 +142,10 @@ func explainNetwork(ctx context.Context, addr string, config *tls.Config, err er
 	return lasting("does not answer as Redis does: check the address")
 }
 
+// isTimeout says that time was over. A connection that is closed from this side
+// is one that was watched too long.
 func isTimeout(err error) bool {
-	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) || errors.Is(err, net.ErrClosed) {
 		return true
 	}
 	network, ok := errors.AsType[net.Error](err)
