@@ -10,13 +10,14 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"time"
 
 	"github.com/elasticjob-go/elasticjob/core/catalog"
 	"github.com/elasticjob-go/elasticjob/core/registry"
 	"github.com/elasticjob-go/elasticjob/spi"
 )
 
-// Registry is what a coordinator needs of the registry center.
+// Registry is what a coordinator needs of a partition of the registry center.
 type Registry interface {
 	// Dirty names the jobs whose assignment needs a look.
 	Dirty(ctx context.Context) ([]registry.DirtyJob, error)
@@ -36,6 +37,8 @@ type Registry interface {
 	Drain(ctx context.Context, l registry.Leadership, dead registry.Lease, jobs []string) ([]registry.Drained, error)
 	// Bury forgets a dead session.
 	Bury(ctx context.Context, l registry.Leadership, dead registry.Lease) error
+	// Reconcile mends what is inconsistent in jobs.
+	Reconcile(ctx context.Context, l registry.Leadership, jobs []string) ([]registry.Repair, error)
 }
 
 // Strategy is the strategy of a job, the type name it goes by and the request
@@ -46,39 +49,132 @@ type Strategy struct {
 	Request  spi.ShardRequest
 }
 
-// Strategist finds the strategy of a stored job.
+// Strategist finds the sharding strategy of a stored job.
 type Strategist func(ctx context.Context, state registry.JobState) (Strategy, error)
 
-// Coordinator spreads items over instances. It keeps no state between calls.
+// Config is what a coordinator is made of. All fields are mandatory.
+type Config struct {
+	Registry   Registry
+	Strategist Strategist
+	// Interval is how often a stored job is reconciled, zero for never.
+	Interval func(state registry.JobState) time.Duration
+	// Lost is told of items that a dead session left running and that nobody
+	// takes over.
+	Lost func(dead registry.Lease, job string, items registry.ItemsAt)
+	// SessionTimeout is how long the mass-expiry brake waits.
+	SessionTimeout time.Duration
+	// Now is the time of the registry's server.
+	Now    func() time.Time
+	Logger *slog.Logger
+}
+
+// Coordinator does the duties of the leader of one partition. Its calls come one
+// at a time.
 type Coordinator struct {
 	registry   Registry
 	strategist Strategist
 	lost       func(dead registry.Lease, job string, items registry.ItemsAt)
+	timeout    time.Duration
+	now        func() time.Time
 	logger     *slog.Logger
+
+	term       int64                   // of the last call
+	brakeUntil time.Time               // sessions that ended in a mass are kept until then
+	drained    map[registry.Lease]bool // dead sessions that are not buried yet
+	reconciler reconciler
 }
 
-// New returns a coordinator. lost is told of items that a dead session left
-// running and that nobody takes over.
-func New(r Registry, strategist Strategist, lost func(dead registry.Lease, job string, items registry.ItemsAt), logger *slog.Logger) *Coordinator {
-	return &Coordinator{registry: r, strategist: strategist, lost: lost, logger: logger}
-}
-
-// Clear evicts sessions whose lease has ended and takes the marks of dead
-// sessions away, which would hold their items for ever. A leader that is
-// interrupted leaves the rest to the next call, its own or its successor's.
-func (c *Coordinator) Clear(ctx context.Context, leader registry.Leadership) error {
-	if _, err := c.registry.Reap(ctx, leader, false); err != nil {
-		return err
+// New returns a coordinator.
+func New(c Config) *Coordinator {
+	return &Coordinator{
+		registry: c.Registry, strategist: c.Strategist, lost: c.Lost, timeout: c.SessionTimeout, now: c.Now, logger: c.Logger,
+		drained: make(map[registry.Lease]bool), reconciler: reconciler{interval: c.Interval, due: make(map[string]time.Time)},
 	}
+}
+
+// Coordinate does whatever is to be done now: it evicts sessions whose lease has
+// ended, takes their marks away, gives items without owner a new one, and mends
+// what is inconsistent. It returns when there will be more to do at the latest,
+// by the server's clock, zero if that is not known. A leader that is interrupted
+// leaves the rest to the next call, its own or its successor's.
+func (c *Coordinator) Coordinate(ctx context.Context, leader registry.Leadership) (next time.Time, err error) {
+	if c.term != leader.Term {
+		c.term, c.brakeUntil = leader.Term, time.Time{}
+		clear(c.drained)
+		c.reconciler.reset()
+	}
+	next, err = c.reap(ctx, leader)
+	if err != nil {
+		return next, err
+	}
+	dead, err := c.drain(ctx, leader)
+	if err != nil {
+		return next, err
+	}
+	pending, err := c.reshard(ctx, leader)
+	if err != nil {
+		return next, err
+	}
+	next = earlier(next, pending.until)
+	if pending.count == 0 {
+		// Until then a commit may ask what became of them.
+		for _, d := range dead {
+			if err := c.registry.Bury(ctx, leader, d); err != nil {
+				return next, err
+			}
+			delete(c.drained, d)
+		}
+	}
+	due, err := c.reconcile(ctx, leader)
+	return earlier(next, due), err
+}
+
+// earlier returns the earlier one of two times that are set.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// reap evicts sessions whose lease has ended. When more than half of all have
+// ended at once, the cause is rather the registry's clock or its network than
+// their death: they get the time of another lease to come back, as in the
+// self-preservation of Netflix's Eureka.
+func (c *Coordinator) reap(ctx context.Context, leader registry.Leadership) (next time.Time, err error) {
+	force := !c.brakeUntil.IsZero() && !c.now().Before(c.brakeUntil)
+	reaped, err := c.registry.Reap(ctx, leader, force)
+	if err != nil {
+		return time.Time{}, err
+	}
+	for _, d := range reaped.Dead {
+		c.logger.Warn("instance is dead, its items move", "dead", d.Instance)
+	}
+	switch {
+	case reaped.Held == 0:
+		c.brakeUntil = time.Time{}
+	case c.brakeUntil.IsZero():
+		c.brakeUntil = c.now().Add(c.timeout)
+		c.logger.Warn("more than half of all sessions ended at once; their items move if they are not back by then", "sessions", reaped.Held, "until", c.brakeUntil)
+	}
+	return earlier(reaped.Next, c.brakeUntil), nil
+}
+
+// drain takes the marks of dead sessions away, which would hold their items for
+// ever, and returns those sessions. It does so once: draining makes jobs dirty.
+func (c *Coordinator) drain(ctx context.Context, leader registry.Leadership) ([]registry.Lease, error) {
 	dead, err := c.registry.Dead(ctx)
-	if err != nil || len(dead) == 0 {
-		return err
+	if err != nil || !slices.ContainsFunc(dead, func(d registry.Lease) bool { return !c.drained[d] }) {
+		return dead, err
 	}
 	jobs, err := c.registry.JobNames(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, d := range dead {
+		if c.drained[d] {
+			continue
+		}
 		drained, err := c.registry.Drain(ctx, leader, d, jobs)
 		for _, job := range drained {
 			for _, items := range job.Lost {
@@ -86,40 +182,54 @@ func (c *Coordinator) Clear(ctx context.Context, leader registry.Leadership) err
 			}
 		}
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if err := c.registry.Bury(ctx, leader, d); err != nil {
-			return err
-		}
+		c.drained[d] = true
 	}
-	return nil
+	return dead, nil
 }
 
 // batchJobs is how many jobs are read and committed together.
 const batchJobs = 500
 
-// Reshard looks at every job that needs it and commits new assignments. A job
-// whose strategy fails keeps its assignment, and the log says why; it is
-// looked at again on the next call.
-func (c *Coordinator) Reshard(ctx context.Context, leader registry.Leadership) error {
+// pending is what resharding had to leave for later.
+type pending struct {
+	count int       // of jobs
+	until time.Time // when the first of them can be looked at again, zero if unknown
+}
+
+// reshard looks at every job that needs it and commits new assignments. A job
+// whose strategy fails keeps its assignment, and the log says why; it is looked
+// at again on the next call. So is an unmonitored job whose last hand-over is
+// under way.
+func (c *Coordinator) reshard(ctx context.Context, leader registry.Leadership) (pending, error) {
 	dirty, err := c.registry.Dirty(ctx)
 	if err != nil || len(dirty) == 0 {
-		return err
+		return pending{}, err
 	}
 	states, err := c.registry.Instances(ctx)
 	if err != nil {
-		return err
+		return pending{}, err
 	}
+	if !slices.ContainsFunc(states, func(s registry.InstanceState) bool { return s.Live && !s.Draining }) {
+		// The last node goes: whoever comes next finds everything as it is.
+		return pending{count: len(dirty)}, nil
+	}
+	var left pending
 	instances := hostsOf(states)
 	for batch := range slices.Chunk(dirty, batchJobs) {
-		if err := c.reshard(ctx, leader, batch, instances); err != nil {
-			return err
+		p, err := c.reshardBatch(ctx, leader, batch, instances)
+		left.count += p.count
+		left.until = earlier(left.until, p.until)
+		if err != nil {
+			return left, err
 		}
 	}
-	return nil
+	return left, nil
 }
 
-func (c *Coordinator) reshard(ctx context.Context, leader registry.Leadership, dirty []registry.DirtyJob, instances []host) error {
+func (c *Coordinator) reshardBatch(ctx context.Context, leader registry.Leadership, dirty []registry.DirtyJob, instances []host) (pending, error) {
+	var left pending
 	names := make([]string, len(dirty))
 	since := make(map[string]int64, len(dirty))
 	for i, d := range dirty {
@@ -128,13 +238,14 @@ func (c *Coordinator) reshard(ctx context.Context, leader registry.Leadership, d
 	}
 	states, err := c.registry.Jobs(ctx, names...)
 	if err != nil {
-		return err
+		return left, err
 	}
 	plans := make([]registry.Plan, 0, len(states))
 	for _, state := range states {
 		plan, err := c.plan(ctx, state, instances)
 		if err != nil {
 			c.logger.Error("items not assigned, the assignment stays as it was", "job", state.Definition.Name, "err", err)
+			left.count++
 			continue
 		}
 		plan.Dirty = since[state.Definition.Name]
@@ -145,9 +256,22 @@ func (c *Coordinator) reshard(ctx context.Context, leader registry.Leadership, d
 		if r.Dropped.Len() > 0 {
 			c.logger.Warn("items dropped", "job", r.Job, "items", r.Dropped.String())
 		}
+		switch r.Code {
+		case registry.CodePending:
+			left.count++
+			left.until = earlier(left.until, r.From.Add(time.Millisecond))
+		case registry.CodeStale, registry.CodeOwnerGone:
+			// Something changed meanwhile: look again soon.
+			left.count++
+			left.until = earlier(left.until, c.now().Add(staleRetry))
+		}
 	}
-	return err
+	return left, err
 }
+
+// staleRetry is how soon a plan is made again that was outdated when it was
+// committed.
+const staleRetry = 50 * time.Millisecond
 
 // plan decides who owns what of a job: nobody anything while no instance may
 // run it.
@@ -199,7 +323,7 @@ type host struct {
 func hostsOf(states []registry.InstanceState) []host {
 	var hosts []host
 	for _, s := range states {
-		if !s.Live {
+		if !s.Live || s.Draining || s.Disabled {
 			continue
 		}
 		h := host{InstanceOf(s.Instance.ID, s.Instance.Labels), registry.ServerName(s.Instance.ID), make(map[string]bool, len(s.Instance.Jobs))}

@@ -3,7 +3,8 @@ package execution
 import (
 	"context"
 	"log/slog"
-	"strings"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,21 +14,12 @@ import (
 	"github.com/elasticjob-go/elasticjob/spi"
 )
 
-// Marks is what an executor needs of the registry center. The requests of one
-// call belong to one lease; the replies may be those of a part when an error
-// comes with them.
-type Marks interface {
-	// BeginAll asks which items of each job run now.
-	BeginAll(ctx context.Context, requests []registry.BeginRequest) ([]registry.BeginReply, error)
-	// CompleteAll ends items of marks.
-	CompleteAll(ctx context.Context, requests []registry.CompleteRequest) ([]registry.CompleteReply, error)
-}
-
 // Config is what an executor is made of. All fields are mandatory.
 type Config struct {
-	// Instance is the id of this node; its IP stands before the first "@-@".
-	Instance string
-	Marks    Marks
+	// Instance is the id of this node, and IP its address as task ids name it.
+	Instance, IP string
+	// Partitions are the parts of the registry center, by index.
+	Partitions []Center
 	// MaxRunningItems bounds the items that run at once on this node.
 	MaxRunningItems int
 	// Grace is how long a stop waits for running items before it cancels them.
@@ -40,39 +32,27 @@ type Config struct {
 	Now    func() time.Time
 	Logger *slog.Logger
 	Events *Events
-	// Fresh reports whether this node may start an unmonitored firing of the
-	// instant: it has renewed its lease lately and knows all reassignments.
-	Fresh func(instant time.Time) bool
-	// Refresh reads the job's assignment from the registry and adopts it.
-	Refresh func(ctx context.Context, job string)
-	// LeaseLost is told that the registry has refused the lease.
-	LeaseLost func(lease registry.Lease)
 	// StopJob is told that an error handler wants the job stopped on this
 	// instance.
 	StopJob func(ctx context.Context, job, handler string)
 }
 
-// Executor runs the firings of the jobs of one node. Add, Remove, Attach and
-// Detach are safe for concurrent use.
+// Executor runs the firings of the jobs of one node. Add, Remove and Job are
+// safe for concurrent use.
 type Executor struct {
+	instance   string
 	ip         string
-	marks      Marks
 	grace      time.Duration
 	handOver   time.Duration
-	lateWindow time.Duration
 	now        func() time.Time
 	logger     *slog.Logger
 	events     *Events
-	fresh      func(time.Time) bool
-	refresh    func(context.Context, string)
-	leaseLost  func(registry.Lease)
+	partitions []*Partition
 
 	workers  *workers
 	handlers *handlers
-	session  atomic.Pointer[session]
+	draining atomic.Bool // the node is about to stop
 	runID    atomic.Pointer[namedInstant]
-	draining atomic.Bool
-	putOff   atomic.Bool    // unmonitored jobs wait for a renewal
 	warned   atomic.Int64   // when a registry that does not answer was last logged
 	steps    tracker        // step goroutines of the jobs
 	calls    sync.WaitGroup // sending goroutines, which steps wait for
@@ -82,22 +62,6 @@ type Executor struct {
 }
 
 var _ service.Service = (*Executor)(nil)
-
-// session is one lease of the node and the context of everything that runs
-// under it.
-type session struct {
-	lease registry.Lease
-	// ctx is the context of job code.
-	ctx    context.Context //nolint:containedctx // the lifetime of a lease is what this type is
-	cancel context.CancelCauseFunc
-	// marksCtx bounds calls to the registry: it outlives ctx when the node
-	// stops, so that what ended can be reported.
-	marksCtx    context.Context //nolint:containedctx // as above
-	cancelMarks context.CancelCauseFunc
-
-	begins    batcher[registry.BeginRequest, registry.BeginReply]
-	completes batcher[registry.CompleteRequest, registry.CompleteReply]
-}
 
 // namedInstant is an instant and its run id.
 type namedInstant struct {
@@ -117,8 +81,6 @@ func (e *Executor) runIDOf(at time.Time) string {
 }
 
 const (
-	// lateWindow is how late a firing still counts as normal.
-	lateWindow = 10 * time.Second
 	// callTimeout bounds one try of a registry call.
 	callTimeout = 5 * time.Second
 	// cancelMargin is how long cancelled code has to return before a stop
@@ -128,51 +90,46 @@ const (
 
 // New returns an executor.
 func New(c Config) *Executor {
-	ip, _, _ := strings.Cut(c.Instance, "@-@")
-	return &Executor{
-		ip: ip, marks: c.Marks, grace: c.Grace, handOver: c.HandOver, lateWindow: lateWindow,
-		now: c.Now, logger: c.Logger, events: c.Events, fresh: c.Fresh, refresh: c.Refresh, leaseLost: c.LeaseLost,
+	e := &Executor{
+		instance: c.Instance, ip: c.IP, grace: c.Grace, handOver: c.HandOver, now: c.Now, logger: c.Logger, events: c.Events,
 		workers: newWorkers(c.MaxRunningItems), handlers: newHandlers(c.Logger, c.StopJob), jobs: make(map[string]*Job),
 	}
-}
-
-// Attach makes the lease the one under which items begin.
-func (e *Executor) Attach(lease registry.Lease) {
-	s := &session{lease: lease}
-	s.ctx, s.cancel = context.WithCancelCause(context.Background())
-	s.marksCtx, s.cancelMarks = context.WithCancelCause(context.Background())
-	s.begins.send, s.begins.spawn = e.marks.BeginAll, e.calls.Go
-	s.completes.send, s.completes.spawn = e.marks.CompleteAll, e.calls.Go
-	for _, j := range e.Jobs() {
-		j.rejoin()
+	for _, center := range c.Partitions {
+		e.partitions = append(e.partitions, &Partition{executor: e, center: center, jobs: make(map[string]*Job)})
 	}
-	if old := e.session.Swap(s); old != nil {
-		old.end(spi.ErrLeaseLost)
-	}
+	return e
 }
 
-// Detach ends the lease: items that run under it are cancelled with
-// [spi.ErrLeaseLost] before Detach returns, and nothing begins until the next
-// Attach.
-func (e *Executor) Detach(lease registry.Lease) {
-	s := e.session.Load()
-	if s != nil && s.lease == lease && e.session.CompareAndSwap(s, nil) {
-		s.end(spi.ErrLeaseLost)
-	}
-}
+// Partition returns the node's part in a partition of the registry center.
+func (e *Executor) Partition(index int) *Partition { return e.partitions[index] }
 
-func (s *session) end(cause error) {
-	s.cancel(cause)
-	s.cancelMarks(cause)
-}
-
-// Add hosts a job.
-func (e *Executor) Add(name string, spec *Spec) *Job {
-	j := &Job{name: name, executor: e, spec: spec}
+// Add hosts a job of a partition, which must not be hosted yet.
+func (e *Executor) Add(name string, spec *Spec, partition int) *Job {
+	p := e.partitions[partition]
+	j := &Job{name: name, executor: e, partition: p, spec: spec}
 	e.mu.Lock()
-	defer e.mu.Unlock()
 	e.jobs[name] = j
+	e.mu.Unlock()
+	p.mu.Lock()
+	p.jobs[name] = j
+	p.mu.Unlock()
 	return j
+}
+
+// Remove ends a job: it begins nothing any more, and its open gaps are
+// recorded. Items that run go on and are reported.
+func (e *Executor) Remove(name string) {
+	e.mu.Lock()
+	j := e.jobs[name]
+	delete(e.jobs, name)
+	e.mu.Unlock()
+	if j == nil {
+		return
+	}
+	j.partition.mu.Lock()
+	delete(j.partition.jobs, name)
+	j.partition.mu.Unlock()
+	j.close()
 }
 
 // Job returns a hosted job, nil when there is none of the name.
@@ -186,22 +143,32 @@ func (e *Executor) Job(name string) *Job {
 func (e *Executor) Jobs() []*Job {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	jobs := make([]*Job, 0, len(e.jobs))
-	for _, j := range e.jobs {
-		jobs = append(jobs, j)
-	}
-	return jobs
+	return slices.Collect(maps.Values(e.jobs))
 }
 
-// Renewed says that the lease was renewed: unmonitored firings that waited for
-// that start now.
-func (e *Executor) Renewed() {
-	if !e.putOff.Swap(false) {
-		return
-	}
+// HandOver prepares a stop while other nodes live: what was due up to the
+// instant is begun here, anything later is left to whoever gets the items.
+func (e *Executor) HandOver(stopped time.Time) {
+	e.draining.Store(true)
 	for _, j := range e.Jobs() {
-		j.lookAgain()
+		j.handOver(stopped)
 	}
+}
+
+// HandOverBound returns the latest instant at which items of an unmonitored job
+// change hands that this node still fires, zero if there are none: until then
+// nobody else can fire them.
+func (e *Executor) HandOverBound() time.Time {
+	var bound time.Time
+	for _, j := range e.Jobs() {
+		bound = later(bound, j.handOverBound())
+	}
+	return bound
+}
+
+// Owns reports whether any item of any job is this node's.
+func (e *Executor) Owns() bool {
+	return slices.ContainsFunc(e.Jobs(), func(j *Job) bool { return j.Assignment().Items.Len() > 0 })
 }
 
 // noAnswer logs that the registry did not answer, at most once a second.
@@ -238,8 +205,10 @@ func (e *Executor) Stop(ctx context.Context) error {
 	defer cancelReports()
 	_ = e.steps.wait(reports)
 	e.steps.close()
-	if s := e.session.Swap(nil); s != nil {
-		s.end(spi.ErrStopping)
+	for _, p := range e.partitions {
+		if s := p.session.Swap(nil); s != nil {
+			s.end(spi.ErrStopping)
+		}
 	}
 	_ = e.steps.wait(context.WithoutCancel(ctx))
 	e.calls.Wait()
@@ -267,12 +236,19 @@ func (e *Executor) drain(ctx, grace context.Context) {
 	if e.workers.running.wait(grace) == nil {
 		return
 	}
-	if s := e.session.Load(); s != nil {
-		s.cancel(spi.ErrStopping)
+	for _, p := range e.partitions {
+		if s := p.session.Load(); s != nil {
+			s.cancel(spi.ErrStopping)
+		}
 	}
 	margin, cancel := context.WithTimeout(context.WithoutCancel(ctx), cancelMargin)
 	defer cancel()
-	if e.workers.running.wait(margin) != nil {
-		e.logger.Error("items ignore their cancellation and are left behind", "items", e.workers.running.count())
+	if e.workers.running.wait(margin) == nil {
+		return
+	}
+	for _, j := range e.Jobs() {
+		for item, run := range j.Running() {
+			e.logger.Error("item ignores its cancellation and is left behind", "job", j.name, "item", item, "run", run)
+		}
 	}
 }

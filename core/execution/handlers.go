@@ -60,10 +60,12 @@ func newHandlers(logger *slog.Logger, stop func(ctx context.Context, job, handle
 
 func (h *handlers) submit(f failure) {
 	if h.pending.add() {
+		f.run.spec.uses.add()
 		select {
 		case h.queue <- f:
 			return
 		default:
+			f.run.spec.uses.done()
 			h.pending.done()
 		}
 	}
@@ -101,6 +103,7 @@ func (h *handlers) loop(ctx context.Context) {
 			return
 		case f := <-h.queue:
 			h.handle(ctx, f)
+			f.run.spec.uses.done()
 			h.pending.done()
 		}
 	}

@@ -1,6 +1,9 @@
 package execution
 
 import (
+	"context"
+	"iter"
+	"maps"
 	"sync"
 	"time"
 
@@ -13,7 +16,8 @@ import (
 	"github.com/elasticjob-go/elasticjob/spi/props"
 )
 
-// Spec is what a job is made of. It is not changed once a job has it.
+// Spec is what a job is made of. Its fields are not changed once a job has it; a
+// job may get another one.
 type Spec struct {
 	Config     job.Config
 	Schedule   cron.Schedule
@@ -22,35 +26,48 @@ type Spec struct {
 	Pool       int            // how many items run at once
 	JobType    spi.JobType
 	Handlers   []*Handler
+	// Since is when the schedule came into force: instants up to it followed
+	// another one. Zero means always.
+	Since time.Time
+
+	uses tracker // runs, and failures on their way to the handlers
 }
+
+// WaitUnused returns when no run of the spec is under way and none of its
+// failures is being handled, or with the cause when ctx ends. A job must not
+// have it any more.
+func (s *Spec) WaitUnused(ctx context.Context) error { return s.uses.wait(ctx) }
 
 // Job is a job that this instance hosts. Its methods are safe for concurrent
 // use and never wait for job code or for the registry.
 type Job struct {
-	name     string
-	executor *Executor
-	spec     *Spec
+	name      string
+	executor  *Executor
+	partition *Partition
 
 	mu sync.Mutex
 
+	spec     *Spec
 	current  registry.Assignment
-	previous *registry.Assignment // of an unmonitored job, until current.From
-	unowned  registry.Items       // items that were the instance's and are nobody's now
-	running  []*run               // by item: the run in which its code runs here or waits for room
-	busy     int                  // how many those are
-	active   int                  // tasks handed to the workers
-	queue    fifo                 // tasks that wait for room in the job's pool
+	duties   duties         // of an unmonitored job: which instants of which items are this node's
+	orphans  registry.Items // items whose dead owner missed what is due since their floor
+	unowned  registry.Items // items that were the instance's and are nobody's now
+	running  []*run         // by item: the run in which its code runs here or waits for room
+	busy     int            // how many those are
+	active   int            // tasks handed to the workers
+	queue    fifo           // tasks that wait for room in the job's pool
 	gaps     gaps
 	misfired []ItemMisfired // to publish when the lock is released
 
 	waiting  []firing  // instants without a verdict, in order
 	begun    time.Time // the instant whose begin is under way
-	decided  time.Time // instants up to this one have a verdict under the current assignment
+	decided  time.Time // of a monitored job: instants up to this one have a verdict under the current assignment
 	catchUp  bool      // held items may be free: ask for them
 	reports  []*run    // marked runs with finished items to report
 	stepping bool      // the step goroutine runs
 	putOff   bool      // instants of an unmonitored job wait for the next renewal
-	rejoined bool      // the session is another one, the assignment not adopted yet
+	rejoined bool      // the session or the spec is another one, the assignment not adopted since
+	leaving  bool      // what comes due from now on is for other nodes
 	closed   bool      // nothing begins any more
 }
 
@@ -71,13 +88,23 @@ type firing struct {
 // does not answer. Later ones are recorded as missed.
 const maxWaiting = 64
 
-// Fire notes that the job is due. It is called by the timer. Without a session
-// it does nothing: the instants are found again when the next one has adopted
-// its assignment.
+// mayBegin reports whether what is due may be begun now. What is not is found
+// again when the assignment is adopted or the partition resumes.
+func (j *Job) mayBegin() bool {
+	return !j.closed && !j.leaving && !j.rejoined && !j.partition.held.Load() && j.partition.session.Load() != nil
+}
+
+func (j *Job) isMonitored() bool { return j.spec.Config.MonitorExecution }
+
+// Fire notes that the job is due. It is called by the timer.
 func (j *Job) Fire(due schedule.Due) {
 	j.mu.Lock()
 	defer j.unlock()
-	if j.closed || j.rejoined || j.executor.session.Load() == nil {
+	if !j.mayBegin() {
+		return
+	}
+	if !j.isMonitored() {
+		j.fireDuties(due)
 		return
 	}
 	if due.Missed > 0 && due.To.After(j.latest()) {
@@ -86,16 +113,22 @@ func (j *Job) Fire(due schedule.Due) {
 	if !due.Instant.After(j.latest()) {
 		return
 	}
-	if j.spec.Config.MonitorExecution || !due.Instant.Before(j.current.From) {
-		for item := range j.unowned.All() {
-			j.miss(item, ReasonDisabled, 1, due.Instant, due.Instant)
-		}
-	}
+	j.missUnowned(due.Instant)
 	f := firing{instant: due.Instant, source: j.sourceOf(due.Instant)}
-	if f.source == spi.SourceMisfire && !j.spec.Config.Misfire {
+	switch {
+	case j.current.Disabled:
+		f = firing{instant: due.Instant, reason: ReasonDisabled, count: 1, from: due.Instant}
+	case f.source == spi.SourceMisfire && !j.spec.Config.Misfire:
 		f = firing{instant: due.Instant, reason: ReasonNotRunning, count: 1, from: due.Instant}
 	}
 	j.enqueue(f)
+}
+
+// missUnowned records an instant of the items that nobody may run.
+func (j *Job) missUnowned(instant time.Time) {
+	for item := range j.unowned.All() {
+		j.miss(item, ReasonDisabled, 1, instant, instant)
+	}
 }
 
 // latest returns the last instant that is decided or on its way to be.
@@ -113,6 +146,9 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
+// lateWindow is how late a firing still counts as normal.
+const lateWindow = 10 * time.Second
+
 // sourceOf says whether an instant that is begun now is normal or so late that
 // it is a catch-up.
 func (j *Job) sourceOf(instant time.Time) spi.Source {
@@ -122,13 +158,9 @@ func (j *Job) sourceOf(instant time.Time) spi.Source {
 	return spi.SourceNormal
 }
 
-// enqueue takes an instant on its way to a verdict. Instants come in order. An
-// unmonitored job needs no round trip and decides at once.
+// enqueue takes an instant of a monitored job on its way to a verdict. Instants
+// come in order.
 func (j *Job) enqueue(f firing) {
-	if !j.spec.Config.MonitorExecution {
-		j.startUnmonitored(f)
-		return
-	}
 	if j.current.Items.Len() == 0 {
 		j.decide(f.instant)
 		return
@@ -187,128 +219,41 @@ func (j *Job) unlock() {
 	}
 }
 
-// Adopt takes over an assignment unless the job has a newer one. Instants that
-// came due for its items since their floor are begun as well. It returns the
-// time up to which it has looked; later instants are the timer's.
-func (j *Job) Adopt(a registry.Assignment) time.Time {
-	adopted, isNew := j.takeOver(a)
-	if isNew {
-		j.executor.events.Assigned.Publish(ItemsAssigned{Job: j.name, Items: a.Items.String(), Generation: a.Generation})
-	}
-	j.mu.Lock()
-	defer j.unlock()
-	now := j.executor.now()
-	switch {
-	case !adopted || j.closed:
-	case a.Generation == j.current.Generation && j.current.Items.Len() > 0:
-		j.findDue(now)
-		j.askForHeld()
-	}
-	return now
-}
+// Name returns the job's name.
+func (j *Job) Name() string { return j.name }
 
-// takeOver makes the assignment the current one. It reports whether it did and
-// whether it is another than before.
-func (j *Job) takeOver(a registry.Assignment) (adopted, isNew bool) {
-	j.mu.Lock()
-	defer j.unlock()
-	if j.closed || a.Generation < j.current.Generation || a.Generation == j.current.Generation && !j.rejoined {
-		return false, false
-	}
-	j.rejoined = false
-	// What waits has no verdict yet and is found again.
-	j.waiting = nil
-	if a.Generation == j.current.Generation {
-		return true, false
-	}
-	first := j.current.Generation == 0
-	before := j.current
-	j.current = a
-	j.unowned = common(registry.NewItems(append(j.unowned.Slice(), before.Items.Slice()...)...), a.Unowned)
-	switch {
-	case j.spec.Config.MonitorExecution:
-		// What this node decided under the old assignment is in the floors.
-		j.decided = time.Time{}
-	case first:
-		// Nobody but the timer that starts now owes an unmonitored firing.
-		j.decided = j.executor.now()
-	default:
-		j.previous = &before
-	}
-	return true, true
-}
-
-// common returns the items that are in both sets.
-func common(a, b registry.Items) registry.Items {
-	var both []int
-	for item := range a.All() {
-		if b.Contains(item) {
-			both = append(both, item)
-		}
-	}
-	return registry.NewItems(both...)
-}
-
-// findDue looks for instants up to now that nobody has decided: those after
-// the floors of the items and, of an unmonitored job, since its assignment came
-// into force. The latest is begun like any other, and the script leaves out
-// items whose floor is not below it; earlier ones are missed.
-func (j *Job) findDue(now time.Time) {
-	if j.spec.Config.Disabled {
-		return
-	}
-	var last, beforeLast time.Time
-	for _, group := range j.current.Floors {
-		after := later(group.At, j.decided)
-		if !j.spec.Config.MonitorExecution {
-			after = later(after, j.current.From.Add(-time.Millisecond))
-		}
-		due := schedule.Missed(j.spec.Schedule, after, now)
-		if due.Count == 0 {
-			continue
-		}
-		missed, to := due.Count-1, due.BeforeLast
-		if now.Sub(due.Last) > j.executor.handOver && !j.spec.Config.Misfire {
-			missed, to = due.Count, due.Last
-		} else {
-			last = due.Last
-		}
-		if missed > 0 {
-			for item := range group.Items.All() {
-				j.miss(item, ReasonNotRunning, missed, due.First, to)
-			}
-			beforeLast = later(beforeLast, to)
-		}
-	}
-	j.decide(beforeLast)
-	if last.After(later(j.decided, j.begun)) {
-		j.enqueue(firing{instant: last, source: j.sourceOf(last)})
-	}
-}
-
-// askForHeld begins what is held and may be free by now.
-func (j *Job) askForHeld() {
-	if j.spec.Config.MonitorExecution && !j.closed {
-		j.catchUp = true
-		j.step()
-	}
-}
-
-// Released says that items of the job are not held by others any more.
-func (j *Job) Released() {
+// Spec returns what the job is made of at present.
+func (j *Job) Spec() *Spec {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.askForHeld()
+	return j.spec
 }
 
-// lookAgain finds the instants of an unmonitored job that were put off.
-func (j *Job) lookAgain() {
+// Replace gives the job another spec, of which runs are made from now on.
+// Nothing begins until the assignment is adopted again. It returns the old spec.
+func (j *Job) Replace(spec *Spec) *Spec {
 	j.mu.Lock()
 	defer j.unlock()
-	if j.putOff && !j.closed && !j.rejoined {
-		j.putOff = false
-		j.findDue(j.executor.now())
+	old := j.spec
+	if old.Config.MonitorExecution != spec.Config.MonitorExecution {
+		j.decide(j.duties.latest())
+		j.duties = nil
 	}
+	j.decide(spec.Since)
+	for i := range j.duties {
+		j.duties[i].after = later(j.duties[i].after, spec.Since)
+	}
+	j.spec = spec
+	j.rejoined = j.current.Generation != 0
+	return old
+}
+
+// NeedsTimer reports whether there are instants to fire: the job has items here,
+// or had some that nobody may run now.
+func (j *Job) NeedsTimer() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return !j.closed && (j.current.Items.Len() > 0 || len(j.duties) > 0 || j.unowned.Len() > 0)
 }
 
 // Assignment returns the assignment in force.
@@ -316,6 +261,20 @@ func (j *Job) Assignment() registry.Assignment {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.current
+}
+
+// Running yields the items whose code runs here, or waits for room, and the ids
+// of their runs.
+func (j *Job) Running() iter.Seq2[int, string] {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	running := make(map[int]string, j.busy)
+	for item, r := range j.running {
+		if r != nil {
+			running[item] = r.id
+		}
+	}
+	return maps.All(running)
 }
 
 // rejoin says that the node has a new session: nothing begins until the
@@ -326,18 +285,56 @@ func (j *Job) rejoin() {
 	j.rejoined = j.current.Generation != 0
 }
 
+// resume begins what was put off.
+func (j *Job) resume() {
+	j.mu.Lock()
+	defer j.unlock()
+	if j.mayBegin() {
+		j.putOff = false
+		j.findDue(j.executor.now())
+		j.askForHeld()
+	}
+}
+
+// handOver begins what was due up to the instant and leaves the rest to others.
+func (j *Job) handOver(stopped time.Time) {
+	j.mu.Lock()
+	defer j.unlock()
+	if j.mayBegin() {
+		j.findDue(stopped)
+	}
+	j.leaving = true
+	j.catchUp = false
+}
+
+// handOverBound is the end of what the node fires of items that it has given
+// away, zero if there is nothing of the kind.
+func (j *Job) handOverBound() time.Time {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	var bound time.Time
+	for _, d := range j.duties {
+		bound = later(bound, d.until)
+	}
+	return bound
+}
+
 // close ends the job: instants without a verdict are recorded as missed, open
 // gaps are closed, and nothing is begun any more. Items that run go on.
 func (j *Job) close() {
 	j.mu.Lock()
 	defer j.unlock()
-	j.closed = true
-	if undecided := j.rejoined || j.executor.session.Load() == nil; undecided && !j.decided.IsZero() {
-		if due := schedule.Missed(j.spec.Schedule, j.decided, j.executor.now()); due.Count > 0 {
-			j.missAll(firing{instant: due.Last, reason: ReasonNotRunning, count: due.Count, from: due.First})
-		}
-		j.waiting = nil
+	if j.closed {
+		return
 	}
+	undecided := j.rejoined || j.putOff || j.partition.held.Load() || j.partition.session.Load() == nil
+	switch {
+	case j.leaving:
+		j.missHandOver()
+	case undecided:
+		j.missUndecided(j.executor.now())
+	}
+	j.closed = true
 	for _, f := range j.waiting {
 		if f.reason == "" {
 			f = firing{instant: f.instant, reason: ReasonNotRunning, count: 1, from: f.instant}
@@ -354,100 +351,17 @@ func (j *Job) close() {
 	}
 }
 
-// drop gives up a task that has not started: its fire counts as missed and its
-// mark is completed.
-func (j *Job) drop(t task) {
-	j.release(t.item)
-	j.miss(t.item, ReasonNotRunning, 1, t.run.instant, t.run.instant)
-	j.closeGap(t.item)
-	j.report(t.run, t.item, OutcomeCancelled)
-}
-
-// launch makes tasks of the items of a run.
-func (j *Job) launch(r *run, items registry.Items) {
-	for item := range items.All() {
-		if j.isBusy(item) {
-			// Code of an earlier lease ignored its cancellation and still
-			// runs: keep the promise that runs of an item never overlap here.
-			j.miss(item, ReasonStillRunning, 1, r.instant, r.instant)
-			j.report(r, item, OutcomeCancelled)
-			continue
-		}
-		j.occupy(item, r)
-		t := task{r, item}
-		switch {
-		case j.closed:
-			// The begin was under way when the node began to stop.
-			j.drop(t)
-			continue
-		case j.active >= r.spec.Pool:
-			j.queue.push(t)
-		default:
-			j.active++
-			j.executor.workers.submit(t)
-		}
-		j.closeGap(item)
-	}
-}
-
-// occupy notes that an item runs, or waits for room, in a run.
-func (j *Job) occupy(item int, r *run) {
-	if item >= len(j.running) {
-		j.running = append(j.running, make([]*run, item+1-len(j.running))...)
-	}
-	j.running[item] = r
-	j.busy++
-}
-
-// release notes that an item does not run any more.
-func (j *Job) release(item int) {
-	j.running[item] = nil
-	j.busy--
-}
-
-// isBusy reports whether an item runs or waits for room.
-func (j *Job) isBusy(item int) bool { return item < len(j.running) && j.running[item] != nil }
-
-// itemDone takes note that the code of an item has returned.
-func (j *Job) itemDone(r *run, item int, outcome Outcome) {
-	j.mu.Lock()
-	defer j.unlock()
-	j.release(item)
-	if next, ok := j.queue.pop(); ok {
-		j.executor.workers.submit(next)
-	} else {
-		j.active--
-	}
-	j.report(r, item, outcome)
-	if !r.marked {
-		j.catchUpUnmonitored(item)
-	}
-}
-
-// report notes a finished item for the next complete.
-func (j *Job) report(r *run, item int, outcome Outcome) {
-	r.unfinished--
-	if !r.marked {
+// missUndecided records what is due up to now and was never decided.
+func (j *Job) missUndecided(now time.Time) {
+	if !j.isMonitored() {
+		j.missDuties(now)
 		return
 	}
-	if r.unreported == nil {
-		r.unreported = make(map[int]Outcome, r.unfinished+1)
+	if j.decided.IsZero() {
+		return
 	}
-	if len(r.unreported) == 0 {
-		j.reports = append(j.reports, r)
+	if due := schedule.Missed(j.spec.Schedule, j.decided, now); due.Count > 0 {
+		j.missAll(firing{instant: due.Last, reason: ReasonNotRunning, count: due.Count, from: due.First})
+		j.waiting = nil
 	}
-	r.unreported[item] = outcome
-	if r.unfinished > 0 && r.timer == nil {
-		r.timer = time.AfterFunc(reportDelay, func() {
-			j.mu.Lock()
-			defer j.mu.Unlock()
-			r.overdue = true
-			j.step()
-		})
-	}
-	j.step()
 }
-
-// reportDelay is how long a finished item may wait for others of its run to
-// be reported together. It bounds what a crash can make run again.
-const reportDelay = 200 * time.Millisecond

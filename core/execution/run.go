@@ -44,6 +44,7 @@ type run struct {
 
 // newRun returns a run of the items.
 func newRun(j *Job, s *session, spec *Spec, instant time.Time, source spi.Source, fence int64, items registry.Items, marked bool) *run {
+	spec.uses.add()
 	return &run{
 		job: j, spec: spec, session: s, id: j.executor.runIDOf(instant), items: items, instant: instant, source: source, fence: fence,
 		marked: marked, unfinished: items.Len(),
@@ -77,9 +78,9 @@ func randomUUID() string {
 // perform runs the code of one item in the calling goroutine.
 func (r *run) perform(item int) {
 	e := r.job.executor
-	c := &itemCall{run: r, item: item, started: e.now(), err: spi.NewError(spi.CodeFailed, "the code ended its goroutine")}
+	c := &itemCall{run: r, item: item, started: time.Now(), err: spi.NewError(spi.CodeFailed, "the code ended its goroutine")}
 	e.events.Started.Publish(ItemStarted{
-		Job: r.job.name, Item: item, Run: r.id, Source: r.source, Attempt: 1, Late: max(0, c.started.Sub(r.instant)),
+		Job: r.job.name, Item: item, Run: r.id, Source: r.source, Attempt: 1, Late: max(0, e.now().Sub(r.instant)),
 	})
 	// The rest is deferred because code can end its goroutine.
 	defer c.finish()
@@ -102,7 +103,7 @@ type itemCall struct {
 func (c *itemCall) finish() {
 	r, e := c.run, c.run.job.executor
 	finished := ItemFinished{
-		Job: r.job.name, Item: c.item, Run: r.id, Source: r.source, Attempt: 1, Took: e.now().Sub(c.started),
+		Job: r.job.name, Item: c.item, Run: r.id, Source: r.source, Attempt: 1, Took: time.Since(c.started),
 	}
 	finished.Outcome, finished.Error = c.judge()
 	if finished.Outcome == OutcomeSuccess {

@@ -127,7 +127,7 @@ func (j *Job) complete(reports []report) {
 			}
 			if reply.HasMisfire {
 				j.mu.Lock()
-				j.catchUp = !j.closed
+				j.catchUp = !j.closed && !j.leaving
 				j.mu.Unlock()
 			}
 		}
@@ -147,7 +147,7 @@ func (j *Job) begin(f firing) {
 		return
 	}
 	j.mu.Unlock()
-	s := j.executor.session.Load()
+	s := j.partition.session.Load()
 	if s == nil {
 		j.undecided(f)
 		return
@@ -164,7 +164,7 @@ func (j *Job) begin(f firing) {
 			j.apply(s, f, generation, reply)
 			return
 		}
-		if j.executor.refresh(s.ctx, j.name); j.Assignment().Generation != generation {
+		if j.partition.center.Refresh(s.ctx, j.name); j.Assignment().Generation != generation {
 			j.undecided(f)
 			return
 		}
@@ -187,7 +187,7 @@ func (j *Job) undecided(f firing) {
 		for item := range j.gaps {
 			j.closeGap(item)
 		}
-	case !j.rejoined && j.executor.session.Load() != nil:
+	case j.mayBegin():
 		j.findDue(j.executor.now())
 	}
 }
@@ -209,7 +209,13 @@ func (j *Job) apply(s *session, f firing, generation int64, reply registry.Begin
 		for item := range reply.Held.All() {
 			j.miss(item, j.heldReason(), 1, f.instant, f.instant)
 		}
-		if reply.Items.Len() > 0 {
+		if j.current.Generation == generation {
+			for item := range common(j.current.Items, j.current.DisabledItems).All() {
+				j.miss(item, ReasonDisabled, 1, f.instant, f.instant)
+			}
+		}
+		// An answer that was long on its way may come after the lease's end.
+		if reply.Items.Len() > 0 && j.partition.center.Alive() {
 			j.launch(newRun(j, s, j.spec, reply.Instant, f.source, reply.Fence, reply.Items, true), reply.Items)
 		}
 	case registry.CodeDisabled:
@@ -226,18 +232,20 @@ func (j *Job) apply(s *session, f firing, generation int64, reply registry.Begin
 	}
 	// The assignment changed meanwhile: items that are new here may owe the
 	// same instant.
-	j.findDue(j.executor.now())
+	if j.mayBegin() {
+		j.findDue(j.executor.now())
+	}
 }
 
 // beginMisfired catches up items that were held, until none is left that is
 // free.
 func (j *Job) beginMisfired() {
 	for {
-		s := j.executor.session.Load()
+		s := j.partition.session.Load()
 		j.mu.Lock()
-		generation, closed := j.current.Generation, j.closed
+		generation, mayBegin := j.current.Generation, j.mayBegin()
 		j.mu.Unlock()
-		if s == nil || closed {
+		if s == nil || !mayBegin {
 			return
 		}
 		reply, err := untilAnswered(j, s, &s.begins, registry.BeginRequest{
@@ -247,76 +255,18 @@ func (j *Job) beginMisfired() {
 		case err != nil:
 			return
 		case reply.Code == registry.CodeStale:
-			j.executor.refresh(s.ctx, j.name)
+			j.partition.center.Refresh(s.ctx, j.name)
 			return
 		case reply.Code != registry.CodeOK:
+			return
+		}
+		if !j.partition.center.Alive() {
 			return
 		}
 		j.mu.Lock()
 		j.launch(newRun(j, s, j.spec, reply.Instant, spi.SourceMisfire, reply.Fence, reply.Items, true), reply.Items)
 		j.unlock()
 	}
-}
-
-// startUnmonitored gives an instant its verdict without asking the registry.
-func (j *Job) startUnmonitored(f firing) {
-	s := j.executor.session.Load()
-	switch {
-	case s == nil:
-		return
-	case f.reason != "":
-		j.missAll(f)
-		return
-	case !j.executor.fresh(f.instant):
-		// Whether the items are still this node's shows with the next renewal.
-		j.putOff = true
-		j.executor.putOff.Store(true)
-		return
-	case j.putOff:
-		j.putOff = false
-		j.findDue(j.executor.now())
-		return
-	}
-	j.decide(f.instant)
-	owned := &j.current
-	if f.instant.Before(owned.From) {
-		if owned = j.previous; owned == nil {
-			return
-		}
-	}
-	items := owned.Items
-	if j.busy > 0 {
-		items = j.holdBusy(items, f.instant)
-	}
-	if items.Len() == 0 {
-		return
-	}
-	j.launch(newRun(j, s, j.spec, f.instant, f.source, owned.Generation, items, false), items)
-}
-
-// holdBusy notes that the busy ones of the items miss an instant and returns
-// the others.
-func (j *Job) holdBusy(items registry.Items, instant time.Time) registry.Items {
-	var free []int
-	for item := range items.All() {
-		if j.isBusy(item) {
-			j.miss(item, j.heldReason(), 1, instant, instant)
-			continue
-		}
-		free = append(free, item)
-	}
-	return registry.NewItems(free...)
-}
-
-// catchUpUnmonitored runs an item once that missed fires while it ran.
-func (j *Job) catchUpUnmonitored(item int) {
-	open, missed := j.gaps[item]
-	s := j.executor.session.Load()
-	if !missed || open.reason != ReasonStillRunning || j.closed || s == nil || !j.current.Items.Contains(item) {
-		return
-	}
-	items := registry.NewItems(item)
-	j.launch(newRun(j, s, j.spec, open.to, spi.SourceMisfire, j.current.Generation, items, false), items)
 }
 
 // Bounds of the pause between two tries to get an answer from the registry.
@@ -335,8 +285,12 @@ func untilAnswered[Request, Reply any](j *Job, s *session, line *batcher[Request
 		if err == nil {
 			return reply, nil
 		}
-		if errors.Is(err, registry.ErrLeaseLost) {
-			j.executor.leaseLost(s.lease)
+		switch {
+		case errors.Is(err, registry.ErrQuarantined):
+			j.partition.held.Store(true)
+			fallthrough
+		case errors.Is(err, registry.ErrLeaseLost):
+			j.partition.center.Refused(s.lease, err)
 			return none, err
 		}
 		if cause := context.Cause(s.marksCtx); cause != nil {

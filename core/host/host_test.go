@@ -89,6 +89,7 @@ func newNode(t *testing.T, s settings) *testNode {
 	if len(problems) > 0 {
 		t.Fatalf("New() = %v, want no problem", problems)
 	}
+	h.UseSteadyClock()
 	n := &testNode{Host: h}
 	n.live.follow(h.Events())
 	return n

@@ -49,8 +49,7 @@ func TestAnInstantDuringTheFirstAdoptionIsStartedOnce(t *testing.T) {
 		{name: "an item of no time", want: []string{startedNormal}},
 		{name: "the item still runs when the timer starts", took: 700 * time.Millisecond, want: []string{startedNormal}},
 		{name: "its begin is under way when the timer starts", took: 600 * time.Millisecond, beginTakes: 100 * time.Millisecond, want: []string{startedNormal}},
-		// The registry keeps no floor of it: the node owes what comes later.
-		{name: "unmonitored", unmonitored: true, want: nil},
+		{name: "unmonitored", unmonitored: true, want: []string{startedNormal}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -279,7 +278,7 @@ func TestAJobStoppedOnItsOnlyInstanceHasOneGapPerItem(t *testing.T) {
 		n.start(t)
 		first := nextMultiple(time.Second)
 		sleepUntil(first.Add(2*time.Second + 500*time.Millisecond))
-		if changed, err := n.center.SetStateOnInstance(t.Context(), c.Name, n.instance.ID, false, "error-handler"); err != nil || !changed {
+		if changed, err := n.center.Partitions()[0].SetStateOnInstance(t.Context(), c.Name, n.instance.ID, false, "error-handler"); err != nil || !changed {
 			t.Fatalf("SetStateOnInstance(disabled) = %v, %v, want true, nil", changed, err)
 		}
 		last := first.Add(22 * time.Second)
@@ -319,6 +318,9 @@ type observed struct {
 	misfired []execution.ItemMisfired
 	running  map[int]int // items of the first job
 	story    []string    // for whoever looks into a failed test
+
+	// isDead cuts the node off: its commands fail, and nothing counts that it does.
+	isDead atomic.Bool
 }
 
 // grace of observed nodes.
@@ -334,6 +336,9 @@ func observe(t *testing.T, s setup) *observed {
 	}
 	n := &observed{Host: h, running: make(map[int]int)}
 	h.events.Started.Subscribe(func(e execution.ItemStarted) {
+		if n.isDead.Load() {
+			return
+		}
 		n.note("started %s/%d of %s, %s", e.Job, e.Item, e.Run, e.Source)
 		n.mu.Lock()
 		defer n.mu.Unlock()
@@ -346,6 +351,9 @@ func observe(t *testing.T, s setup) *observed {
 		}
 	})
 	h.events.Finished.Subscribe(func(e execution.ItemFinished) {
+		if n.isDead.Load() {
+			return
+		}
 		n.note("finished %s/%d of %s, %s", e.Job, e.Item, e.Run, e.Outcome)
 		n.mu.Lock()
 		defer n.mu.Unlock()
@@ -355,12 +363,15 @@ func observe(t *testing.T, s setup) *observed {
 		}
 	})
 	h.events.Misfired.Subscribe(func(e execution.ItemMisfired) {
+		if n.isDead.Load() {
+			return
+		}
 		n.note("misfired %s/%d, %s, %d from %v to %v", e.Job, e.Item, e.Reason, e.Count, e.From, e.To)
 		n.mu.Lock()
 		defer n.mu.Unlock()
 		n.misfired = append(n.misfired, e)
 	})
-	h.group = service.NewGroup(&registryService{host: h}, &tap{t: t, host: h, setup: s}, &engineService{host: h})
+	h.group = service.NewGroup(&registryService{host: h}, &tap{t: t, node: n, setup: s}, &engineService{host: h})
 	t.Cleanup(func() {
 		n.mu.Lock()
 		defer n.mu.Unlock()
@@ -383,11 +394,15 @@ func newHost(t *testing.T, s setup) (*Host, config.Problems) {
 	if err := plugins.Add(spi.Provenance{Host: "test"}, append(basics(), s.plugins...)...); err != nil {
 		t.Fatal(err)
 	}
-	return New(t.Context(), Config{
+	h, problems := New(t.Context(), Config{
 		Node: c, Catalog: plugins,
 		Logger:    slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
 		LocalZone: func() (string, error) { return "UTC", nil },
 	})
+	if h != nil {
+		h.UseSteadyClock()
+	}
+	return h, problems
 }
 
 // note writes a line of the story.
@@ -421,12 +436,12 @@ func (n *observed) stop(t *testing.T) time.Duration {
 // loseSession ends the node's session without its knowledge.
 func (n *observed) loseSession(t *testing.T) {
 	t.Helper()
-	all, err := n.center.Instances(t.Context())
+	all, err := n.center.Partitions()[0].Instances(t.Context())
 	if err != nil || len(all) != 1 {
 		t.Fatalf("Instances() = %v, %v, want this node", all, err)
 	}
 	n.note("session taken away")
-	if err := n.center.Leave(t.Context(), registry.Lease{Instance: all[0].Instance.ID, Epoch: all[0].Epoch}, time.Time{}); err != nil {
+	if err := n.center.Partitions()[0].Leave(t.Context(), registry.Lease{Instance: all[0].Instance.ID, Epoch: all[0].Epoch}, time.Time{}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -479,10 +494,12 @@ func (n *observed) checkOneVerdictEach(t *testing.T, c job.Config, from, to time
 	}
 }
 
+var errDead = errors.New("the node is dead")
+
 // tap stands between the registry of a node and what runs on it.
 type tap struct {
 	t     *testing.T
-	host  *Host
+	node  *observed
 	setup setup
 }
 
@@ -493,14 +510,14 @@ var (
 
 // Start lets the test into the commands of the registry client.
 func (p *tap) Start(context.Context) error {
-	p.host.server.Client().AddHook(p)
+	p.node.connection.commands.AddHook(p)
 	return nil
 }
 
 // Stop fails the test if the node left items marked as running.
 func (p *tap) Stop(ctx context.Context) error {
-	keys, err := p.host.server.Client().Keys(ctx, "*:r:*").Result()
-	if err != nil || len(keys) > 0 {
+	keys, err := p.node.connection.commands.Keys(ctx, "*:r:*").Result()
+	if isAlone := p.node.isEmbedded(); isAlone && (err != nil || len(keys) > 0) {
 		p.t.Errorf("marks of the stopped node = %v, %v, want none", keys, err)
 	}
 	return nil
@@ -529,6 +546,12 @@ func (p *tap) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessP
 }
 
 func (p *tap) before(cmds ...redis.Cmder) error {
+	if p.node.isDead.Load() {
+		for _, c := range cmds {
+			c.SetErr(errDead)
+		}
+		return errDead
+	}
 	for _, cmd := range cmds {
 		if p.setup.before == nil {
 			break
@@ -588,7 +611,7 @@ func TestAnUnmonitoredJobStoppedOnItsOnlyInstanceHasOneGapPerItem(t *testing.T) 
 		n.start(t)
 		first := nextMultiple(time.Second)
 		sleepUntil(first.Add(2*time.Second + 500*time.Millisecond))
-		if changed, err := n.center.SetStateOnInstance(t.Context(), c.Name, n.instance.ID, false, "error-handler"); err != nil || !changed {
+		if changed, err := n.center.Partitions()[0].SetStateOnInstance(t.Context(), c.Name, n.instance.ID, false, "error-handler"); err != nil || !changed {
 			t.Fatalf("SetStateOnInstance(disabled) = %v, %v, want true, nil", changed, err)
 		}
 		last := first.Add(32 * time.Second)

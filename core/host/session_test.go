@@ -57,6 +57,7 @@ func TestALostSessionCancelsItemsAndComesBack(t *testing.T) {
 		if len(problems) > 0 {
 			t.Fatal(problems)
 		}
+		h.UseSteadyClock()
 		quickRuns, hangingRuns := 0, 0
 		verdicts := make(map[time.Time]int)
 		h.Events().Started.Subscribe(func(e execution.ItemStarted) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/elasticjob-go/elasticjob/core/catalog"
@@ -29,9 +30,11 @@ const (
 type specs struct {
 	config  config.Config
 	catalog *catalog.Catalog
-	zones   map[string]*time.Location
 	// localZone is the zone of this node by name, for jobs without one.
 	localZone func() (string, error)
+
+	mu    sync.Mutex
+	zones map[string]*time.Location
 }
 
 // build returns the spec of a job, or everything that is wrong with it.
@@ -95,6 +98,27 @@ func (s *specs) build(ctx context.Context, c job.Config) (*execution.Spec, confi
 	return spec, nil
 }
 
+// buildStored returns the spec of a job as the registry has it. What another node
+// stored is not trusted: it may come from another version.
+func (s *specs) buildStored(ctx context.Context, state registry.JobState) (*execution.Spec, error) {
+	c, err := job.Decode(state.Definition.Config)
+	if err != nil {
+		return nil, err
+	}
+	if c.Name != state.Definition.Name || c.ShardingTotalCount != state.Definition.Items || c.MonitorExecution != state.Definition.Monitored {
+		return nil, errors.New("its parts contradict each other")
+	}
+	if broken := c.Validate(); len(broken) > 0 {
+		return nil, errors.New(broken[0].String())
+	}
+	spec, problems := s.build(ctx, c)
+	if spec == nil {
+		return nil, errors.New(problems[0].Message)
+	}
+	spec.Since = state.Updated
+	return spec, nil
+}
+
 // hideSecrets returns the schema with the properties marked secret whose value
 // comes from a placeholder, so that no message shows it.
 func (s *specs) hideSecrets(name string, schema props.Schema) props.Schema {
@@ -119,6 +143,8 @@ func (s *specs) zone(name string) *time.Location {
 	if name == "" {
 		return nil
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if location, ok := s.zones[name]; ok {
 		return location
 	}

@@ -39,12 +39,21 @@ type Server struct {
 
 // Open starts a server and connects its client. The caller closes it.
 func Open(ctx context.Context) (*Server, error) {
-	m := miniredis.NewMiniRedis()
-	s := &Server{redis: m}
-	s.client = redis.NewClient(&redis.Options{
+	s := &Server{redis: miniredis.NewMiniRedis()}
+	s.client = s.Connect()
+	if err := s.client.Ping(ctx).Err(); err != nil {
+		return nil, errors.Join(fmt.Errorf("reaching the embedded registry: %w", err), s.Close())
+	}
+	return s, nil
+}
+
+// Connect returns another client of the server, as simulations of several nodes
+// need it. The caller closes it.
+func (s *Server) Connect() *redis.Client {
+	return redis.NewClient(&redis.Options{
 		Addr: "embedded",
 		Dialer: func(context.Context, string, string) (net.Conn, error) {
-			c, err := m.Dial()
+			c, err := s.redis.Dial()
 			if err != nil {
 				return nil, err
 			}
@@ -61,10 +70,6 @@ func Open(ctx context.Context) (*Server, error) {
 		DisableIdentity:          true,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	})
-	if err := s.client.Ping(ctx).Err(); err != nil {
-		return nil, errors.Join(fmt.Errorf("reaching the embedded registry: %w", err), s.Close())
-	}
-	return s, nil
 }
 
 // Client is the server's client. It is valid until Close.

@@ -1,0 +1,163 @@
+package execution
+
+import (
+	"time"
+
+	"github.com/elasticjob-go/elasticjob/core/registry"
+	"github.com/elasticjob-go/elasticjob/core/schedule"
+)
+
+// Adopt takes over an assignment unless the job has a newer one. Instants that
+// came due for its items since their floor are begun as well. It returns the
+// time up to which it has looked; later instants are the timer's.
+func (j *Job) Adopt(a registry.Assignment) time.Time {
+	adopted, isNew := j.takeOver(a)
+	if isNew {
+		j.executor.events.Assigned.Publish(ItemsAssigned{Job: j.name, Items: a.Items.String(), Generation: a.Generation})
+	}
+	j.mu.Lock()
+	defer j.unlock()
+	now := j.executor.now()
+	if adopted && a.Generation == j.current.Generation && j.mayBegin() {
+		j.findDue(now)
+		if j.current.Items.Len() > 0 {
+			j.askForHeld()
+		}
+	}
+	return now
+}
+
+// takeOver makes the assignment the current one. It reports whether what is due
+// is to be looked for, and whether the assignment is another than before.
+func (j *Job) takeOver(a registry.Assignment) (adopted, isNew bool) {
+	j.mu.Lock()
+	defer j.unlock()
+	if j.closed || a.Generation < j.current.Generation {
+		return false, false
+	}
+	isNew = a.Generation > j.current.Generation
+	if !isNew && !j.rejoined {
+		// The same items, but somebody may have disabled or enabled some.
+		enabled := j.current.Disabled && !a.Disabled || !a.DisabledItems.Equal(j.current.DisabledItems)
+		j.current.Disabled, j.current.DisabledItems = a.Disabled, a.DisabledItems
+		return enabled, false
+	}
+	j.rejoined = false
+	// What waits has no verdict yet and is found again.
+	j.waiting = nil
+	before := j.current
+	j.current = a
+	if !isNew && (j.isMonitored() || j.duties != nil) {
+		return true, false
+	}
+	j.unowned = common(registry.NewItems(append(j.unowned.Slice(), before.Items.Slice()...)...), a.Unowned)
+	j.orphans = j.orphansOf(a, before)
+	if j.isMonitored() {
+		// What this node decided under the old assignment is in the floors.
+		j.decided = time.Time{}
+	} else {
+		j.takeDuties(a)
+	}
+	for item := range j.gaps {
+		if !a.Items.Contains(item) && !j.unowned.Contains(item) {
+			j.closeGap(item)
+		}
+	}
+	return true, isNew
+}
+
+// orphansOf returns the items of an assignment whose former owner died. Those
+// that this process itself lost with its session are none: it knows what it has
+// decided.
+func (j *Job) orphansOf(a, before registry.Assignment) registry.Items {
+	var orphans []int
+	for _, o := range a.Orphans {
+		if o.Former != j.executor.instance || before.Generation == 0 {
+			orphans = append(orphans, o.Items.Slice()...)
+		}
+	}
+	return registry.NewItems(orphans...)
+}
+
+// common returns the items that are in both sets.
+func common(a, b registry.Items) registry.Items {
+	var both []int
+	for item := range a.All() {
+		if b.Contains(item) {
+			both = append(both, item)
+		}
+	}
+	return registry.NewItems(both...)
+}
+
+// without returns the items of a that are not in b.
+func without(a, b registry.Items) registry.Items {
+	var rest []int
+	for item := range a.All() {
+		if !b.Contains(item) {
+			rest = append(rest, item)
+		}
+	}
+	return registry.NewItems(rest...)
+}
+
+// findDue looks for instants up to now that nobody has decided. The latest of a
+// monitored job is begun like any other, and the script leaves out items whose
+// floor is not below it; earlier ones are missed.
+func (j *Job) findDue(now time.Time) {
+	if !j.isMonitored() {
+		j.findDuties(now)
+		return
+	}
+	var last, beforeLast time.Time
+	for _, group := range j.current.Floors {
+		due := schedule.Missed(j.spec.Schedule, later(later(group.At, j.decided), j.spec.Since), now)
+		if due.Count == 0 {
+			continue
+		}
+		missed, to := due.Count-1, due.BeforeLast
+		if now.Sub(due.Last) > j.executor.handOver && !j.spec.Config.Misfire {
+			missed, to = due.Count, due.Last
+		} else {
+			last = later(last, due.Last)
+		}
+		if missed > 0 {
+			for item := range group.Items.All() {
+				j.miss(item, j.absence(item), missed, due.First, to)
+			}
+			beforeLast = later(beforeLast, to)
+		}
+	}
+	j.orphans = registry.Items{}
+	j.decide(beforeLast)
+	if last.After(later(j.decided, j.begun)) {
+		j.enqueue(firing{instant: last, source: j.sourceOf(last)})
+	}
+}
+
+// absence says why an item missed what was due before this node looked.
+func (j *Job) absence(item int) Reason {
+	switch {
+	case j.current.Disabled || j.current.DisabledItems.Contains(item):
+		return ReasonDisabled
+	case j.orphans.Contains(item):
+		return ReasonOwnerLost
+	default:
+		return ReasonNotRunning
+	}
+}
+
+// askForHeld begins what is held and may be free by now.
+func (j *Job) askForHeld() {
+	if j.isMonitored() && !j.closed && !j.leaving {
+		j.catchUp = true
+		j.step()
+	}
+}
+
+// Released says that items of the job are not held by others any more.
+func (j *Job) Released() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.askForHeld()
+}

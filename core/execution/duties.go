@@ -1,0 +1,250 @@
+package execution
+
+import (
+	"slices"
+	"time"
+
+	"github.com/elasticjob-go/elasticjob/core/registry"
+	"github.com/elasticjob-go/elasticjob/core/schedule"
+	"github.com/elasticjob-go/elasticjob/spi"
+)
+
+// duty is a stretch of time in which the fires of items of an unmonitored job
+// are this node's: instants after the one bound and before the other. Instants
+// up to after have their verdict.
+type duty struct {
+	items      registry.Items
+	generation int64
+	after      time.Time
+	until      time.Time // zero: nobody follows
+}
+
+// last returns the latest instant of the duty that can be due by now.
+func (d *duty) last(now time.Time) time.Time {
+	if !d.until.IsZero() && !now.Before(d.until) {
+		return d.until.Add(-time.Millisecond)
+	}
+	return now
+}
+
+// duties are the stretches of a job. Most of the time there is one: all items of
+// the instance. After a move there are more until the hand-over is past, because
+// the former owner fires up to the agreed instant and the new one after it.
+type duties []duty
+
+// latest returns the latest instant with a verdict.
+func (d duties) latest() time.Time {
+	var latest time.Time
+	for _, one := range d {
+		latest = later(latest, one.after)
+	}
+	return latest
+}
+
+// isPlain reports whether an instant is simply the next one of all items.
+func (d duties) isPlain(instant time.Time) bool {
+	return len(d) == 1 && d[0].until.IsZero() && d[0].after.Before(instant)
+}
+
+// merged joins stretches that have become alike and drops those that are past.
+func (d duties) merged(now time.Time) duties {
+	kept := d[:0]
+	for _, one := range d {
+		if one.items.Len() == 0 || !one.until.IsZero() && !now.Before(one.until) {
+			continue
+		}
+		i := slices.IndexFunc(kept, func(k duty) bool {
+			return k.generation == one.generation && k.after.Equal(one.after) && k.until.Equal(one.until)
+		})
+		if i < 0 {
+			kept = append(kept, one)
+			continue
+		}
+		kept[i].items = registry.NewItems(append(kept[i].items.Slice(), one.items.Slice()...)...)
+	}
+	return kept
+}
+
+// takeDuties makes the stretches of a new assignment. What the node has already
+// decided stays decided.
+func (j *Job) takeDuties(a registry.Assignment) {
+	now := j.executor.now()
+	var next, held duties
+	exists := registry.AllItems(j.spec.Config.ShardingTotalCount)
+	for _, d := range j.duties {
+		if !d.until.IsZero() {
+			next = append(next, duty{common(d.items, exists), d.generation, d.after, d.until})
+			continue
+		}
+		held = append(held, d)
+		next = append(next, duty{common(without(d.items, a.Items), exists), d.generation, d.after, a.From})
+	}
+	for _, group := range a.Floors {
+		rest := group.Items
+		for _, d := range held {
+			if same := common(rest, d.items); same.Len() > 0 {
+				next = append(next, duty{items: same, generation: a.Generation, after: later(group.At, d.after)})
+				rest = without(rest, same)
+			}
+		}
+		if rest.Len() > 0 {
+			// A job that was monitored until now has decided what it has decided.
+			next = append(next, duty{items: rest, generation: a.Generation, after: later(later(group.At, j.decided), j.spec.Since)})
+		}
+	}
+	j.decided = time.Time{}
+	for i := range next {
+		d := &next[i]
+		dead := common(d.items, j.orphans)
+		if dead.Len() == 0 || !d.until.IsZero() {
+			continue
+		}
+		// What the dead owner started of these nobody knows: none is run again.
+		if due := schedule.Missed(j.spec.Schedule, d.after, now); due.Count > 0 {
+			for item := range dead.All() {
+				j.miss(item, j.absence(item), due.Count, due.First, due.Last)
+			}
+		}
+		next = append(next, duty{items: dead, generation: a.Generation, after: later(d.after, now)})
+		next[i].items = without(next[i].items, dead)
+	}
+	j.orphans = registry.Items{}
+	j.duties = next.merged(now)
+}
+
+// fireDuties gives an instant of an unmonitored job its verdict, without a round
+// trip.
+func (j *Job) fireDuties(due schedule.Due) {
+	if !due.Instant.Before(j.current.From) {
+		j.missUnowned(due.Instant)
+	}
+	if j.putOff || due.Missed > 0 || !j.duties.isPlain(due.Instant) {
+		j.findDuties(j.executor.now())
+		return
+	}
+	if !j.isFresh(due.Instant) {
+		return
+	}
+	d := &j.duties[0]
+	d.after = due.Instant
+	j.start(due.Instant, d.items, d.generation)
+}
+
+// isFresh reports whether the items are surely this node's at the instant. If
+// not, it shows with the next renewal.
+func (j *Job) isFresh(instant time.Time) bool {
+	if j.partition.center.Fresh(instant) {
+		return true
+	}
+	j.putOff = true
+	j.partition.putOff.Store(true)
+	return false
+}
+
+// findDuties gives everything that is due its verdict: the latest instant of
+// each stretch is started, earlier ones are missed.
+func (j *Job) findDuties(now time.Time) {
+	j.putOff = false
+	for i := range j.duties {
+		d := &j.duties[i]
+		due := schedule.Missed(j.spec.Schedule, d.after, d.last(now))
+		if due.Count == 0 {
+			continue
+		}
+		if !j.isFresh(due.Last) {
+			return
+		}
+		d.after = due.Last
+		if due.Count > 1 {
+			for item := range d.items.All() {
+				j.miss(item, j.absence(item), due.Count-1, due.First, due.BeforeLast)
+			}
+		}
+		j.start(due.Last, d.items, d.generation)
+	}
+	j.duties = j.duties.merged(now)
+}
+
+// missDuties records everything that is due as missed.
+func (j *Job) missDuties(now time.Time) {
+	for i := range j.duties {
+		d := &j.duties[i]
+		due := schedule.Missed(j.spec.Schedule, d.after, d.last(now))
+		if due.Count == 0 {
+			continue
+		}
+		d.after = due.Last
+		for item := range d.items.All() {
+			j.miss(item, j.absence(item), due.Count, due.First, due.Last)
+		}
+	}
+}
+
+// missHandOver records what is lost because the node ends before items that it
+// has given away are their new owner's.
+func (j *Job) missHandOver() {
+	for _, d := range j.duties {
+		if d.until.IsZero() {
+			continue
+		}
+		if due := schedule.Missed(j.spec.Schedule, d.after, d.until.Add(-time.Millisecond)); due.Count > 0 {
+			for item := range d.items.All() {
+				j.miss(item, ReasonNotRunning, due.Count, due.First, due.Last)
+			}
+		}
+	}
+}
+
+// start runs items of an unmonitored job, but for those that are disabled or
+// still run. Their fencing token is the generation that gave them to this node.
+func (j *Job) start(instant time.Time, items registry.Items, generation int64) {
+	source := j.sourceOf(instant)
+	switch {
+	case j.current.Disabled || source == spi.SourceMisfire && !j.spec.Config.Misfire:
+		for item := range items.All() {
+			j.miss(item, j.absence(item), 1, instant, instant)
+		}
+		return
+	case j.busy > 0 || j.current.DisabledItems.Len() > 0:
+		items = j.startable(items, instant)
+	}
+	if s := j.partition.session.Load(); items.Len() > 0 && s != nil {
+		j.launch(newRun(j, s, j.spec, instant, source, generation, items, false), items)
+	}
+}
+
+// startable notes which of the items miss an instant and returns the others.
+func (j *Job) startable(items registry.Items, instant time.Time) registry.Items {
+	var free []int
+	for item := range items.All() {
+		switch {
+		case j.current.DisabledItems.Contains(item):
+			j.miss(item, ReasonDisabled, 1, instant, instant)
+		case j.isBusy(item):
+			j.miss(item, j.heldReason(), 1, instant, instant)
+		default:
+			free = append(free, item)
+		}
+	}
+	return registry.NewItems(free...)
+}
+
+// catchUpUnmonitored runs an item once that missed fires while it ran.
+func (j *Job) catchUpUnmonitored(item int) {
+	open, missed := j.gaps[item]
+	s := j.partition.session.Load()
+	if !missed || open.reason != ReasonStillRunning || !j.mayBegin() || s == nil || !j.current.Items.Contains(item) {
+		return
+	}
+	items := registry.NewItems(item)
+	j.launch(newRun(j, s, j.spec, open.to, spi.SourceMisfire, j.current.Generation, items, false), items)
+}
+
+// lookAgain finds the instants that were put off.
+func (j *Job) lookAgain() {
+	j.mu.Lock()
+	defer j.unlock()
+	if j.putOff && j.mayBegin() {
+		j.findDuties(j.executor.now())
+	}
+}

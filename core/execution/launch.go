@@ -1,0 +1,108 @@
+package execution
+
+import (
+	"time"
+
+	"github.com/elasticjob-go/elasticjob/core/registry"
+)
+
+// drop gives up a task that has not started: its fire counts as missed and its
+// mark is completed.
+func (j *Job) drop(t task) {
+	j.release(t.item)
+	j.miss(t.item, ReasonNotRunning, 1, t.run.instant, t.run.instant)
+	j.closeGap(t.item)
+	j.report(t.run, t.item, OutcomeCancelled)
+}
+
+// launch makes tasks of the items of a run.
+func (j *Job) launch(r *run, items registry.Items) {
+	for item := range items.All() {
+		if j.isBusy(item) {
+			// Code of an earlier lease ignored its cancellation and still
+			// runs: keep the promise that runs of an item never overlap here.
+			j.miss(item, ReasonStillRunning, 1, r.instant, r.instant)
+			j.report(r, item, OutcomeCancelled)
+			continue
+		}
+		j.occupy(item, r)
+		t := task{r, item}
+		switch {
+		case j.closed:
+			// The begin was under way when the node began to stop.
+			j.drop(t)
+			continue
+		case j.active >= r.spec.Pool:
+			j.queue.push(t)
+		default:
+			j.active++
+			j.executor.workers.submit(t)
+		}
+		j.closeGap(item)
+	}
+}
+
+// occupy notes that an item runs, or waits for room, in a run.
+func (j *Job) occupy(item int, r *run) {
+	if item >= len(j.running) {
+		j.running = append(j.running, make([]*run, item+1-len(j.running))...)
+	}
+	j.running[item] = r
+	j.busy++
+}
+
+// release notes that an item does not run any more.
+func (j *Job) release(item int) {
+	j.running[item] = nil
+	j.busy--
+}
+
+// isBusy reports whether an item runs or waits for room.
+func (j *Job) isBusy(item int) bool { return item < len(j.running) && j.running[item] != nil }
+
+// itemDone takes note that the code of an item has returned.
+func (j *Job) itemDone(r *run, item int, outcome Outcome) {
+	j.mu.Lock()
+	defer j.unlock()
+	j.release(item)
+	if next, ok := j.queue.pop(); ok {
+		j.executor.workers.submit(next)
+	} else {
+		j.active--
+	}
+	j.report(r, item, outcome)
+	if !r.marked {
+		j.catchUpUnmonitored(item)
+	}
+}
+
+// report notes a finished item for the next complete.
+func (j *Job) report(r *run, item int, outcome Outcome) {
+	r.unfinished--
+	if r.unfinished == 0 {
+		r.spec.uses.done()
+	}
+	if !r.marked {
+		return
+	}
+	if r.unreported == nil {
+		r.unreported = make(map[int]Outcome, r.unfinished+1)
+	}
+	if len(r.unreported) == 0 {
+		j.reports = append(j.reports, r)
+	}
+	r.unreported[item] = outcome
+	if r.unfinished > 0 && r.timer == nil {
+		r.timer = time.AfterFunc(reportDelay, func() {
+			j.mu.Lock()
+			defer j.mu.Unlock()
+			r.overdue = true
+			j.step()
+		})
+	}
+	j.step()
+}
+
+// reportDelay is how long a finished item may wait for others of its run to
+// be reported together. It bounds what a crash can make run again.
+const reportDelay = 200 * time.Millisecond

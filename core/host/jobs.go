@@ -1,0 +1,361 @@
+package host
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/elasticjob-go/elasticjob/core/config"
+	"github.com/elasticjob-go/elasticjob/core/execution"
+	"github.com/elasticjob-go/elasticjob/core/job"
+	"github.com/elasticjob-go/elasticjob/core/registry"
+	"github.com/elasticjob-go/elasticjob/core/schedule"
+)
+
+// jobs are the jobs that this node hosts: those of its file, and those that
+// other nodes have stored and whose plugins it has. It is safe for concurrent
+// use.
+type jobs struct {
+	specs    *specs
+	logger   *slog.Logger
+	executor *execution.Executor
+	timer    *schedule.Timer
+	// partitionOf says where a job lives.
+	partitionOf func(name string) int
+
+	mu     sync.Mutex
+	byName map[string]*hostedJob
+	names  map[int][]string // sorted names by partition, nil when they are to be collected
+	// stored are the partitions in which the file's jobs were stored once.
+	stored map[int]bool
+
+	// closing are old specs that wait for their last run to end.
+	closing     sync.WaitGroup
+	closed      context.Context //nolint:containedctx // the lifetime of the waiting
+	stopClosing context.CancelFunc
+}
+
+// hostedJob is a job and what it is executed from.
+type hostedJob struct {
+	// file is the job's definition in this node's file, nil if it has none.
+	file *job.Config
+
+	// adopting keeps the timer in step with the assignment.
+	adopting sync.Mutex
+
+	// The rest is guarded by the lock of jobs.
+
+	spec    *execution.Spec
+	encoded []byte            // the definition that spec was made of
+	state   registry.JobState // as last read, without version before that
+}
+
+// newJobs makes what the jobs of the file are executed from; problems are what
+// is wrong with them beyond their definitions themselves.
+func newJobs(ctx context.Context, specs *specs, file []job.Config, logger *slog.Logger) (*jobs, config.Problems) {
+	js := &jobs{specs: specs, logger: logger, byName: make(map[string]*hostedJob, len(file)), names: make(map[int][]string), stored: make(map[int]bool)}
+	js.closed, js.stopClosing = context.WithCancel(context.Background())
+	var problems config.Problems
+	for _, c := range file {
+		spec, wrong := specs.build(ctx, c)
+		if spec == nil {
+			problems = append(problems, wrong...)
+			continue
+		}
+		js.byName[c.Name] = &hostedJob{file: &spec.Config, spec: spec}
+	}
+	return js, problems
+}
+
+// host hands the jobs of the file to the executor.
+func (js *jobs) host() {
+	js.mu.Lock()
+	defer js.mu.Unlock()
+	for name, h := range js.byName {
+		js.executor.Add(name, h.spec, js.partitionOf(name))
+	}
+}
+
+// namesIn returns the names of the hosted jobs of a partition, sorted. The list
+// is not changed afterwards.
+func (js *jobs) namesIn(partition int) []string {
+	js.mu.Lock()
+	defer js.mu.Unlock()
+	if names, ok := js.names[partition]; ok {
+		return names
+	}
+	names := []string{}
+	for name := range js.byName {
+		if js.partitionOf(name) == partition {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	js.names[partition] = names
+	return names
+}
+
+// statesIn returns what the node knows of the jobs of a partition.
+func (js *jobs) statesIn(partition int) []registry.JobState {
+	names := js.namesIn(partition)
+	js.mu.Lock()
+	defer js.mu.Unlock()
+	var states []registry.JobState
+	for _, name := range names {
+		if h := js.byName[name]; h != nil && h.state.Version != 0 {
+			states = append(states, h.state)
+		}
+	}
+	return states
+}
+
+// definitionOf is the file's definition as the registry takes it.
+func definitionOf(c job.Config) (registry.JobDefinition, error) {
+	encoded, err := job.Encode(c)
+	if err != nil {
+		return registry.JobDefinition{}, fmt.Errorf("storing job %q: %w", c.Name, err)
+	}
+	return registry.JobDefinition{
+		Name: c.Name, Config: encoded, Items: c.ShardingTotalCount, Monitored: c.MonitorExecution,
+		Misfire: c.Misfire, Failover: c.Failover, Disabled: c.Disabled, Overwrite: c.Overwrite,
+	}, nil
+}
+
+// errType says that the file and the registry mean different things by one name.
+var errType = errors.New("another type in the registry")
+
+// store puts the definitions of the file's jobs that live in the member's
+// partition. The file wins over the registry once, when the node starts, and
+// only with overwrite; a session that begins later restores what is missing.
+func (js *jobs) store(ctx context.Context, m *member) error {
+	index := m.partition.Index()
+	js.mu.Lock()
+	isFirst := !js.stored[index]
+	var definitions []registry.JobDefinition
+	for _, name := range slices.Sorted(maps.Keys(js.byName)) {
+		h := js.byName[name]
+		if h.file == nil || js.partitionOf(name) != index {
+			continue
+		}
+		d, err := definitionOf(*h.file)
+		if err != nil {
+			js.mu.Unlock()
+			return err
+		}
+		d.Overwrite = isFirst && (d.Overwrite || m.host.isEmbedded())
+		definitions = append(definitions, d)
+	}
+	js.mu.Unlock()
+	results, err := m.partition.PutJobs(ctx, definitions)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for i, r := range results {
+		if isFirst && (r.Outcome == registry.PutKept || r.Outcome == registry.PutConflict) {
+			errs = append(errs, js.compare(r, definitions[i]))
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	js.mu.Lock()
+	js.stored[index] = true
+	js.mu.Unlock()
+	return nil
+}
+
+// compare says in what a definition differs from the stored one, which counts.
+func (js *jobs) compare(stored registry.PutResult, file registry.JobDefinition) error {
+	theirs, err := job.Decode(stored.Config)
+	if err != nil {
+		js.logger.Error("job definition in the registry not understood; it counts because overwrite is false", "job", file.Name, "err", err)
+		return nil
+	}
+	ours, err := job.Decode(file.Config)
+	if err != nil {
+		return err
+	}
+	if ours.Type != theirs.Type {
+		return fmt.Errorf("job %q: %w: elasticJobType is %s in the file and %s there, and overwrite is false", file.Name, errType, ours.Type, theirs.Type)
+	}
+	js.logger.Warn("job definition in the registry differs and counts, because overwrite is false",
+		"job", file.Name, "keys", strings.Join(differingKeys(file.Config, stored.Config), ","))
+	return nil
+}
+
+// differingKeys names the keys of two encoded definitions whose values differ.
+func differingKeys(a, b []byte) []string {
+	var left, right map[string]json.RawMessage
+	if json.Unmarshal(a, &left) != nil || json.Unmarshal(b, &right) != nil {
+		return nil
+	}
+	var keys []string
+	for key := range left {
+		if !bytes.Equal(left[key], right[key]) {
+			keys = append(keys, key)
+		}
+	}
+	for key := range right {
+		if _, both := left[key]; !both {
+			keys = append(keys, key)
+		}
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// define reads jobs from the registry and hosts them as they are there.
+func (js *jobs) define(ctx context.Context, m *member, names []string) error {
+	if len(names) == 0 {
+		return nil
+	}
+	states, err := m.partition.Jobs(ctx, names...)
+	if err != nil {
+		return err
+	}
+	for _, state := range states {
+		js.apply(ctx, state)
+	}
+	return nil
+}
+
+// apply hosts a job as the registry has it, unless this node cannot.
+func (js *jobs) apply(ctx context.Context, state registry.JobState) {
+	name, encoded := state.Definition.Name, state.Definition.Config
+	js.mu.Lock()
+	h := js.byName[name]
+	var old *execution.Spec
+	if h != nil {
+		old = h.spec
+		known := h.encoded
+		if known == nil {
+			known, _ = job.Encode(old.Config)
+		}
+		if bytes.Equal(known, encoded) {
+			h.state, h.encoded = state, encoded
+			js.mu.Unlock()
+			return
+		}
+	}
+	js.mu.Unlock()
+	spec, err := js.specs.buildStored(ctx, state)
+	if err != nil {
+		js.logger.Warn("job not hosted here: its definition in the registry cannot be used on this node", "job", name, "version", state.Version, "err", err)
+		js.remove(name)
+		return
+	}
+	if h == nil {
+		js.mu.Lock()
+		js.byName[name] = &hostedJob{spec: spec, encoded: encoded, state: state}
+		js.names = make(map[int][]string)
+		js.mu.Unlock()
+		js.executor.Add(name, spec, js.partitionOf(name))
+		return
+	}
+	if sameSchedule(old.Config, spec.Config) {
+		spec.Since = old.Since
+	}
+	js.mu.Lock()
+	h.spec, h.state, h.encoded = spec, state, encoded
+	js.mu.Unlock()
+	js.logger.Info("job has a new definition", "job", name, "version", state.Version)
+	// What is due until the new schedule is in force is found by its adoption.
+	h.adopting.Lock()
+	js.timer.Remove(name)
+	replaced := js.executor.Job(name).Replace(spec)
+	h.adopting.Unlock()
+	js.retire(replaced, name)
+}
+
+func sameSchedule(a, b job.Config) bool {
+	return a.Cron == b.Cron && a.Every == b.Every && a.At.Equal(b.At) && a.TimeZone == b.TimeZone
+}
+
+// remove stops hosting a job.
+func (js *jobs) remove(name string) {
+	js.mu.Lock()
+	h := js.byName[name]
+	delete(js.byName, name)
+	js.names = make(map[int][]string)
+	js.mu.Unlock()
+	if h == nil {
+		return
+	}
+	h.adopting.Lock()
+	js.timer.Remove(name)
+	js.executor.Remove(name)
+	h.adopting.Unlock()
+	js.retire(h.spec, name)
+}
+
+// retire closes the plugins of a spec when its last run has ended.
+func (js *jobs) retire(spec *execution.Spec, name string) {
+	js.closing.Go(func() {
+		// A run that never ends keeps its plugins until the node stops.
+		_ = spec.WaitUnused(js.closed)
+		js.closeSpec(context.WithoutCancel(js.closed), spec, name)
+	})
+}
+
+func (js *jobs) closeSpec(ctx context.Context, spec *execution.Spec, name string) {
+	if err := closeSpec(ctx, spec); err != nil {
+		js.logger.Warn("plugins of the job not closed", "job", name, "err", err)
+	}
+}
+
+// adopt hands an assignment to its job and lets the timer fire it as long as
+// there is something to fire.
+func (js *jobs) adopt(j *execution.Job, a registry.Assignment) {
+	js.mu.Lock()
+	h := js.byName[j.Name()]
+	js.mu.Unlock()
+	if h == nil {
+		return
+	}
+	h.adopting.Lock()
+	defer h.adopting.Unlock()
+	// Later instants are the timer's.
+	now := j.Adopt(a)
+	if !j.NeedsTimer() {
+		js.timer.Remove(j.Name())
+		return
+	}
+	if _, scheduled := js.timer.Next(j.Name()); !scheduled {
+		js.timer.Set(j.Name(), j.Spec().Schedule, now, j)
+	}
+}
+
+// close closes the plugins of all jobs, which must not run any more.
+func (js *jobs) close(ctx context.Context) {
+	js.stopClosing()
+	js.closing.Wait()
+	js.mu.Lock()
+	defer js.mu.Unlock()
+	for name, h := range js.byName {
+		js.closeSpec(ctx, h.spec, name)
+	}
+}
+
+// clockBound returns the strictest bound of the difference between the clocks
+// of this node and the registry's server, and the job that asks for it.
+func (js *jobs) clockBound() (bound time.Duration, name string) {
+	js.mu.Lock()
+	defer js.mu.Unlock()
+	bound = -1
+	for _, candidate := range slices.Sorted(maps.Keys(js.byName)) {
+		seconds := js.byName[candidate].spec.Config.MaxTimeDiffSeconds
+		if d := time.Duration(seconds) * time.Second; seconds >= 0 && (bound < 0 || d < bound) {
+			bound, name = d, candidate
+		}
+	}
+	return bound, name
+}

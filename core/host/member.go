@@ -1,0 +1,319 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/elasticjob-go/elasticjob/core/coordinator"
+	"github.com/elasticjob-go/elasticjob/core/execution"
+	"github.com/elasticjob-go/elasticjob/core/registry"
+)
+
+// member is the node as a member of one partition of the registry center: its
+// session there, the leader's duties if it leads, and the assignments of the
+// jobs that live there.
+type member struct {
+	host        *Host
+	partition   *registry.Partition
+	executor    *execution.Partition
+	membership  *membership
+	coordinator *coordinator.Coordinator
+	logger      *slog.Logger
+
+	// applied is the version of the feed up to which changes were followed.
+	applied atomic.Int64
+	// notBefore is the end of the quarantine in milliseconds of the server's
+	// clock, zero if there is none.
+	notBefore atomic.Int64
+	// incarnation is the identity of the data under the last session; only the
+	// following goroutine uses it.
+	incarnation string
+
+	mu        sync.Mutex
+	announced []string // the jobs that the registry knows this node to host
+}
+
+var (
+	_ follower         = (*member)(nil)
+	_ execution.Center = (*member)(nil)
+)
+
+// description is what the node says of itself in this partition.
+func (m *member) description() registry.Instance {
+	i := m.host.instance
+	i.Jobs = m.host.jobs.namesIn(m.partition.Index())
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.announced = i.Jobs
+	return i
+}
+
+// joined stores the definitions of the node's jobs under the new session, and
+// hosts what others have stored.
+func (m *member) joined(ctx context.Context, r registry.Registration) error {
+	m.applied.Store(0)
+	m.quarantine(r.NotBefore)
+	if isAnother := m.incarnation != "" && m.incarnation != r.Incarnation; isAnother {
+		if err := m.restore(ctx); err != nil {
+			return err
+		}
+	}
+	m.incarnation = r.Incarnation
+	if err := m.host.jobs.store(ctx, m); err != nil {
+		return err
+	}
+	m.executor.Attach(r.Lease)
+	return nil
+}
+
+// restore gives a registry that came back empty what this node knows of its
+// jobs: definitions and desired state.
+func (m *member) restore(ctx context.Context) error {
+	known := m.host.jobs.statesIn(m.partition.Index())
+	restored, err := m.partition.Restore(ctx, known)
+	if err != nil {
+		return err
+	}
+	m.logger.Warn("registry came back without its data; job definitions and desired state were put back from this node", "jobs", restored, "known", len(known))
+	return nil
+}
+
+// quarantine lets everything that is due wait until the given time of the
+// server's clock, and says so once; the zero time is none.
+func (m *member) quarantine(notBefore time.Time) {
+	if notBefore.IsZero() || !notBefore.After(m.host.now()) {
+		return
+	}
+	m.executor.Hold()
+	if until := notBefore.UnixMilli(); m.notBefore.Swap(until) != until {
+		m.logger.Warn("nothing is started for a while: the registry is new or may have lost its latest writes, so items of earlier holders may still run", "until", notBefore)
+		m.membership.tell()
+	}
+}
+
+// isHeld reports whether the quarantine lasts.
+func (m *member) isHeld() bool { return m.notBefore.Load() > m.host.now().UnixMilli() }
+
+// renewed takes note of the quarantine.
+func (m *member) renewed(r registry.Renewal) {
+	m.quarantine(r.NotBefore)
+	m.caughtUp()
+}
+
+// caughtUp lets unmonitored firings go on that waited for a renewal or for the
+// changes that it told of.
+func (m *member) caughtUp() {
+	if m.applied.Load() >= m.membership.version.Load() {
+		m.executor.Renewed()
+	}
+}
+
+// lost ends what runs under the session.
+func (m *member) lost(lease registry.Lease) { m.executor.Detach(lease) }
+
+// stopped is the instant up to which the node has fired, zero while it fires.
+func (m *member) stopped() time.Time {
+	if ms := m.host.stopped.Load(); ms != 0 {
+		return time.UnixMilli(ms)
+	}
+	return time.Time{}
+}
+
+// changed does the leader's duties if this node leads, and follows what has
+// changed, also when a duty fails.
+func (m *member) changed(ctx context.Context, leadership *registry.Leadership) (time.Time, error) {
+	if m.isHeld() {
+		return time.UnixMilli(m.notBefore.Load()), m.follow(ctx)
+	}
+	if m.executor.IsHeld() {
+		m.logger.Info("the wait is over")
+		m.executor.Resume()
+	}
+	var next time.Time
+	var errs []error
+	if leadership != nil {
+		var err error
+		next, err = m.coordinator.Coordinate(ctx, *leadership)
+		if errors.Is(err, registry.ErrQuarantined) || errors.Is(err, registry.ErrNotLeader) {
+			m.membership.poke()
+			err = nil
+		}
+		errs = append(errs, err)
+	}
+	errs = append(errs, m.follow(ctx))
+	return next, errors.Join(errs...)
+}
+
+// follow hosts jobs that were defined, drops those that were removed, adopts
+// what was assigned anew and begins what is held no longer.
+func (m *member) follow(ctx context.Context) error {
+	news, err := m.newsSince(ctx, m.applied.Load())
+	if err != nil {
+		return err
+	}
+	if err := m.host.jobs.define(ctx, m, news.defined); err != nil {
+		return err
+	}
+	for _, name := range news.removed {
+		m.host.jobs.remove(name)
+	}
+	if err := m.announce(ctx); err != nil {
+		return err
+	}
+	if err := m.adopt(ctx, news.assigned); err != nil {
+		return err
+	}
+	for _, name := range news.released {
+		if j := m.host.executor.Job(name); j != nil {
+			j.Released()
+		}
+	}
+	if news.left {
+		// The lead may be free.
+		m.membership.poke()
+	}
+	m.applied.Store(news.latest)
+	m.caughtUp()
+	return nil
+}
+
+// announce tells the others when the node hosts other jobs than before.
+func (m *member) announce(ctx context.Context) error {
+	hosted := m.host.jobs.namesIn(m.partition.Index())
+	m.mu.Lock()
+	same := slices.Equal(m.announced, hosted)
+	m.mu.Unlock()
+	if same {
+		return nil
+	}
+	return m.partition.Host(ctx, m.membership.lease(), m.description())
+}
+
+// news is what changed in a partition, by what it means for this node.
+type news struct {
+	defined  []string // jobs to read again
+	removed  []string
+	assigned []string // hosted jobs of which the assignment is to be read
+	released []string // hosted jobs of which items became free
+	left     bool     // an instance is gone
+	latest   int64    // the version up to which this goes
+}
+
+// newsSince reads what changed after a version of the feed; when the feed has a
+// gap, or is read for the first time, that is everything.
+func (m *member) newsSince(ctx context.Context, since int64) (news, error) {
+	changes, latest, complete, err := m.partition.Changes(ctx, since)
+	n := news{latest: latest}
+	if err != nil {
+		return n, err
+	}
+	if since == 0 || !complete {
+		if n.defined, err = m.partition.JobNames(ctx); err != nil {
+			return n, err
+		}
+		hosted := m.host.jobs.namesIn(m.partition.Index())
+		for _, name := range hosted {
+			if _, stored := slices.BinarySearch(n.defined, name); !stored {
+				n.removed = append(n.removed, name)
+			}
+		}
+		n.assigned = n.defined
+		return n, nil
+	}
+	seen := make(map[registry.Change]bool)
+	for _, c := range changes {
+		n.left = n.left || c.Kind == registry.ChangeLeave
+		key := registry.Change{Kind: c.Kind, Job: c.Job}
+		if c.Job == "" || seen[key] {
+			continue
+		}
+		seen[key] = true
+		switch c.Kind {
+		case registry.ChangeJob, registry.ChangeState:
+			n.defined = append(n.defined, c.Job)
+			n.assigned = append(n.assigned, c.Job)
+		case registry.ChangeRemoved:
+			n.removed = append(n.removed, c.Job)
+		case registry.ChangeAssigned:
+			n.assigned = append(n.assigned, c.Job)
+		case registry.ChangeReleased, registry.ChangeDrain:
+			n.released = append(n.released, c.Job)
+		case registry.ChangeJoin, registry.ChangeLeave:
+		}
+	}
+	n.removed = slices.DeleteFunc(n.removed, func(name string) bool {
+		// Removed and put again: reading it says what it is now.
+		return slices.Contains(n.defined, name)
+	})
+	slices.Sort(n.assigned)
+	n.assigned = slices.Compact(n.assigned)
+	return n, nil
+}
+
+// adopt reads the assignments of hosted jobs and hands them over.
+func (m *member) adopt(ctx context.Context, names []string) error {
+	hosted := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return m.host.executor.Job(name) == nil })
+	if len(hosted) == 0 {
+		return nil
+	}
+	assignments, err := m.partition.Assignments(ctx, m.host.instance.ID, hosted)
+	if err != nil {
+		return err
+	}
+	for _, a := range assignments {
+		if j := m.host.executor.Job(a.Job); j != nil {
+			m.host.jobs.adopt(j, a)
+		}
+	}
+	return nil
+}
+
+// BeginAll asks which items of each job run now.
+func (m *member) BeginAll(ctx context.Context, requests []registry.BeginRequest) ([]registry.BeginReply, error) {
+	return m.partition.BeginAll(ctx, requests)
+}
+
+// CompleteAll ends items of marks.
+func (m *member) CompleteAll(ctx context.Context, requests []registry.CompleteRequest) ([]registry.CompleteReply, error) {
+	return m.partition.CompleteAll(ctx, requests)
+}
+
+// Fresh reports whether the node has renewed its lease so shortly before the
+// instant that nobody else can own its unmonitored items then, and has followed
+// all changes that the renewal told of.
+func (m *member) Fresh(instant time.Time) bool {
+	return m.membership.lastRenewal().Add(m.partition.HandOver()).After(instant) &&
+		m.applied.Load() >= m.membership.version.Load()
+}
+
+// Alive reports whether the lease holds by the node's own clock.
+func (m *member) Alive() bool { return m.membership.alive() }
+
+// Refresh reads one job's assignment because the one in force is stale.
+func (m *member) Refresh(ctx context.Context, name string) {
+	if err := m.adopt(ctx, []string{name}); err != nil {
+		m.logger.Warn("assignment not read, trying again with the next change", "job", name, "err", err)
+	}
+}
+
+// Refused takes note that the registry does not serve the lease.
+func (m *member) Refused(lease registry.Lease, err error) {
+	if errors.Is(err, registry.ErrLeaseLost) {
+		m.membership.refuse(lease)
+		return
+	}
+	// The renewal tells until when.
+	m.membership.poke()
+}
+
+// itemsLost publishes what a dead session left running.
+func (m *member) itemsLost(dead registry.Lease, name string, items registry.ItemsAt) {
+	for item := range items.Items.All() {
+		m.host.events.Lost.Publish(execution.ItemLost{Job: name, Item: item, Run: registry.FormatRunID(items.At), From: dead.Instance})
+	}
+}

@@ -1,0 +1,54 @@
+package host
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// serverClock tells the time of the registry's server, so that all nodes name
+// the same instants whatever their own clocks say. It is safe for concurrent
+// use.
+type serverClock struct {
+	offset atomic.Int64 // nanoseconds that the server is ahead
+
+	mu      sync.Mutex
+	samples [clockSamples]clockSample
+	next    int
+}
+
+// clockSample is what one round trip told: the server's clock was read somewhere
+// within it.
+type clockSample struct {
+	trip   time.Duration // zero: none yet
+	offset time.Duration
+}
+
+// clockSamples is how many round trips are remembered. The shortest of them
+// bounds the error by half of itself, as in Cristian's algorithm (1989).
+const clockSamples = 16
+
+// now returns the server's time.
+func (c *serverClock) now() time.Time { return time.Now().Add(time.Duration(c.offset.Load())) }
+
+// observe takes a reading of the server's clock, to the millisecond, that was
+// made between sent and received.
+func (c *serverClock) observe(server, sent, received time.Time) {
+	trip := max(received.Sub(sent), 1)
+	// A reading is cut to the millisecond: half of one is what is missing.
+	offset := server.Add(500 * time.Microsecond).Sub(sent.Add(trip / 2).Round(0))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.samples[c.next] = clockSample{trip, offset}
+	c.next = (c.next + 1) % clockSamples
+	best := clockSample{trip, offset}
+	for _, s := range c.samples {
+		if s.trip > 0 && s.trip < best.trip {
+			best = s
+		}
+	}
+	c.offset.Store(int64(best.offset))
+}
+
+// difference returns how far the server is ahead of this machine.
+func (c *serverClock) difference() time.Duration { return time.Duration(c.offset.Load()) }
