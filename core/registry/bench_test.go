@@ -8,7 +8,7 @@ import (
 )
 
 func BenchmarkRenew(b *testing.B) {
-	f := setup(b)
+	f := setup(b, onEmbedded)
 	l := f.lead("a")
 	b.ReportAllocs()
 	for b.Loop() {
@@ -20,7 +20,7 @@ func BenchmarkRenew(b *testing.B) {
 func BenchmarkFiring(b *testing.B) {
 	for _, jobs := range []int{1, 10, batchJobs} {
 		b.Run(fmt.Sprintf("%d jobs a call", jobs), func(b *testing.B) {
-			f := setup(b)
+			f := setup(b, onEmbedded)
 			l := f.lead("a")
 			requests := make([]BeginRequest, jobs)
 			for i := range requests {
@@ -61,7 +61,7 @@ func BenchmarkStart(b *testing.B) {
 	}
 	var put, commit, read time.Duration
 	for b.Loop() {
-		f := setup(b)
+		f := setup(b, onEmbedded)
 		l := f.lead("a")
 		mark := time.Now()
 		results := must(f, func(ctx context.Context) ([]PutResult, error) { return f.PutJobs(ctx, defs) })

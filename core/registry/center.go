@@ -54,7 +54,8 @@ type Config struct {
 	// zero means one second.
 	Grace time.Duration
 	// Embedded says that the registry lives and dies with this process, so that a
-	// namespace seen for the first time need not wait for earlier holders.
+	// namespace seen for the first time need not wait for earlier holders, and that
+	// no other server can take its place.
 	Embedded bool
 	// Partitions is the number of parts, each one hash slot with its own sessions,
 	// leader and feed, that the namespace is cut into; zero means one. It is fixed
@@ -71,9 +72,25 @@ type Center struct {
 	partitions []*Partition
 }
 
+// hooks are what tests replace: scripts, to break them or to move their clock,
+// and the clock that is read outside of them.
+type hooks struct {
+	script func(name, source string) string
+	clock  func(context.Context, redis.Pipeliner) func() time.Time
+}
+
 // Open checks the configuration, reaches Redis and loads the scripts. It starts
 // nothing that needs closing.
 func Open(ctx context.Context, c Config) (*Center, error) {
+	return openWith(ctx, c, hooks{
+		script: func(_, source string) string { return source },
+		clock: func(ctx context.Context, pipe redis.Pipeliner) func() time.Time {
+			return pipe.Time(ctx).Val
+		},
+	})
+}
+
+func openWith(ctx context.Context, c Config, h hooks) (*Center, error) {
 	if c.Client == nil {
 		return nil, errors.New("opening the registry center: no client")
 	}
@@ -93,7 +110,7 @@ func Open(ctx context.Context, c Config) (*Center, error) {
 		c.Sessions = c.Client
 	}
 	c.Partitions = max(c.Partitions, 1)
-	s, err := readScripts()
+	s, err := readScripts(h.script)
 	if err != nil {
 		return nil, fmt.Errorf("opening the registry center: %w", err)
 	}
@@ -102,7 +119,7 @@ func Open(ctx context.Context, c Config) (*Center, error) {
 	}
 	center := &Center{partitions: make([]*Partition, c.Partitions)}
 	for i, tag := range hashTags(c.Namespace, c.Partitions) {
-		center.partitions[i] = &Partition{config: c, index: i, keys: newKeyspace(tag), scripts: s}
+		center.partitions[i] = &Partition{config: c, index: i, keys: newKeyspace(tag), scripts: s, clock: h.clock}
 	}
 	return center, nil
 }

@@ -39,6 +39,9 @@ const (
 	ChangeState ChangeKind = "state"
 	// ChangeRepair: what is stored of a job was mended, its assignment needs a look.
 	ChangeRepair ChangeKind = "repair"
+	// ChangeQuarantine: the partition waits before it lets items run, see
+	// Renewal.NotBefore.
+	ChangeQuarantine ChangeKind = "quarantine"
 	// ChangeReleased: items of a former owner ended; their owner may begin what it
 	// held.
 	ChangeReleased ChangeKind = "released"

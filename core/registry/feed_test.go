@@ -16,103 +16,109 @@ import (
 
 func TestChangesTellEveryStep(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
-	l := b.lead("a")
-	_ = must(b, func(ctx context.Context) ([]PutResult, error) {
-		return b.PutJobs(ctx, []JobDefinition{definition("j", 1), definition("k", 1)})
-	})
-	g := b.assign(l, "j", map[string]string{"a": "0"}).Generation
-	if _, err := b.SetState(t.Context(), "j", false, "test"); err != nil {
-		t.Fatal(err)
-	}
-	_ = must(b, func(ctx context.Context) (int, error) { return b.RemoveJobs(ctx, "k") })
-	if err := b.Leave(t.Context(), l.Lease, time.Time{}); err != nil {
-		t.Fatal(err)
-	}
-	changes, latest, complete, err := b.Changes(t.Context(), 0)
-	if err != nil || !complete {
-		t.Fatalf("Changes = complete %v, %v, want true", complete, err)
-	}
-	want := []Change{
-		{Kind: ChangeJoin, Instance: "a"},
-		{Kind: ChangeJob, Job: "j"},
-		{Kind: ChangeJob, Job: "k"},
-		{Kind: ChangeAssigned, Job: "j", Generation: g},
-		{Kind: ChangeState, Job: "j", Generation: g},
-		{Kind: ChangeRemoved, Job: "k"},
-		{Kind: ChangeLeave, Instance: "a"},
-	}
-	for i := range want {
-		if i < len(changes) {
-			want[i].Version = changes[i].Version
+	eachServer(t, func(t *testing.T, on server) {
+		b := setup(t, on)
+		l := b.lead("a")
+		_ = must(b, func(ctx context.Context) ([]PutResult, error) {
+			return b.PutJobs(ctx, []JobDefinition{definition("j", 1), definition("k", 1)})
+		})
+		g := b.assign(l, "j", map[string]string{"a": "0"}).Generation
+		if _, err := b.SetState(t.Context(), "j", false, "test"); err != nil {
+			t.Fatal(err)
 		}
-	}
-	if diff := cmp.Diff(want, changes); diff != "" {
-		t.Errorf("Changes (-want +got):\n%s", diff)
-	}
-	if changes[1].Version != changes[2].Version || changes[0].Version >= changes[1].Version || latest != changes[6].Version {
-		t.Errorf("versions of %+v up to %d do not rise by step", changes, latest)
-	}
-	for i, c := range changes {
-		rest, _, complete, err := b.Changes(t.Context(), c.Version)
+		_ = must(b, func(ctx context.Context) (int, error) { return b.RemoveJobs(ctx, "k") })
+		if err := b.Leave(t.Context(), l.Lease, time.Time{}); err != nil {
+			t.Fatal(err)
+		}
+		changes, latest, complete, err := b.Changes(t.Context(), 0)
 		if err != nil || !complete {
-			t.Errorf("Changes(%d) = complete %v, %v, want true", c.Version, complete, err)
+			t.Fatalf("Changes = complete %v, %v, want true", complete, err)
 		}
-		if len(rest) > len(changes)-i-1 {
-			t.Errorf("Changes(%d) = %d changes, want at most %d", c.Version, len(rest), len(changes)-i-1)
+		want := []Change{
+			{Kind: ChangeJoin, Instance: "a"},
+			{Kind: ChangeJob, Job: "j"},
+			{Kind: ChangeJob, Job: "k"},
+			{Kind: ChangeAssigned, Job: "j", Generation: g},
+			{Kind: ChangeState, Job: "j", Generation: g},
+			{Kind: ChangeRemoved, Job: "k"},
+			{Kind: ChangeLeave, Instance: "a"},
 		}
-	}
+		for i := range want {
+			if i < len(changes) {
+				want[i].Version = changes[i].Version
+			}
+		}
+		if diff := cmp.Diff(want, changes); diff != "" {
+			t.Errorf("Changes (-want +got):\n%s", diff)
+		}
+		if changes[1].Version != changes[2].Version || changes[0].Version >= changes[1].Version || latest != changes[6].Version {
+			t.Errorf("versions of %+v up to %d do not rise by step", changes, latest)
+		}
+		for i, c := range changes {
+			rest, _, complete, err := b.Changes(t.Context(), c.Version)
+			if err != nil || !complete {
+				t.Errorf("Changes(%d) = complete %v, %v, want true", c.Version, complete, err)
+			}
+			if len(rest) > len(changes)-i-1 {
+				t.Errorf("Changes(%d) = %d changes, want at most %d", c.Version, len(rest), len(changes)-i-1)
+			}
+		}
+	})
 }
 
 func TestChangesReportGaps(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
-	var versions []int64
-	for i := range 5 {
-		b.pass(time.Millisecond)
-		b.put(definition("j"+strconv.Itoa(i), 1))
-		_, latest, _, err := b.Changes(t.Context(), 0)
-		if err != nil {
+	eachServer(t, func(t *testing.T, on server) {
+		b := setup(t, on)
+		var versions []int64
+		for i := range 5 {
+			b.pass(time.Millisecond)
+			b.put(definition("j"+strconv.Itoa(i), 1))
+			_, latest, _, err := b.Changes(t.Context(), 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			versions = append(versions, latest)
+		}
+		incomplete := func(what string, since int64) {
+			t.Helper()
+			changes, latest, complete, err := b.Changes(t.Context(), since)
+			if err != nil || complete || len(changes) != 0 || latest != versions[4] {
+				t.Errorf("%s: Changes = %d, %d, %v, %v, want none up to %d and incomplete", what, len(changes), latest, complete, err, versions[4])
+			}
+		}
+		incomplete("a version between two", versions[1]+1)
+		incomplete("a version not reached yet", versions[4]+1)
+		if err := b.client.XTrimMaxLen(t.Context(), b.keys.feed(), 2).Err(); err != nil {
 			t.Fatal(err)
 		}
-		versions = append(versions, latest)
-	}
-	incomplete := func(what string, since int64) {
-		t.Helper()
-		changes, latest, complete, err := b.Changes(t.Context(), since)
-		if err != nil || complete || len(changes) != 0 || latest != versions[4] {
-			t.Errorf("%s: Changes = %d, %d, %v, %v, want none up to %d and incomplete", what, len(changes), latest, complete, err, versions[4])
+		incomplete("a trimmed entry", versions[0])
+		if changes, _, complete, err := b.Changes(t.Context(), versions[2]); err != nil || !complete || len(changes) != 2 {
+			t.Errorf("Changes after the trimmed = %d, %v, %v, want 2", len(changes), complete, err)
 		}
-	}
-	incomplete("a version between two", versions[1]+1)
-	incomplete("a version not reached yet", versions[4]+1)
-	if err := b.client.XTrimMaxLen(t.Context(), b.keys.feed(), 2).Err(); err != nil {
-		t.Fatal(err)
-	}
-	incomplete("a trimmed entry", versions[0])
-	if changes, _, complete, err := b.Changes(t.Context(), versions[2]); err != nil || !complete || len(changes) != 2 {
-		t.Errorf("Changes after the trimmed = %d, %v, %v, want 2", len(changes), complete, err)
-	}
-	if err := b.client.Del(t.Context(), b.keys.feed()).Err(); err != nil {
-		t.Fatal(err)
-	}
-	incomplete("a lost feed", versions[2])
+		if err := b.client.Del(t.Context(), b.keys.feed()).Err(); err != nil {
+			t.Fatal(err)
+		}
+		incomplete("a lost feed", versions[2])
+	})
 }
 
 func TestChangesOverManyPages(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
-	b.put(definition("j", 1))
-	const n = 2*feedPage + 1
-	for i := range n {
-		if _, err := b.SetState(t.Context(), "j", i%2 == 1, "test"); err != nil {
-			t.Fatal(err)
+	eachServer(t, func(t *testing.T, on server) {
+		b := setup(t, on)
+		b.put(definition("j", 1))
+		const n = 2*feedPage + 1
+		for i := range n {
+			if _, err := b.SetState(t.Context(), "j", i%2 == 1, "test"); err != nil {
+				t.Fatal(err)
+			}
 		}
-	}
-	changes, _, complete, err := b.Changes(t.Context(), 0)
-	if err != nil || !complete || len(changes) != n+1 {
-		t.Errorf("Changes = %d, %v, %v, want %d", len(changes), complete, err, n+1)
-	}
+		changes, _, complete, err := b.Changes(t.Context(), 0)
+		if err != nil || !complete || len(changes) != n+1 {
+			t.Errorf("Changes = %d, %v, %v, want %d", len(changes), complete, err, n+1)
+		}
+	})
 }
 
 func TestFeedEntriesAreChecked(t *testing.T) {
@@ -144,21 +150,23 @@ func TestFeedEntriesAreChecked(t *testing.T) {
 
 func TestDoorbellRings(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
-	d, err := b.Watch(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	select {
-	case <-d.C():
-		t.Error("the doorbell rings before any change")
-	default:
-	}
-	b.put(definition("j", 1))
-	<-d.C()
-	if err := d.Close(); err != nil {
-		t.Errorf("Close() = %v, want nil", err)
-	}
+	eachServer(t, func(t *testing.T, on server) {
+		b := setup(t, on)
+		d, err := b.Watch(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case <-d.C():
+			t.Error("the doorbell rings before any change")
+		default:
+		}
+		b.put(definition("j", 1))
+		<-d.C()
+		if err := d.Close(); err != nil {
+			t.Errorf("Close() = %v, want nil", err)
+		}
+	})
 }
 
 // TestRunsInBubble shows that a center and its embedded server live on the fake

@@ -115,7 +115,7 @@ type InstanceState struct {
 func (p *Partition) Instances(ctx context.Context) ([]InstanceState, error) {
 	var sessions, infos, leader, stops, off *redis.MapStringStringCmd
 	var leases *redis.ZSliceCmd
-	var clock *redis.TimeCmd
+	var now func() time.Time
 	_, err := p.config.Client.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
 		sessions = pipe.HGetAll(ctx, p.keys.sess())
 		infos = pipe.HGetAll(ctx, p.keys.info())
@@ -123,7 +123,7 @@ func (p *Partition) Instances(ctx context.Context) ([]InstanceState, error) {
 		leader = pipe.HGetAll(ctx, p.keys.leader())
 		stops = pipe.HGetAll(ctx, p.keys.stop())
 		off = pipe.HGetAll(ctx, p.keys.off())
-		clock = pipe.Time(ctx)
+		now = p.clock(ctx, pipe)
 		return nil
 	})
 	if err != nil {
@@ -154,7 +154,7 @@ func (p *Partition) Instances(ctx context.Context) ([]InstanceState, error) {
 			}
 		}
 		_, s.Disabled = off.Val()[ServerName(id)]
-		s.Live = !s.Deadline.Before(clock.Val())
+		s.Live = !s.Deadline.Before(now())
 		s.Leader = leader.Val()["n"] == id && leader.Val()["e"] == epoch
 		states = append(states, s)
 	}

@@ -11,7 +11,8 @@ const schema = 2
 // Of the partition, in the order in which scripts get them:
 //
 //	meta    HASH   schema, P (partitions), inc (incarnation), hlc (last epoch or
-//	               term), ver (feed version), notBefore (end of quarantine, ms), ttl, grace
+//	               term), ver (feed version), notBefore (end of quarantine, ms),
+//	               ttl, grace (the longest of all nodes, ms), primary (run id of the server)
 //	lease   ZSET   node -> end of its lease, ms
 //	sess    HASH   node -> epoch|nonce
 //	info    HASH   node -> JSON

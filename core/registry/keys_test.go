@@ -35,26 +35,28 @@ func TestPartitionsAreSpreadOverSlots(t *testing.T) {
 
 func TestJobsAreSpreadOverPartitions(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
-	center, err := Open(t.Context(), Config{Client: b.client, Namespace: "wide", SessionTimeout: time.Second, Partitions: 4, Embedded: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	seen := map[int]int{}
-	for i := range 100 {
-		name := "job-" + number(int64(i))
-		p := center.Partition(name)
-		if p != center.Partitions()[p.Index()] {
-			t.Fatalf("Partition(%s) is not the one of its index %d", name, p.Index())
+	eachServer(t, func(t *testing.T, on server) {
+		b := setup(t, on)
+		center, err := Open(t.Context(), Config{Client: b.client, Namespace: "wide", SessionTimeout: time.Second, Partitions: 4, Embedded: true})
+		if err != nil {
+			t.Fatal(err)
 		}
-		seen[p.Index()]++
-		_ = must(b, func(ctx context.Context) ([]PutResult, error) {
-			return p.PutJobs(ctx, []JobDefinition{definition(name, 1)})
-		})
-	}
-	for i, p := range center.Partitions() {
-		if names := must(b, p.JobNames); len(names) != seen[i] || len(names) < 10 {
-			t.Errorf("partition %d has %d jobs, want %d", i, len(names), seen[i])
+		seen := map[int]int{}
+		for i := range 100 {
+			name := "job-" + number(int64(i))
+			p := center.Partition(name)
+			if p != center.Partitions()[p.Index()] {
+				t.Fatalf("Partition(%s) is not the one of its index %d", name, p.Index())
+			}
+			seen[p.Index()]++
+			_ = must(b, func(ctx context.Context) ([]PutResult, error) {
+				return p.PutJobs(ctx, []JobDefinition{definition(name, 1)})
+			})
 		}
-	}
+		for i, p := range center.Partitions() {
+			if names := must(b, p.JobNames); len(names) != seen[i] || len(names) < 10 {
+				t.Errorf("partition %d has %d jobs, want %d", i, len(names), seen[i])
+			}
+		}
+	})
 }

@@ -20,6 +20,7 @@ type Partition struct {
 	index   int
 	keys    keyspace
 	scripts scripts
+	clock   func(context.Context, redis.Pipeliner) func() time.Time
 }
 
 // Index is the partition's number in the namespace, from 0.
@@ -52,7 +53,7 @@ func (p *Partition) callOn(ctx context.Context, client redis.UniversalClient, s 
 	if p.config.Cluster {
 		publish = "SPUBLISH"
 	}
-	values, err := s.run.Run(ctx, client, keys, append([]any{p.keys.channel(), publish}, args...)...).Slice()
+	values, err := s.run.Run(ctx, client, keys, append([]any{p.keys.channel(), publish, bit(!p.config.Embedded)}, args...)...).Slice()
 	if err != nil {
 		return nil, fmt.Errorf("running script %s: %w", s.name, err)
 	}

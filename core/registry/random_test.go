@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -25,13 +26,71 @@ var (
 // and compares every reply and all that is stored.
 func TestScriptsFollowModel(t *testing.T) {
 	t.Parallel()
+	eachServer(t, func(t *testing.T, on server) {
+		for i := range *seeds {
+			seed := *firstSeed + uint64(i)
+			t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
+				t.Parallel()
+				newRandomRun(t, on, seed).run(*steps)
+			})
+		}
+	})
+}
+
+// TestServersKeepTheSame runs random sequences on both servers, and compares all
+// keys to the last byte.
+func TestServersKeepTheSame(t *testing.T) {
+	t.Parallel()
 	for i := range *seeds {
 		seed := *firstSeed + uint64(i)
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
 			t.Parallel()
-			newRandomRun(t, seed).run(*steps)
+			var dumps [][]map[string]any
+			for _, on := range servers() {
+				r := newRandomRun(t, on, seed)
+				r.everySteps = 20
+				r.run(*steps)
+				dumps = append(dumps, r.dumps)
+			}
+			if diff := cmp.Diff(dumps[0], dumps[1]); diff != "" {
+				t.Errorf("keys differ (-embedded +redis):\n%s", diff)
+			}
 		})
 	}
+}
+
+// dumpAll is what all keys hold, but for what is random.
+func (r *randomRun) dumpAll() map[string]any {
+	r.t.Helper()
+	ctx := r.t.Context()
+	all := map[string]any{}
+	for _, key := range must(r.bench, func(ctx context.Context) ([]string, error) { return r.client.Keys(ctx, "ej:*").Result() }) {
+		var value any
+		var err error
+		switch kind := r.client.Type(ctx, key).Val(); kind {
+		case "hash":
+			var fields map[string]string
+			fields, err = r.client.HGetAll(ctx, key).Result()
+			if key == r.keys.sess() {
+				for node, session := range fields {
+					fields[node], _, _ = strings.Cut(session, "|") // the nonce
+				}
+			}
+			delete(fields, "inc")
+			value = fields
+		case "zset":
+			value, err = r.client.ZRangeWithScores(ctx, key, 0, -1).Result()
+		case "stream":
+			value, err = r.client.XRange(ctx, key, "-", "+").Result()
+		default:
+			r.t.Fatalf("key %s is a %s", key, kind)
+		}
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		all[key] = value
+	}
+	return all
 }
 
 // randomRun drives both sides. Nodes "a" to "c" work; the leader "z" does not.
@@ -47,11 +106,14 @@ type randomRun struct {
 	ran      map[string]int64  // item@instant -> fence
 	fence    int64
 	requests int
+	// everySteps, if not zero, is how often all keys are dumped.
+	everySteps int
+	dumps      []map[string]any
 }
 
-func newRandomRun(t *testing.T, seed uint64) *randomRun {
+func newRandomRun(t *testing.T, on server, seed uint64) *randomRun {
 	t.Helper()
-	b := setup(t)
+	b := setup(t, on)
 	r := &randomRun{
 		bench: b, rand: rand.New(rand.NewPCG(seed, 0)), m: newModel(b.now.UnixMicro()),
 		leases: map[string]Lease{}, ran: map[string]int64{},
@@ -69,7 +131,7 @@ func (r *randomRun) run(steps int) {
 		r.register(node)
 	}
 	counts := map[string]int{}
-	for range steps {
+	for step := range steps {
 		r.tick()
 		var op string
 		switch weight := r.rand.IntN(100); {
@@ -121,6 +183,9 @@ func (r *randomRun) run(steps int) {
 		}
 		counts[op]++
 		r.compare(op)
+		if r.everySteps > 0 && step%r.everySteps == 0 {
+			r.dumps = append(r.dumps, r.dumpAll())
+		}
 		if r.t.Failed() {
 			return
 		}
@@ -135,7 +200,8 @@ func (r *randomRun) tick() {
 	r.t.Helper()
 	r.pass(time.Duration(r.rand.IntN(1_800_000)) * time.Microsecond)
 	r.m.us = r.now.UnixMicro()
-	for node, l := range r.leases {
+	for _, node := range slices.Sorted(maps.Keys(r.leases)) {
+		l := r.leases[node]
 		if r.rand.IntN(12) == 0 {
 			continue
 		}

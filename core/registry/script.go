@@ -27,7 +27,7 @@ type scripts struct {
 	reconcile               script
 }
 
-func readScripts() (scripts, error) {
+func readScripts(edit func(name, source string) string) (scripts, error) {
 	lib, err := sources.ReadFile("scripts/lib.lua")
 	if err != nil {
 		return scripts{}, fmt.Errorf("reading the script library: %w", err)
@@ -38,7 +38,7 @@ func readScripts() (scripts, error) {
 		if err != nil {
 			return scripts{}, fmt.Errorf("reading script %s: %w", name, err)
 		}
-		*to = script{name: name, run: redis.NewScript(string(lib) + string(text))}
+		*to = script{name: name, run: redis.NewScript(edit(name, string(lib)+string(text)))}
 	}
 	return s, nil
 }

@@ -68,7 +68,7 @@ func (p *Partition) Register(ctx context.Context, i Instance) (Registration, err
 	}
 	args := []any{
 		i.ID, i.Nonce, p.ttl(), p.grace(), schema, p.config.Partitions,
-		uuid.NewString(), bit(!p.config.Embedded), info,
+		uuid.NewString(), info,
 	}
 	for _, name := range i.Jobs {
 		args = append(args, name)

@@ -13,345 +13,345 @@ import (
 
 func TestRegisterRefusesLiveInstance(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
-	first, err := b.Register(t.Context(), Instance{ID: "a", Nonce: "1"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !first.NotBefore.IsZero() || !first.Now.Equal(start()) || first.Incarnation == "" {
-		t.Errorf("Register = %+v, want no quarantine, now %v and an incarnation", first, start())
-	}
-	if _, err := b.Register(t.Context(), Instance{ID: "a", Nonce: "2"}); !errors.Is(err, ErrInstanceConflict) {
-		t.Errorf("Register of a live id = %v, want %v", err, ErrInstanceConflict)
-	}
-	again, err := b.Register(t.Context(), Instance{ID: "a", Nonce: "1"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(first, again); diff != "" {
-		t.Errorf("the same registration again (-first +second):\n%s", diff)
-	}
-	b.pass(sessionTimeout + time.Millisecond)
-	next, err := b.Register(t.Context(), Instance{ID: "a", Nonce: "2"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if next.Lease.Epoch <= first.Lease.Epoch {
-		t.Errorf("second epoch = %d, want above %d", next.Lease.Epoch, first.Lease.Epoch)
-	}
-	dead := must(b, b.Dead)
-	if diff := cmp.Diff([]Lease{first.Lease}, dead); diff != "" {
-		t.Errorf("Dead (-want +got):\n%s", diff)
-	}
-}
-
-func TestFirstStartWaitsUnlessEmbedded(t *testing.T) {
-	t.Parallel()
-	b := setup(t, func(c *Config) { c.Embedded = false })
-	r, err := b.Register(t.Context(), Instance{ID: "a"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if want := at(sessionTimeout + defaultGrace); !r.NotBefore.Equal(want) {
-		t.Errorf("Register NotBefore = %v, want %v", r.NotBefore, want)
-	}
-	b.pass(time.Second)
-	second, err := b.Register(t.Context(), Instance{ID: "b"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !second.NotBefore.Equal(r.NotBefore) || second.Incarnation != r.Incarnation {
-		t.Errorf("second Register = %+v, want NotBefore and Incarnation of %+v", second, r)
-	}
+	eachServer(t, func(t *testing.T, on server) {
+		b := setup(t, on)
+		first, err := b.Register(t.Context(), Instance{ID: "a", Nonce: "1"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !first.NotBefore.IsZero() || !first.Now.Equal(start()) || first.Incarnation == "" {
+			t.Errorf("Register = %+v, want no quarantine, now %v and an incarnation", first, start())
+		}
+		if _, err := b.Register(t.Context(), Instance{ID: "a", Nonce: "2"}); !errors.Is(err, ErrInstanceConflict) {
+			t.Errorf("Register of a live id = %v, want %v", err, ErrInstanceConflict)
+		}
+		again, err := b.Register(t.Context(), Instance{ID: "a", Nonce: "1"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(first, again); diff != "" {
+			t.Errorf("the same registration again (-first +second):\n%s", diff)
+		}
+		b.pass(sessionTimeout + time.Millisecond)
+		next, err := b.Register(t.Context(), Instance{ID: "a", Nonce: "2"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if next.Lease.Epoch <= first.Lease.Epoch {
+			t.Errorf("second epoch = %d, want above %d", next.Lease.Epoch, first.Lease.Epoch)
+		}
+		dead := must(b, b.Dead)
+		if diff := cmp.Diff([]Lease{first.Lease}, dead); diff != "" {
+			t.Errorf("Dead (-want +got):\n%s", diff)
+		}
+	})
 }
 
 func TestNamespaceOfAnotherSchemaIsRefused(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
-	b.register("a")
-	if err := b.client.HSet(t.Context(), b.keys.meta(), "P", "32").Err(); err != nil {
-		t.Fatal(err)
-	}
-	_, err := b.Register(t.Context(), Instance{ID: "b"})
-	if !errors.Is(err, ErrIncompatible) || !strings.Contains(err.Error(), "schema 2 with 32 partitions") {
-		t.Errorf("Register = %v, want %v with what it has", err, ErrIncompatible)
-	}
+	eachServer(t, func(t *testing.T, on server) {
+		b := setup(t, on)
+		b.register("a")
+		if err := b.client.HSet(t.Context(), b.keys.meta(), "P", "32").Err(); err != nil {
+			t.Fatal(err)
+		}
+		_, err := b.Register(t.Context(), Instance{ID: "b"})
+		if !errors.Is(err, ErrIncompatible) || !strings.Contains(err.Error(), "schema 2 with 32 partitions") {
+			t.Errorf("Register = %v, want %v with what it has", err, ErrIncompatible)
+		}
+	})
 }
 
 func TestRenewKeepsLeaseButNeverRevivesIt(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
-	l := b.register("a")
-	for range 5 {
-		b.pass(sessionTimeout)
-		r := must(b, func(ctx context.Context) (Renewal, error) { return b.Renew(ctx, l, false) })
-		if !r.Now.Equal(b.now) || r.Leader {
-			t.Errorf("Renew = %+v, want now %v and no leader", r, b.now)
+	eachServer(t, func(t *testing.T, on server) {
+		b := setup(t, on)
+		l := b.register("a")
+		for range 5 {
+			b.pass(sessionTimeout)
+			r := must(b, func(ctx context.Context) (Renewal, error) { return b.Renew(ctx, l, false) })
+			if !r.Now.Equal(b.now) || r.Leader {
+				t.Errorf("Renew = %+v, want now %v and no leader", r, b.now)
+			}
 		}
-	}
-	b.pass(sessionTimeout + time.Millisecond)
-	for range 2 {
-		if _, err := b.Renew(t.Context(), l, true); !errors.Is(err, ErrLeaseLost) {
-			t.Errorf("Renew after the lease = %v, want %v", err, ErrLeaseLost)
+		b.pass(sessionTimeout + time.Millisecond)
+		for range 2 {
+			if _, err := b.Renew(t.Context(), l, true); !errors.Is(err, ErrLeaseLost) {
+				t.Errorf("Renew after the lease = %v, want %v", err, ErrLeaseLost)
+			}
 		}
-	}
+	})
 }
 
 func TestLeadPassesOn(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
-	a := b.lead("a")
-	second := b.register("b")
-	renew := func(l Lease, want bool) Renewal {
-		return must(b, func(ctx context.Context) (Renewal, error) { return b.Renew(ctx, l, want) })
-	}
-	if r := renew(second, true); r.Leader || !r.LeaderUntil.Equal(at(sessionTimeout)) {
-		t.Errorf("Renew while another leads = %+v, want no leader until %v", r, at(sessionTimeout))
-	}
-	if r := renew(a.Lease, true); !r.Leader || r.Term != a.Term || !r.LeaderUntil.IsZero() {
-		t.Errorf("Renew of the leader = %+v, want term %d", r, a.Term)
-	}
-	// Given up at will.
-	if renew(a.Lease, false).Leader {
-		t.Error("Renew without wanting the lead keeps it")
-	}
-	r := renew(second, true)
-	if !r.Leader || r.Term <= a.Term {
-		t.Errorf("Renew = %+v, want a term above %d", r, a.Term)
-	}
-	if _, err := b.CommitAssignments(t.Context(), a, []Plan{{Job: "j", Items: 1}}); !errors.Is(err, ErrNotLeader) {
-		t.Errorf("CommitAssignments of the former leader = %v, want %v", err, ErrNotLeader)
-	}
-	// Left behind.
-	if err := b.Leave(t.Context(), second, time.Time{}); err != nil {
-		t.Fatal(err)
-	}
-	if !renew(a.Lease, true).Leader {
-		t.Error("the lead of a session that left is not taken")
-	}
-	// Expired, after the grace.
-	third := b.register("c")
-	for _, d := range []time.Duration{5, 5, 1, 1} {
-		b.pass(d * time.Second)
-		if r := renew(third, true); r.Leader != b.now.After(at(sessionTimeout+defaultGrace)) {
-			t.Errorf("Renew at %v: leader = %v", b.now, r.Leader)
+	eachServer(t, func(t *testing.T, on server) {
+		b := setup(t, on)
+		a := b.lead("a")
+		second := b.register("b")
+		renew := func(l Lease, want bool) Renewal {
+			return must(b, func(ctx context.Context) (Renewal, error) { return b.Renew(ctx, l, want) })
 		}
-	}
+		if r := renew(second, true); r.Leader || !r.LeaderUntil.Equal(at(sessionTimeout)) {
+			t.Errorf("Renew while another leads = %+v, want no leader until %v", r, at(sessionTimeout))
+		}
+		if r := renew(a.Lease, true); !r.Leader || r.Term != a.Term || !r.LeaderUntil.IsZero() {
+			t.Errorf("Renew of the leader = %+v, want term %d", r, a.Term)
+		}
+		// Given up at will.
+		if renew(a.Lease, false).Leader {
+			t.Error("Renew without wanting the lead keeps it")
+		}
+		r := renew(second, true)
+		if !r.Leader || r.Term <= a.Term {
+			t.Errorf("Renew = %+v, want a term above %d", r, a.Term)
+		}
+		if _, err := b.CommitAssignments(t.Context(), a, []Plan{{Job: "j", Items: 1}}); !errors.Is(err, ErrNotLeader) {
+			t.Errorf("CommitAssignments of the former leader = %v, want %v", err, ErrNotLeader)
+		}
+		// Left behind.
+		if err := b.Leave(t.Context(), second, time.Time{}); err != nil {
+			t.Fatal(err)
+		}
+		if !renew(a.Lease, true).Leader {
+			t.Error("the lead of a session that left is not taken")
+		}
+		// Expired, after the grace.
+		third := b.register("c")
+		for _, d := range []time.Duration{5, 5, 1, 1} {
+			b.pass(d * time.Second)
+			if r := renew(third, true); r.Leader != b.now.After(at(sessionTimeout+defaultGrace)) {
+				t.Errorf("Renew at %v: leader = %v", b.now, r.Leader)
+			}
+		}
+	})
 }
 
 func TestReapBrakesWhenMostAreDue(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
-	l := b.lead("a")
-	ended := []Lease{b.register("b"), b.register("c")}
-	reap := func(force bool) Reaped {
-		return must(b, func(ctx context.Context) (Reaped, error) { return b.Reap(ctx, l, force) })
-	}
-	next := at(sessionTimeout + defaultGrace + time.Millisecond)
-	if got := reap(true); len(got.Dead) != 0 || !got.Next.Equal(next) || got.Held != 0 {
-		t.Errorf("Reap = %+v, want none and the next at %v", got, next)
-	}
-	b.pass(sessionTimeout)
-	_ = must(b, func(ctx context.Context) (Renewal, error) { return b.Renew(ctx, l.Lease, true) })
-	late := b.register("d")
-	b.pass(defaultGrace + time.Millisecond)
-	_ = must(b, func(ctx context.Context) (Renewal, error) { return b.Renew(ctx, l.Lease, true) })
-	// Two of four are due, which is not most.
-	if err := b.Leave(t.Context(), late, time.Time{}); err != nil {
-		t.Fatal(err)
-	}
-	if got := reap(false); len(got.Dead) != 0 || got.Held != 2 || !got.Next.IsZero() {
-		t.Errorf("Reap of two of three = %+v, want both held", got)
-	}
-	late = b.register("d")
-	next = b.now.Add(sessionTimeout + defaultGrace + time.Millisecond)
-	if diff := cmp.Diff(Reaped{Dead: ended, Next: next}, reap(false)); diff != "" {
-		t.Errorf("Reap of two of four (-want +got):\n%s", diff)
-	}
-	if err := b.Leave(t.Context(), late, at(time.Minute)); err != nil {
-		t.Fatal(err)
-	}
-	want := map[string]string{
-		"b:" + number(ended[0].Epoch): millis(at(0)) + "|d", "c:" + number(ended[1].Epoch): millis(at(0)) + "|d",
-		"d:" + number(late.Epoch): millis(at(time.Minute)) + "|g",
-	}
-	dead := must(b, func(ctx context.Context) (map[string]string, error) {
-		return b.client.HGetAll(ctx, b.keys.dead()).Result()
-	})
-	for name, value := range want {
-		if dead[name] != value {
-			t.Errorf("dead session %s = %q, want %q", name, dead[name], value)
+	eachServer(t, func(t *testing.T, on server) {
+		b := setup(t, on)
+		l := b.lead("a")
+		ended := []Lease{b.register("b"), b.register("c")}
+		reap := func(force bool) Reaped {
+			return must(b, func(ctx context.Context) (Reaped, error) { return b.Reap(ctx, l, force) })
 		}
-	}
+		next := at(sessionTimeout + defaultGrace + time.Millisecond)
+		if got := reap(true); len(got.Dead) != 0 || !got.Next.Equal(next) || got.Held != 0 {
+			t.Errorf("Reap = %+v, want none and the next at %v", got, next)
+		}
+		b.pass(sessionTimeout)
+		_ = must(b, func(ctx context.Context) (Renewal, error) { return b.Renew(ctx, l.Lease, true) })
+		late := b.register("d")
+		b.pass(defaultGrace + time.Millisecond)
+		_ = must(b, func(ctx context.Context) (Renewal, error) { return b.Renew(ctx, l.Lease, true) })
+		// Two of four are due, which is not most.
+		if err := b.Leave(t.Context(), late, time.Time{}); err != nil {
+			t.Fatal(err)
+		}
+		if got := reap(false); len(got.Dead) != 0 || got.Held != 2 || !got.Next.IsZero() {
+			t.Errorf("Reap of two of three = %+v, want both held", got)
+		}
+		late = b.register("d")
+		next = b.now.Add(sessionTimeout + defaultGrace + time.Millisecond)
+		if diff := cmp.Diff(Reaped{Dead: ended, Next: next}, reap(false)); diff != "" {
+			t.Errorf("Reap of two of four (-want +got):\n%s", diff)
+		}
+		if err := b.Leave(t.Context(), late, at(time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+		want := map[string]string{
+			"b:" + number(ended[0].Epoch): millis(at(0)) + "|d", "c:" + number(ended[1].Epoch): millis(at(0)) + "|d",
+			"d:" + number(late.Epoch): millis(at(time.Minute)) + "|g",
+		}
+		dead := must(b, func(ctx context.Context) (map[string]string, error) {
+			return b.client.HGetAll(ctx, b.keys.dead()).Result()
+		})
+		for name, value := range want {
+			if dead[name] != value {
+				t.Errorf("dead session %s = %q, want %q", name, dead[name], value)
+			}
+		}
+	})
 }
 
 func TestLeaveEndsSession(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
-	l := b.register("a")
-	for range 2 {
-		if err := b.Leave(t.Context(), l, time.Time{}); err != nil {
-			t.Errorf("Leave = %v, want nil", err)
+	eachServer(t, func(t *testing.T, on server) {
+		b := setup(t, on)
+		l := b.register("a")
+		for range 2 {
+			if err := b.Leave(t.Context(), l, time.Time{}); err != nil {
+				t.Errorf("Leave = %v, want nil", err)
+			}
 		}
-	}
-	if _, err := b.Renew(t.Context(), l, false); !errors.Is(err, ErrLeaseLost) {
-		t.Errorf("Renew after Leave = %v, want %v", err, ErrLeaseLost)
-	}
-	// A late Leave does not end the next session of the id.
-	next := b.register("a")
-	if err := b.Leave(t.Context(), l, time.Time{}); err != nil {
-		t.Fatal(err)
-	}
-	_ = must(b, func(ctx context.Context) (Renewal, error) { return b.Renew(ctx, next, false) })
+		if _, err := b.Renew(t.Context(), l, false); !errors.Is(err, ErrLeaseLost) {
+			t.Errorf("Renew after Leave = %v, want %v", err, ErrLeaseLost)
+		}
+		// A late Leave does not end the next session of the id.
+		next := b.register("a")
+		if err := b.Leave(t.Context(), l, time.Time{}); err != nil {
+			t.Fatal(err)
+		}
+		_ = must(b, func(ctx context.Context) (Renewal, error) { return b.Renew(ctx, next, false) })
+	})
 }
 
 func TestReapDrainBury(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
-	l := b.lead("a")
-	dead := b.register("b")
-	for _, d := range []JobDefinition{definition("j", 2), definition("k", 2)} {
-		d.Failover = d.Name == "k"
-		b.put(d)
-	}
-	jobs := []string{"j", "k"}
-	gens := map[string]int64{}
-	fences := map[string]int64{}
-	for _, name := range jobs {
-		gens[name] = b.assign(l, name, map[string]string{"b": "0-1"}).Generation
-		fences[name] = b.begin(dead, name, gens[name], at(2*time.Second)).Fence
-	}
-	renew := func() { _ = must(b, func(ctx context.Context) (Renewal, error) { return b.Renew(ctx, l.Lease, true) }) }
-	reap := func() []Lease {
-		return must(b, func(ctx context.Context) (Reaped, error) { return b.Reap(ctx, l, false) }).Dead
-	}
-	b.pass(sessionTimeout - time.Second)
-	renew()
-	b.pass(time.Second + defaultGrace)
-	if got := reap(); len(got) != 0 {
-		t.Errorf("Reap at the end of the grace = %v, want none", got)
-	}
-	b.pass(time.Millisecond)
-	if diff := cmp.Diff([]Lease{dead}, reap()); diff != "" {
-		t.Errorf("Reap (-want +got):\n%s", diff)
-	}
-	drain := func() []Drained {
-		return must(b, func(ctx context.Context) ([]Drained, error) { return b.Drain(ctx, l, dead, jobs) })
-	}
-	want := []Drained{{Job: "j", Lost: []ItemsAt{{NewItems(0, 1), at(2 * time.Second)}}}}
-	if diff := cmp.Diff(want, drain()); diff != "" {
-		t.Errorf("Drain (-want +got):\n%s", diff)
-	}
-	if got := drain(); len(got) != 0 {
-		t.Errorf("second Drain = %v, want none", got)
-	}
-	f := number(at(2*time.Second).UnixMilli()) + "|N|" + number(fences["k"]) + "|b|" + number(dead.Epoch)
-	if diff := cmp.Diff(map[string]string{"0": f, "1": f}, b.hash("f", "k")); diff != "" {
-		t.Errorf("failover queue (-want +got):\n%s", diff)
-	}
-	for _, name := range jobs {
-		if got := b.hash("r", name); len(got) != 0 {
-			t.Errorf("marks of %s = %v, want none", name, got)
+	eachServer(t, func(t *testing.T, on server) {
+		b := setup(t, on)
+		l := b.lead("a")
+		dead := b.register("b")
+		for _, d := range []JobDefinition{definition("j", 2), definition("k", 2)} {
+			d.Failover = d.Name == "k"
+			b.put(d)
 		}
-	}
-	var names []string
-	for _, d := range must(b, b.Dirty) {
-		names = append(names, d.Name)
-	}
-	if diff := cmp.Diff(jobs, names); diff != "" {
-		t.Errorf("Dirty (-want +got):\n%s", diff)
-	}
-	for range 2 {
-		if err := b.Bury(t.Context(), l, dead); err != nil {
-			t.Fatal(err)
+		jobs := []string{"j", "k"}
+		gens := map[string]int64{}
+		fences := map[string]int64{}
+		for _, name := range jobs {
+			gens[name] = b.assign(l, name, map[string]string{"b": "0-1"}).Generation
+			fences[name] = b.begin(dead, name, gens[name], at(2*time.Second)).Fence
 		}
-		if got := must(b, b.Dead); len(got) != 0 {
-			t.Errorf("Dead = %v, want none", got)
+		renew := func() { _ = must(b, func(ctx context.Context) (Renewal, error) { return b.Renew(ctx, l.Lease, true) }) }
+		reap := func() []Lease {
+			return must(b, func(ctx context.Context) (Reaped, error) { return b.Reap(ctx, l, false) }).Dead
 		}
-	}
-	// Queued items are busy for their next owner; lost ones are free.
-	g := b.assign(l, "k", map[string]string{"a": "0-1"}).Generation
-	wantBegin(t, b.begin(l.Lease, "k", g, at(20*time.Second)), CodeNone, "", "0-1")
-	g = b.assign(l, "j", map[string]string{"a": "0-1"}).Generation
-	wantBegin(t, b.begin(l.Lease, "j", g, at(20*time.Second)), CodeOK, "0-1", "")
+		b.pass(sessionTimeout - time.Second)
+		renew()
+		b.pass(time.Second + defaultGrace)
+		if got := reap(); len(got) != 0 {
+			t.Errorf("Reap at the end of the grace = %v, want none", got)
+		}
+		b.pass(time.Millisecond)
+		if diff := cmp.Diff([]Lease{dead}, reap()); diff != "" {
+			t.Errorf("Reap (-want +got):\n%s", diff)
+		}
+		drain := func() []Drained {
+			return must(b, func(ctx context.Context) ([]Drained, error) { return b.Drain(ctx, l, dead, jobs) })
+		}
+		want := []Drained{{Job: "j", Lost: []ItemsAt{{NewItems(0, 1), at(2 * time.Second)}}}}
+		if diff := cmp.Diff(want, drain()); diff != "" {
+			t.Errorf("Drain (-want +got):\n%s", diff)
+		}
+		if got := drain(); len(got) != 0 {
+			t.Errorf("second Drain = %v, want none", got)
+		}
+		f := number(at(2*time.Second).UnixMilli()) + "|N|" + number(fences["k"]) + "|b|" + number(dead.Epoch)
+		if diff := cmp.Diff(map[string]string{"0": f, "1": f}, b.hash("f", "k")); diff != "" {
+			t.Errorf("failover queue (-want +got):\n%s", diff)
+		}
+		for _, name := range jobs {
+			if got := b.hash("r", name); len(got) != 0 {
+				t.Errorf("marks of %s = %v, want none", name, got)
+			}
+		}
+		var names []string
+		for _, d := range must(b, b.Dirty) {
+			names = append(names, d.Name)
+		}
+		if diff := cmp.Diff(jobs, names); diff != "" {
+			t.Errorf("Dirty (-want +got):\n%s", diff)
+		}
+		for range 2 {
+			if err := b.Bury(t.Context(), l, dead); err != nil {
+				t.Fatal(err)
+			}
+			if got := must(b, b.Dead); len(got) != 0 {
+				t.Errorf("Dead = %v, want none", got)
+			}
+		}
+		// Queued items are busy for their next owner; lost ones are free.
+		g := b.assign(l, "k", map[string]string{"a": "0-1"}).Generation
+		wantBegin(t, b.begin(l.Lease, "k", g, at(20*time.Second)), CodeNone, "", "0-1")
+		g = b.assign(l, "j", map[string]string{"a": "0-1"}).Generation
+		wantBegin(t, b.begin(l.Lease, "j", g, at(20*time.Second)), CodeOK, "0-1", "")
+	})
 }
 
 func TestDrainAfterShrinkLosesGoneItems(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
-	l := b.lead("a")
-	dead := b.register("b")
-	d := definition("j", 4)
-	d.Failover, d.Overwrite = true, true
-	b.put(d)
-	b.begin(dead, "j", b.assign(l, "j", map[string]string{"b": "0-3"}).Generation, at(time.Second))
-	d.Items = 2
-	b.put(d)
-	b.assign(l, "j", map[string]string{"a": "0-1"})
-	if err := b.Leave(t.Context(), dead, time.Time{}); err != nil {
-		t.Fatal(err)
-	}
-	got := must(b, func(ctx context.Context) ([]Drained, error) { return b.Drain(ctx, l, dead, []string{"j"}) })
-	want := []Drained{{Job: "j", Lost: []ItemsAt{{NewItems(2, 3), at(time.Second)}}}}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("Drain (-want +got):\n%s", diff)
-	}
-	if f := b.hash("f", "j"); len(f) != 2 {
-		t.Errorf("failover queue = %v, want items 0 and 1", f)
-	}
-	if x := b.hash("j", "j")["x"]; x != "0" {
-		t.Errorf("marks outside the generation = %s, want 0", x)
-	}
+	eachServer(t, func(t *testing.T, on server) {
+		b := setup(t, on)
+		l := b.lead("a")
+		dead := b.register("b")
+		d := definition("j", 4)
+		d.Failover, d.Overwrite = true, true
+		b.put(d)
+		b.begin(dead, "j", b.assign(l, "j", map[string]string{"b": "0-3"}).Generation, at(time.Second))
+		d.Items = 2
+		b.put(d)
+		b.assign(l, "j", map[string]string{"a": "0-1"})
+		if err := b.Leave(t.Context(), dead, time.Time{}); err != nil {
+			t.Fatal(err)
+		}
+		got := must(b, func(ctx context.Context) ([]Drained, error) { return b.Drain(ctx, l, dead, []string{"j"}) })
+		want := []Drained{{Job: "j", Lost: []ItemsAt{{NewItems(2, 3), at(time.Second)}}}}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("Drain (-want +got):\n%s", diff)
+		}
+		if f := b.hash("f", "j"); len(f) != 2 {
+			t.Errorf("failover queue = %v, want items 0 and 1", f)
+		}
+		if x := b.hash("j", "j")["x"]; x != "0" {
+			t.Errorf("marks outside the generation = %s, want 0", x)
+		}
+	})
 }
 
 func TestLostSessionOfAReturnedNodeIsDrained(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
-	l, g := oneNode(b, 2)
-	b.begin(l.Lease, "j", g, at(2*time.Second))
-	b.pass(time.Minute)
-	again := b.lead("a")
-	wantBegin(t, b.begin(again.Lease, "j", g, at(2*time.Second)), CodeNone, "", "")
-	wantBegin(t, b.begin(again.Lease, "j", g, at(time.Minute)), CodeNone, "", "0-1")
-	_ = must(b, func(ctx context.Context) ([]Drained, error) { return b.Drain(ctx, again, l.Lease, []string{"j"}) })
-	// The generation stands: the node owns what it owned.
-	wantBegin(t, b.begin(again.Lease, "j", g, at(2*time.Minute)), CodeOK, "0-1", "", ItemsAt{NewItems(0, 1), at(time.Minute)})
+	eachServer(t, func(t *testing.T, on server) {
+		b := setup(t, on)
+		l, g := oneNode(b, 2)
+		b.begin(l.Lease, "j", g, at(2*time.Second))
+		b.pass(time.Minute)
+		again := b.lead("a")
+		wantBegin(t, b.begin(again.Lease, "j", g, at(2*time.Second)), CodeNone, "", "")
+		wantBegin(t, b.begin(again.Lease, "j", g, at(time.Minute)), CodeNone, "", "0-1")
+		_ = must(b, func(ctx context.Context) ([]Drained, error) { return b.Drain(ctx, again, l.Lease, []string{"j"}) })
+		// The generation stands: the node owns what it owned.
+		wantBegin(t, b.begin(again.Lease, "j", g, at(2*time.Minute)), CodeOK, "0-1", "", ItemsAt{NewItems(0, 1), at(time.Minute)})
+	})
 }
 
 func TestOneOfManyRegistersAndLeads(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
-	const nodes = 8
-	var won, led sync.Map
-	var wg sync.WaitGroup
-	for i := range nodes {
-		wg.Go(func() {
-			_, err := b.Register(t.Context(), Instance{ID: "a"})
-			if err == nil {
-				won.Store(i, true)
-			} else if !errors.Is(err, ErrInstanceConflict) {
-				t.Error(err)
-			}
-			r, err := b.Register(t.Context(), Instance{ID: "n" + number(int64(i))})
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			renewal, err := b.Renew(t.Context(), r.Lease, true)
-			if err != nil {
-				t.Error(err)
-			}
-			if renewal.Leader {
-				led.Store(i, true)
-			}
-		})
-	}
-	wg.Wait()
-	for what, m := range map[string]*sync.Map{"registered": &won, "led": &led} {
-		n := 0
-		m.Range(func(any, any) bool { n++; return true })
-		if n != 1 {
-			t.Errorf("%d of %d nodes %s, want 1", n, nodes, what)
+	eachServer(t, func(t *testing.T, on server) {
+		b := setup(t, on)
+		const nodes = 8
+		var won, led sync.Map
+		var wg sync.WaitGroup
+		for i := range nodes {
+			wg.Go(func() {
+				_, err := b.Register(t.Context(), Instance{ID: "a"})
+				if err == nil {
+					won.Store(i, true)
+				} else if !errors.Is(err, ErrInstanceConflict) {
+					t.Error(err)
+				}
+				r, err := b.Register(t.Context(), Instance{ID: "n" + number(int64(i))})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				renewal, err := b.Renew(t.Context(), r.Lease, true)
+				if err != nil {
+					t.Error(err)
+				}
+				if renewal.Leader {
+					led.Store(i, true)
+				}
+			})
 		}
-	}
+		wg.Wait()
+		for what, m := range map[string]*sync.Map{"registered": &won, "led": &led} {
+			n := 0
+			m.Range(func(any, any) bool { n++; return true })
+			if n != 1 {
+				t.Errorf("%d of %d nodes %s, want 1", n, nodes, what)
+			}
+		}
+	})
 }

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/elasticjob-go/elasticjob/core/registry/embedded"
+	"github.com/elasticjob-go/elasticjob/core/registry/redistest"
 )
 
 // sessionTimeout of all tests; grace is the default second.
@@ -17,30 +19,95 @@ const sessionTimeout = 10 * time.Second
 // start is the first reading of the server's clock in a test that stops it.
 func start() time.Time { return time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC) }
 
+// server says which kind of server a test runs on.
+type server string
+
+const (
+	onEmbedded server = "embedded"
+	onRedis    server = "redis"
+)
+
+func servers() []server { return []server{onEmbedded, onRedis} }
+
+// eachServer runs a test on every kind of server.
+func eachServer(t *testing.T, test func(t *testing.T, on server)) {
+	t.Helper()
+	for _, on := range servers() {
+		t.Run(string(on), func(t *testing.T) {
+			t.Parallel()
+			test(t, on)
+		})
+	}
+}
+
 // bench is a partition with a clock that only the test moves.
 type bench struct {
 	*Partition
-	t      testing.TB
-	client redis.UniversalClient
-	clock  interface{ SetTime(time.Time) }
-	now    time.Time
+	t       testing.TB
+	client  redis.UniversalClient
+	hooks   hooks
+	setTime func(time.Time)
+	now     time.Time
 }
 
-func setup(t testing.TB, change ...func(*Config)) *bench {
+// setup starts a server of its own.
+func setup(t testing.TB, on server, change ...func(*Config)) *bench {
 	t.Helper()
-	s, err := embedded.Open(t.Context())
-	if err != nil {
-		t.Fatal(err)
+	return setupBroken(t, on, func(_, source string) string { return source }, change...)
+}
+
+// setupBroken is setup with edited scripts.
+func setupBroken(t testing.TB, on server, edit func(name, source string) string, change ...func(*Config)) *bench {
+	t.Helper()
+	b := &bench{t: t, now: start()}
+	if on == onEmbedded {
+		b.onEmbedded(edit)
+	} else {
+		b.onRedis(redistest.Start(t), edit)
 	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	b := &bench{t: t, client: s.Client(), clock: s, now: start()}
-	s.SetTime(b.now)
+	b.setTime(b.now)
 	b.Partition = b.open(change...)
 	return b
+}
+
+func (b *bench) onEmbedded(edit func(name, source string) string) {
+	b.t.Helper()
+	s, err := embedded.Open(b.t.Context())
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			b.t.Error(err)
+		}
+	})
+	b.client, b.setTime = s.Client(), s.SetTime
+	b.hooks = hooks{script: edit, clock: func(ctx context.Context, pipe redis.Pipeliner) func() time.Time {
+		return pipe.Time(ctx).Val
+	}}
+}
+
+// clockKey holds the time on a real Redis, whose clock cannot be set.
+const clockKey = "test-clock"
+
+func (b *bench) onRedis(s *redistest.Server, edit func(name, source string) string) {
+	b.t.Helper()
+	b.client = s.Client()
+	b.setTime = func(t time.Time) {
+		if err := b.client.HSet(b.t.Context(), clockKey, "s", t.Unix(), "us", t.Nanosecond()/1000).Err(); err != nil {
+			b.t.Fatal(err)
+		}
+	}
+	b.hooks = hooks{
+		script: func(name, source string) string {
+			const clock = "call('TIME')"
+			if strings.Count(source, clock) != 1 {
+				b.t.Fatalf("script %s reads the clock %d times, want once", name, strings.Count(source, clock))
+			}
+			return edit(name, strings.Replace(source, clock, "call('HMGET', '"+clockKey+"', 's', 'us')", 1))
+		},
+		clock: func(context.Context, redis.Pipeliner) func() time.Time { return func() time.Time { return b.now } },
+	}
 }
 
 // open is the first partition of another Center on the same server.
@@ -50,7 +117,7 @@ func (b *bench) open(change ...func(*Config)) *Partition {
 	for _, f := range change {
 		f(&c)
 	}
-	center, err := Open(b.t.Context(), c)
+	center, err := openWith(b.t.Context(), c, b.hooks)
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -59,8 +126,9 @@ func (b *bench) open(change ...func(*Config)) *Partition {
 
 // pass moves the server's clock.
 func (b *bench) pass(d time.Duration) {
+	b.t.Helper()
 	b.now = b.now.Add(d)
-	b.clock.SetTime(b.now)
+	b.setTime(b.now)
 }
 
 // at is the instant d after the start.

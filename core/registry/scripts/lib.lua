@@ -1,8 +1,8 @@
 -- The part shared by all scripts; it stands before each of them.
 --
 -- KEYS: the eleven of the partition, then nine for each job (see keys.go).
--- ARGV: the doorbell channel, the command that rings it, then what the script
--- takes, in its order.
+-- ARGV: the doorbell channel, the command that rings it, whether the server may
+-- become another one (0 or 1), then what the script takes, in its order.
 -- A reply starts with a code. The clock is read once, numbers are written with
 -- num, and no order of pairs reaches a reply or a value.
 local call = redis.call
@@ -10,13 +10,14 @@ local META, LEASE, SESS, INFO, LEADER = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS
 local DEAD, JOBS, DIRTY, FEED, STOP, OFF = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11]
 local OK, NONE, LOST, STALE, DISABLED, QUARANTINE = 1, 0, -1, -2, -3, -4
 local DUP, CONFLICT, NOTLEADER, NOJOB, GONE, PENDING = -5, -6, -7, -8, -9, 2
-local FEEDLEN, MAXMARKS, CHUNK = '10000', 64, 1000
+-- LAG is how far behind, in ms, a replica may be when it is promoted.
+local FEEDLEN, MAXMARKS, CHUNK, LAG = '10000', 64, 1000, 2000
 
 local clock = call('TIME')
 local US = clock[1] * 1000000 + clock[2]
 local NOW = math.floor(US / 1000)
 
-local arg = 2
+local arg = 3
 local function take() arg = arg + 1 return ARGV[arg] end
 
 local function num(x) return string.format('%.0f', x) end
@@ -158,9 +159,27 @@ local function forget(node)
   call('ZREM', LEASE, node)
 end
 
-local function quarantined()
-  return tonumber(call('HGET', META, 'notBefore') or '0') > NOW
+-- primary is the identity of this server process.
+local function primary() return string.match(call('INFO', 'server'), 'run_id:(%w+)') or '' end
+
+-- not_before is the end of the quarantine, which begins when this server is not
+-- the one of before: it was promoted or restarted and may have lost writes, so
+-- holders of leases and items that it knows nothing of may still be at work.
+local function not_before()
+  local m = call('HMGET', META, 'notBefore', 'primary')
+  local before = tonumber(m[1] or '0')
+  if ARGV[3] ~= '1' then return before end
+  local now = primary()
+  if m[1] and m[2] ~= now then
+    local t = call('HMGET', META, 'ttl', 'grace')
+    before = math.max(before, NOW + tonumber(t[1]) + LAG + tonumber(t[2]))
+    call('HSET', META, 'primary', now, 'notBefore', num(before))
+    bump('quarantine', '', '', '')
+  end
+  return before
 end
+
+local function quarantined() return not_before() > NOW end
 
 -- led refuses who is not the leader of this term.
 local function led(node, epoch, term)

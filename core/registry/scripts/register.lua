@@ -1,20 +1,21 @@
 -- Opens a session. ARGV: node, nonce, ttl, grace, schema, partitions, fresh incarnation,
--- wait (1: a namespace seen for the first time waits), info, hosted jobs...
+-- info, hosted jobs...
 -- Reply: OK, epoch, version, notBefore, incarnation, now | CONFLICT, deadline
 -- | GONE, schema, partitions
 local node, nonce, ttl, grace = take(), take(), tonumber(take()), tonumber(take())
-local schema, parts, fresh, wait, info = take(), take(), take(), take(), take()
+local schema, parts, fresh, info = take(), take(), take(), take()
 
-local meta = call('HMGET', META, 'inc', 'schema', 'P', 'hlc', 'notBefore', 'ver')
-local inc, before = meta[1], meta[5] or '0'
+local meta = call('HMGET', META, 'inc', 'schema', 'P', 'hlc', 'ttl', 'grace')
+local inc, before = meta[1], '0'
 if inc and (meta[2] ~= schema or meta[3] ~= parts) then return {GONE, meta[2] or '', meta[3] or ''} end
+if inc then before = num(not_before()) end
 
 local old = call('HGET', SESS, node)
 if old then
   local epoch, by = string.match(old, '^(%d+)|(.*)$')
   local live = epoch and deadline(node, epoch)
   if live and by == nonce then
-    return {OK, epoch, meta[6] or '0', before, inc, num(NOW)}
+    return {OK, epoch, call('HGET', META, 'ver') or '0', before, inc, num(NOW)}
   end
   if live then return {CONFLICT, live} end
   if epoch then bury_later(node, epoch, nil, ttl) end
@@ -23,8 +24,13 @@ end
 
 if not inc then
   inc = fresh
-  before = wait == '1' and num(NOW + ttl + grace) or '0'
+  -- A namespace seen for the first time may have come back empty.
+  before = ARGV[3] == '1' and num(NOW + ttl + grace) or '0'
   call('HSET', META, 'schema', schema, 'P', parts, 'inc', inc, 'ttl', num(ttl), 'grace', num(grace), 'notBefore', before)
+  if ARGV[3] == '1' then call('HSET', META, 'primary', primary()) end
+elseif ttl > tonumber(meta[5]) or grace > tonumber(meta[6]) then
+  -- The longest lease decides how long a quarantine is.
+  call('HSET', META, 'ttl', num(math.max(ttl, tonumber(meta[5]))), 'grace', num(math.max(grace, tonumber(meta[6]))))
 end
 local epoch = num(after(meta[4]))
 call('HSET', META, 'hlc', epoch)

@@ -6,7 +6,8 @@ local node, epoch, ttl, grace, want = take(), take(), tonumber(take()), tonumber
 if not deadline(node, epoch) then return {LOST} end
 call('ZADD', LEASE, num(NOW + ttl), node)
 
-local meta = call('HMGET', META, 'ver', 'notBefore', 'inc', 'hlc')
+local before = num(not_before())
+local meta = call('HMGET', META, 'ver', 'inc', 'hlc')
 local l = call('HMGET', LEADER, 'n', 'e', 'term', 'dl')
 local mine, term, other = l[1] == node and l[2] == epoch, '0', '0'
 if mine and want == '1' then
@@ -21,9 +22,9 @@ else
   if not gone then
     other = l[4]
   elseif want == '1' then
-    term = num(after(meta[4]))
+    term = num(after(meta[3]))
     call('HSET', META, 'hlc', term)
     call('HSET', LEADER, 'n', node, 'e', epoch, 'term', term, 'dl', num(NOW + ttl))
   end
 end
-return {OK, num(NOW), meta[1] or '0', meta[2] or '0', meta[3] or '', term == '0' and 0 or 1, term, other}
+return {OK, num(NOW), meta[1] or '0', before, meta[2] or '', term == '0' and 0 or 1, term, other}
