@@ -169,9 +169,6 @@ func (n *Node) close(ctx context.Context) {
 // closed, not used.
 func assemble(ctx context.Context, c Config, s settings) (*Node, Problems) {
 	problems := c.Validate()
-	if c.RegCenter != nil {
-		problems = append(problems, c.Problem("not-available", "regCenter is not available in this version", "regCenter"))
-	}
 	n := &Node{logger: s.logger}
 	cache := ""
 	if c.DataDir != "" {

@@ -322,14 +322,6 @@ func TestLintFindsWhatOnlyPluginsCanTell(t *testing.T) {
 	}
 }
 
-func TestRegCenterDoesNotRunEmbedded(t *testing.T) {
-	t.Parallel()
-	c := load(t, `elasticjob: {regCenter: {serverLists: "127.0.0.1:6379", namespace: orders}}`)
-	if _, err := elasticjob.New(t.Context(), c); err == nil || !strings.Contains(err.Error(), "regCenter is not available in this version") {
-		t.Errorf("New() with regCenter = %v, want that it is not available", err)
-	}
-}
-
 func TestPlaceholderValuesDoNotShowInProblems(t *testing.T) {
 	t.Setenv("ELASTICJOB_TEST_SECRET", "hunter2")
 	c := load(t, `elasticjob:
