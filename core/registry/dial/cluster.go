@@ -29,7 +29,7 @@ func settleCluster(ctx context.Context, node *server) (shape, *problem) {
 	}
 	var advice []string
 	for _, addr := range masters(parts, node.addr) {
-		where := fmt.Sprintf("the master %s, which %s says belongs to its Cluster,", addr, node.addr)
+		where := fmt.Sprintf("the master %s, which %s says belongs to its Cluster,", c.redact(addr), node.addr)
 		if addr == node.addr {
 			where = addr
 		}

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -162,6 +163,41 @@ func TestSessionsDoNotWaitBehindCommands(t *testing.T) {
 	for range all {
 		if err := <-held; err == nil {
 			t.Error("BLPop of an empty list = nil, want an error")
+		}
+	}
+}
+
+func TestOnlyCommandsAreRepeated(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct{ retries, commands int32 }{
+		"never":     {0, 1},
+		"as often":  {2, 3},
+		"not below": {-5, 1},
+	} {
+		var asked atomic.Int32
+		reply := redisLike("7.0.15")
+		f := serve(t, func(command []string) string {
+			if strings.EqualFold(command[0], "GET") {
+				asked.Add(1)
+				return "-LOADING Redis is loading the dataset in memory\r\n"
+			}
+			return reply(command)
+		})
+		c := config(f.addr)
+		c.MaxRetries, c.MinRetryBackoff, c.MaxRetryBackoff = int(test.retries), time.Millisecond, time.Millisecond
+		connection := open(t, c)
+		for which, client := range map[string]redis.UniversalClient{"Commands": connection.Commands(), "Sessions": connection.Sessions()} {
+			want := int32(1)
+			if which == "Commands" {
+				want = test.commands
+			}
+			asked.Store(0)
+			if err := client.Get(t.Context(), "k").Err(); err == nil || !strings.HasPrefix(err.Error(), "LOADING") {
+				t.Errorf("%s: %s().Get = %v, want LOADING", name, which, err)
+			}
+			if n := asked.Load(); n != want {
+				t.Errorf("%s: %s().Get was sent %d times, want %d", name, which, n, want)
+			}
 		}
 	}
 }

@@ -25,16 +25,18 @@ return denied`
 
 // needs are the commands of the registry center, each as one call. In it $ is a
 // key and & a channel of the namespace. docs/operations/redis.md has the rule
-// for them, a test holds the two together and to the scripts.
+// for them; a test holds the two together and to the scripts.
 func needs(cluster bool) []string {
 	calls := []string{
-		"PING", "TIME", "INFO", "HELLO", "EVAL - 0", "EVALSHA - 0", "SCRIPT LOAD -", "CLIENT SETNAME -",
-		"DEL $", "EXISTS $", "HDEL $ -", "HEXISTS $ -", "HGET $ -", "HGETALL $", "HINCRBY $ - 1", "HKEYS $",
-		"HLEN $", "HMGET $ -", "HSET $ - -", "XADD $ * - -", "XRANGE $ - +",
-		"ZADD $ 0 -", "ZRANGE $ 0 0", "ZRANGEBYSCORE $ 0 0", "ZREM $ -", "ZSCORE $ -",
+		"PING", "INFO", "TIME", "EVAL - 0", "EVALSHA - 0", "SCRIPT LOAD -", "CLIENT SETNAME -", "MULTI", "EXEC",
+		"DEL $", "EXISTS $",
+		"HDEL $ -", "HEXISTS $ -", "HGET $ -", "HGETALL $", "HINCRBY $ - 1", "HKEYS $", "HLEN $", "HMGET $ -",
+		"HSET $ - -", "HSETNX $ - -", "HVALS $",
+		"XADD $ * - -", "XRANGE $ - +",
+		"ZADD $ 0 -", "ZCARD $", "ZCOUNT $ 0 0", "ZRANGE $ 0 0", "ZRANGEBYSCORE $ 0 0", "ZREM $ -", "ZSCORE $ -",
 	}
 	if cluster {
-		return append(calls, "CLUSTER SLOTS", "COMMAND", "SPUBLISH & -", "SSUBSCRIBE &")
+		return append(calls, "SPUBLISH & -", "SSUBSCRIBE &", "CLUSTER SLOTS", "COMMAND")
 	}
 	return append(calls, "PUBLISH & -", "SUBSCRIBE &")
 }

@@ -117,7 +117,7 @@ func settleMaster(ctx context.Context, c Config) (shape, *problem) {
 		return shape{}, p
 	}
 	addr := masters[slices.Index(c.Servers, sentinel)]
-	where := fmt.Sprintf("the master %q, which the Sentinel at %s says is at %s,", c.MasterName, sentinel, addr)
+	where := fmt.Sprintf("the master %q, which the Sentinel at %s says is at %s,", c.MasterName, sentinel, c.redact(addr))
 	s, p := c.visit(ctx, addr)
 	if p != nil {
 		return shape{}, p.at(where)
