@@ -57,7 +57,10 @@ type CommitResult struct {
 type Assignment struct {
 	Job        string
 	Generation int64
-	Monitored  bool
+	// Previous is the generation before it; who has another one has missed a
+	// hand-over.
+	Previous  int64
+	Monitored bool
 	// Items are the owned ones.
 	Items Items
 	// Floors are the instants up to which items were decided before this
@@ -197,7 +200,7 @@ func (p *Partition) Assignments(ctx context.Context, instance string, jobs []str
 		disabled := make([]*redis.BoolCmd, len(batch))
 		_, err := p.config.Client.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
 			for i, name := range batch {
-				heads[i] = pipe.HMGet(ctx, p.keys.job(name), "gen", "mon", "from", "st", "dn", "lo")
+				heads[i] = pipe.HMGet(ctx, p.keys.job(name), "gen", "pg", "mon", "from", "st", "dn", "lo")
 				owned[i] = pipe.HMGet(ctx, p.keys.assignments(name), instance, "")
 				disabled[i] = pipe.HExists(ctx, p.keys.states(name), "node:"+ServerName(instance))
 			}
@@ -212,7 +215,7 @@ func (p *Partition) Assignments(ctx context.Context, instance string, jobs []str
 			}
 			r := &reply{source: "j:" + name, values: append(orEmpty(heads[i].Val()), orEmpty(owned[i].Val())...)}
 			a := Assignment{
-				Job: name, Generation: r.number(), Monitored: r.flag(), From: r.instant(), Disabled: r.text() == "D", DisabledItems: r.items(),
+				Job: name, Generation: r.number(), Previous: r.number(), Monitored: r.flag(), From: r.instant(), Disabled: r.text() == "D", DisabledItems: r.items(),
 				Orphans: r.orphans(), Floors: r.groups(), Unowned: union(r.groups()),
 			}
 			if err := r.end(); err != nil {

@@ -12,8 +12,9 @@ type Code int
 const (
 	// CodeOK: done; of Begin, items run under the fence.
 	CodeOK Code = 1
-	// CodePending: the owners of an unmonitored job may not change again before the
-	// last change is over.
+	// CodePending: living owners of an unmonitored job may not give items away
+	// again before the last change is over; what others had has moved, if the
+	// generation is a new one.
 	CodePending Code = 2
 	// CodeNone: nothing to do; of Begin, no item is free to run; of a commit, the
 	// assignment was so already.

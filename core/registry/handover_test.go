@@ -112,16 +112,41 @@ func TestOwnersKeepItemsForAHandOver(t *testing.T) {
 		if r := b.assign(l, "j", map[string]string{"c": "0-1"}); r.Code != CodePending || !r.From.Equal(until) {
 			t.Errorf("CommitAssignments = %s from %v, want pending until %v", r.Code, r.From, until)
 		}
-		if err := b.Depart(t.Context(), l.Lease, b.now, []string{"j"}); err != nil {
-			t.Fatal(err)
-		}
-		if r := b.assign(l, "j", map[string]string{"c": "0-1"}); r.Code != CodePending {
-			t.Errorf("CommitAssignments away from a draining node = %s, want pending", r.Code)
-		}
 		b.pass(b.HandOver() - time.Second)
 		b.renewAll(l.Lease, next)
 		if r := b.assign(l, "j", map[string]string{"c": "0-1"}); r.Code != CodeOK {
 			t.Errorf("CommitAssignments later = %s, want ok", r.Code)
+		}
+	})
+}
+
+// A node that drains has said what it fires: its items need not wait for those of
+// the others.
+func TestItemsOfADrainingOwnerDoNotWaitForAHandOver(t *testing.T) {
+	t.Parallel()
+	eachServer(t, func(t *testing.T, on server) {
+		b := setup(t, on)
+		l, other := unmonitored(b)
+		b.register("c")
+		from := b.assign(l, "j", map[string]string{"a": "0", "b": "1"}).From
+		first := b.job("j").Generation
+		b.pass(time.Second)
+		if err := b.Depart(t.Context(), other, b.now, []string{"j"}); err != nil {
+			t.Fatal(err)
+		}
+		b.pass(time.Second)
+		r := b.assign(l, "j", map[string]string{"c": "0-1"})
+		if again := b.now.Add(b.HandOver()); r.Code != CodePending || r.Generation == first || !r.From.Equal(again) {
+			t.Errorf("CommitAssignments = %s, generation %d, from %v, want a pending one, new, from %v", r.Code, r.Generation, r.From, again)
+		}
+		b.wantFloors("a", []ItemsAt{{NewItems(0), start()}})
+		b.wantFloors("c", []ItemsAt{{NewItems(1), from.Add(-time.Millisecond)}})
+		assigned := must(b, func(ctx context.Context) ([]Assignment, error) { return b.Assignments(ctx, "c", []string{"j"}) })
+		if assigned[0].Previous != first {
+			t.Errorf("Assignments of c follow generation %d, want %d", assigned[0].Previous, first)
+		}
+		if dirty := must(b, b.Dirty); len(dirty) != 1 {
+			t.Errorf("Dirty = %v, want the job to be looked at again", dirty)
 		}
 	})
 }

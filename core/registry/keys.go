@@ -28,8 +28,8 @@ const schema = 2
 // Of a job:
 //
 //	j:<job>   HASH   cfg, cver, upd (ms), n, mon, mis, fo, dis (flags of the definition);
-//	                 gen, tok (last generation or fence), x (marks outside the present
-//	                 generation), from (ms), an (items assigned), fl (floor of items
+//	                 gen, pg (the one before), tok (last generation or fence), x (marks
+//	                 outside the present generation), from (ms), an (items assigned), fl (floor of items
 //	                 never assigned, ms), st (E or D), dn (disabled items), nd (number
 //	                 of servers it is disabled on), ep (last epoch begun when it was
 //	                 assigned), lo (items whose owner died: ranges|node;…)

@@ -20,14 +20,14 @@ type model struct {
 	stops    map[string]int64
 	exists   bool
 
-	n, assigned                         int
-	version, gen, tok, from, floor, upd int64
-	began                               int64 // the last epoch at the last assignment
-	monitored, misfire, failover        bool
-	enabled                             bool
-	offItems                            map[int]bool
-	offServers                          map[string]bool
-	off                                 map[string]bool // servers, for all jobs
+	n, assigned                                   int
+	version, gen, previous, tok, from, floor, upd int64
+	began                                         int64 // the last epoch at the last assignment
+	monitored, misfire, failover                  bool
+	enabled                                       bool
+	offItems                                      map[int]bool
+	offServers                                    map[string]bool
+	off                                           map[string]bool // servers, for all jobs
 
 	owned  map[string]map[int]int64 // node -> item -> floor
 	marks  map[string][]*modelMark
@@ -309,7 +309,8 @@ func (m *model) commit(p Plan) CommitResult {
 		}
 	}
 	same, waits, until := !first && m.assigned == p.Items, false, m.from
-	moved := map[int]bool{}
+	changes, later := !same, false
+	moved, stays := map[int]bool{}, []int{}
 	for item, node := range owner {
 		was, known := before[item]
 		live, last, _ := m.owner(was)
@@ -318,6 +319,11 @@ func (m *model) commit(p Plan) CommitResult {
 			continue
 		}
 		same = false
+		if known && live && last == 0 {
+			stays = append(stays, item)
+		} else {
+			changes = true
+		}
 		if known && was != "" {
 			moved[item] = true
 			if live {
@@ -329,10 +335,19 @@ func (m *model) commit(p Plan) CommitResult {
 		}
 	}
 	if !m.monitored && !first && !same && until > m.now() {
-		r.Code, r.From = CodePending, instantOf(until)
-		return r
+		if !changes {
+			r.Code, r.From = CodePending, instantOf(until)
+			return r
+		}
+		if later = len(stays) > 0; later {
+			for _, item := range stays {
+				owner[item] = before[item]
+				delete(moved, item)
+			}
+			waits = false
+		}
 	}
-	if p.Dirty > 0 {
+	if p.Dirty > 0 && !later {
 		m.dirty = false
 	}
 	dropped := map[int]bool{}
@@ -351,9 +366,9 @@ func (m *model) commit(p Plan) CommitResult {
 		r.Code, r.From = CodeNone, instantOf(m.from)
 		return r
 	}
-	from := m.now()
+	from := max(m.now(), m.from)
 	if waits {
-		from += handOver
+		from = m.now() + handOver
 	}
 	forgets := m.gen/1000 + sessionTimeout.Milliseconds() + handOver
 	former := map[int]string{}
@@ -392,8 +407,12 @@ func (m *model) commit(p Plan) CommitResult {
 	if first {
 		m.from = m.floor
 	}
+	m.previous = m.gen
 	m.assigned, m.gen = p.Items, m.rise(&m.tok)
 	r.Code, r.Generation, r.From = CodeOK, m.gen, instantOf(m.from)
+	if later {
+		r.Code, r.From = CodePending, instantOf(m.now()+handOver)
+	}
 	return r
 }
 
@@ -570,7 +589,7 @@ func (m *model) dump() map[string]map[string]string {
 	if m.exists {
 		state := map[bool]string{true: "E", false: "D"}[m.enabled]
 		d["j"] = map[string]string{
-			"gen": number(m.gen), "tok": number(m.tok), "cver": number(m.version), "upd": number(m.upd),
+			"gen": number(m.gen), "pg": number(m.previous), "tok": number(m.tok), "cver": number(m.version), "upd": number(m.upd),
 			"x": strconv.Itoa(foreign), "n": strconv.Itoa(m.n), "from": number(m.from), "fl": number(m.floor),
 			"st": state, "dn": setOf(m.offItems).String(), "nd": strconv.Itoa(len(m.offServers)),
 			"an": strconv.Itoa(m.assigned), "ep": number(m.began), "lo": m.orphans(),

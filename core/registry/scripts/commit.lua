@@ -3,8 +3,8 @@
 -- name, expected generation, expected version, n, dirty version seen (0: none),
 -- number of owners, owner, ranges, ...
 -- Reply: OK, for each {code, generation, dropped, from} | refusal. code: OK, NONE
--- (nothing changed), STALE, GONE (an owner has no session or drains), PENDING
--- (nothing may move before from), NOJOB
+-- (nothing changed), STALE, GONE (an owner has no session or drains), PENDING (not
+-- all may move before from; the generation tells whether some did), NOJOB
 local node, epoch, term = take(), take(), take()
 local ttl, handover, count = tonumber(take()), tonumber(take()), tonumber(take())
 local refused = led(node, epoch, term)
@@ -104,7 +104,8 @@ local function commit(k, name, gen, ver, n, seen, wanted)
   -- An unmonitored job is fired by a session, a monitored one by whoever has the
   -- name: its marks tell what a former session did.
   local upto = unmonitored and tonumber(s[9] or '0') or math.huge
-  local fates, moved = {}, {}
+  local fates, moved, stays = {}, {}, {}
+  local changes = first or s[7] ~= num(n)
   local same, leaves, waits = not first and s[7] == num(n), false, false
   for i = 0, n - 1 do
     -- Items that nobody may run keep their floors under the empty name.
@@ -118,27 +119,35 @@ local function commit(k, name, gen, ver, n, seen, wanted)
     if was ~= target[i] or unmonitored and f and not f.live then
       same = false
       moved[i] = was or nil
-      if f and f.live then
-        leaves = leaves or target[i] ~= ''
-        if not f.at then waits = true end
+      if f and f.live then leaves = leaves or target[i] ~= '' end
+      if f and f.live and not f.at then
+        waits = true
+        stays[#stays + 1] = i
+      else
+        changes = true
       end
     end
   end
-  local given = math.floor(tonumber(gen) / 1000)
+  local given, later = math.floor(tonumber(gen) / 1000), nil
   if unmonitored and not first and not same then
     -- A hand-over is not over, or an owner may not have heard yet of what it would
     -- have to pass on.
     local rest = math.max(tonumber(s[6]), leaves and given + handover or 0)
-    if rest > NOW then return {PENDING, gen, '', num(rest)} end
+    if rest > NOW and not changes then return {PENDING, gen, '', num(rest)} end
+    if rest > NOW and #stays > 0 then
+      -- What no living owner has to give away is not held up by the others.
+      for _, i in ipairs(stays) do target[i], moved[i] = owner[i], nil end
+      waits, later = false, num(NOW + handover)
+    end
   end
-  if seen ~= '0' and tonumber(call('ZSCORE', DIRTY, name) or '0') == tonumber(seen) then
+  if not later and seen ~= '0' and tonumber(call('ZSCORE', DIRTY, name) or '0') == tonumber(seen) then
     call('ZREM', DIRTY, name)
   end
   local dropped = ''
   if tonumber(s[7] or '0') > n or (s[8] or '') ~= '' then dropped = drop(k, n, s[8] or '') end
   if same then return {NONE, gen, dropped, s[6]} end
 
-  local from = waits and NOW + handover or NOW
+  local from = waits and NOW + handover or math.max(NOW, tonumber(s[6]) or 0)
   local before, former = unorphan(s[10]), {}
   for i = 0, n - 1 do
     local was = moved[i]
@@ -171,9 +180,9 @@ local function commit(k, name, gen, ver, n, seen, wanted)
   chunked('HSET', k.a, list)
   local new = num(after(s[3]))
   from = first and s[5] or num(from)
-  call('HSET', k.j, 'gen', new, 'tok', new, 'x', num(x), 'an', num(n), 'from', from,
+  call('HSET', k.j, 'pg', gen, 'gen', new, 'tok', new, 'x', num(x), 'an', num(n), 'from', from,
     'ep', call('HGET', META, 'hlc') or '0', 'lo', orphans(former))
-  return {OK, new, dropped, from}
+  return {later and PENDING or OK, new, dropped, later or from}
 end
 
 local reply, names, gens = {OK}, {}, {}
@@ -185,7 +194,7 @@ for i = 1, count do
     wanted[w] = {node = owns, items = items}
   end
   local r = commit(job(i), name, gen, ver, n, seen, wanted)
-  if r[1] == OK then
+  if r[1] == OK or r[1] == PENDING and r[2] ~= gen then
     names[#names + 1] = name
     gens[#gens + 1] = r[2]
   end
