@@ -15,7 +15,7 @@ import (
 func setupOn(t testing.TB, s *redistest.Server, change ...func(*Config)) *bench {
 	t.Helper()
 	b := &bench{t: t, now: start()}
-	b.onRedis(s, func(_, source string) string { return source })
+	b.onRedis(s, untouched)
 	b.setTime(b.now)
 	b.Partition = b.open(append(change, lasting)...)
 	return b

@@ -31,7 +31,7 @@ func TestScriptsFollowModel(t *testing.T) {
 			seed := *firstSeed + uint64(i)
 			t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
 				t.Parallel()
-				newRandomRun(t, on, seed).run(*steps)
+				newRandomRun(t, on, seed, untouched).run(*steps)
 			})
 		}
 	})
@@ -47,7 +47,7 @@ func TestServersKeepTheSame(t *testing.T) {
 			t.Parallel()
 			var dumps [][]map[string]any
 			for _, on := range servers() {
-				r := newRandomRun(t, on, seed)
+				r := newRandomRun(t, on, seed, untouched)
 				r.everySteps = 20
 				r.run(*steps)
 				dumps = append(dumps, r.dumps)
@@ -100,6 +100,7 @@ type randomRun struct {
 	m        *model
 	leader   Leadership
 	leases   map[string]Lease
+	paused   map[string]time.Time // nodes that do not renew until then
 	dead     []Lease
 	begun    []BeginRequest
 	marks    []CompleteRequest // with the items that Begin gave
@@ -111,12 +112,12 @@ type randomRun struct {
 	dumps      []map[string]any
 }
 
-func newRandomRun(t *testing.T, on server, seed uint64) *randomRun {
+func newRandomRun(t testing.TB, on server, seed uint64, edit func(name, source string) string) *randomRun {
 	t.Helper()
-	b := setup(t, on)
+	b := setupBroken(t, on, edit)
 	r := &randomRun{
 		bench: b, rand: rand.New(rand.NewPCG(seed, 0)), m: newModel(b.now.UnixMicro()),
-		leases: map[string]Lease{}, ran: map[string]int64{},
+		leases: map[string]Lease{}, paused: map[string]time.Time{}, ran: map[string]int64{},
 	}
 	r.leader = b.lead("z")
 	r.m.register("z")
@@ -170,7 +171,7 @@ func (r *randomRun) run(steps int) {
 		case weight < 96:
 			op = "leave"
 			r.leave()
-		case weight < 97:
+		case weight < 97 && r.rand.IntN(2) == 0:
 			op = "depart"
 			r.depart()
 		case weight < 98:
@@ -195,14 +196,19 @@ func (r *randomRun) run(steps int) {
 
 func (r *randomRun) node() string { return []string{"a", "b", "c"}[r.rand.IntN(3)] }
 
-// tick moves the clock and renews all leases but, now and then, one.
+// tick moves the clock and renews all leases but, now and then, one, or those of a
+// node that does not for a while.
 func (r *randomRun) tick() {
 	r.t.Helper()
 	r.pass(time.Duration(r.rand.IntN(1_800_000)) * time.Microsecond)
 	r.m.us = r.now.UnixMicro()
+	together := r.rand.IntN(100) == 0
 	for _, node := range slices.Sorted(maps.Keys(r.leases)) {
 		l := r.leases[node]
-		if r.rand.IntN(12) == 0 {
+		if together || r.rand.IntN(60) == 0 {
+			r.paused[node] = r.now.Add(time.Duration(r.rand.IntN(25)) * time.Second)
+		}
+		if r.rand.IntN(12) == 0 || r.now.Before(r.paused[node]) {
 			continue
 		}
 		_, err := r.Renew(r.t.Context(), l, false)
@@ -375,6 +381,7 @@ func (r *randomRun) commit() {
 		p.ExpectGeneration--
 	}
 	owners := map[string][]int{}
+	idle := []int{16, 16, 2}[r.rand.IntN(3)] // one item in so many is nobody's
 	for item := range p.Items {
 		// Nearly always a node with a session.
 		node := r.node()
@@ -383,7 +390,7 @@ func (r *randomRun) commit() {
 				node = r.node()
 			}
 		}
-		if r.rand.IntN(16) > 0 {
+		if r.rand.IntN(idle) > 0 {
 			owners[node] = append(owners[node], item)
 		}
 	}
@@ -501,6 +508,9 @@ func (r *randomRun) completeSome() {
 			}
 		}
 		q.Items = NewItems(part...)
+	}
+	if l, ok := r.leases[q.Lease.Instance]; ok && r.rand.IntN(5) == 0 {
+		q.Lease = l // the next session of the node
 	}
 	q.Outcome = []Outcome{OutcomeSuccess, OutcomeFailure, OutcomeCancelled}[r.rand.IntN(3)]
 	got, err := r.Complete(r.t.Context(), q)

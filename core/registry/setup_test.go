@@ -53,8 +53,10 @@ type bench struct {
 // setup starts a server of its own.
 func setup(t testing.TB, on server, change ...func(*Config)) *bench {
 	t.Helper()
-	return setupBroken(t, on, func(_, source string) string { return source }, change...)
+	return setupBroken(t, on, untouched, change...)
 }
+
+func untouched(_, source string) string { return source }
 
 // setupBroken is setup with edited scripts.
 func setupBroken(t testing.TB, on server, edit func(name, source string) string, change ...func(*Config)) *bench {
