@@ -116,6 +116,14 @@ func errorCase(code int) abiCase {
 	return abiCase{name: "error code " + strconv.Itoa(code), parameter: "error:" + strconv.Itoa(code), code: want, errorText: "code " + strconv.Itoa(code)}
 }
 
+func TestErrorCodeZeroIsNoBreach(t *testing.T) {
+	t.Parallel()
+	got := execute(t.Context(), t, newJob(t, prebuilt), "error:0")
+	if got.code() != spi.CodeFailed || strings.Contains(got.err.Message, "may not send") {
+		t.Errorf("Execute(error:0) = %v %v, want %v without blame", got.code(), got.err, spi.CodeFailed)
+	}
+}
+
 func TestErrorsKeepTheStack(t *testing.T) {
 	t.Parallel()
 	j := newJob(t, prebuilt)

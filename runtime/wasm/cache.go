@@ -21,29 +21,68 @@ const DefaultCacheBytes = 512 << 20
 // entry that another one removes is compiled again. It is safe for concurrent
 // use.
 type diskCache struct {
-	dir   string
-	bytes int64
+	dir      string
+	bytes    int64
+	readOnly bool
 
 	mu sync.Mutex // one clean-up at a time
 }
 
 // newDiskCache prepares the directory. It holds native code that this process
 // will run, so nobody else may write to it.
-func newDiskCache(dir string, bytes int64) (*diskCache, error) {
+func newDiskCache(dir string, bytes int64, readOnly bool) (*diskCache, error) {
 	if bytes <= 0 {
 		bytes = DefaultCacheBytes
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	d := &diskCache{dir: dir, bytes: bytes, readOnly: readOnly}
+	prepare := func() error { return os.MkdirAll(dir, 0o700) }
+	if readOnly {
+		prepare = func() error { return checkMakeable(dir) }
+	}
+	if err := prepare(); err != nil {
 		return nil, fmt.Errorf("making the compile cache: %w", err)
 	}
 	info, err := os.Stat(dir)
+	if readOnly && errors.Is(err, fs.ErrNotExist) {
+		return d, nil
+	}
 	if err != nil {
 		return nil, fmt.Errorf("making the compile cache: %w", err)
 	}
 	if err := checkPrivate(info); err != nil {
 		return nil, fmt.Errorf("compile cache %s: %w", dir, err)
 	}
-	return &diskCache{dir: dir, bytes: bytes}, nil
+	return d, nil
+}
+
+// checkMakeable fails as os.MkdirAll would for the most common reasons: what is
+// there of the path is no directory, or none that this process may write to.
+func checkMakeable(dir string) error {
+	for at := dir; ; at = filepath.Dir(at) {
+		info, err := os.Stat(at)
+		switch {
+		case err == nil && !info.IsDir():
+			return &fs.PathError{Op: "mkdir", Path: at, Err: errors.New("it is not a directory")}
+		case err == nil && at == dir:
+			return nil
+		case err == nil:
+			return checkWritable(at)
+		case !errors.Is(err, fs.ErrNotExist):
+			return err
+		case filepath.Dir(at) == at:
+			return err
+		}
+	}
+}
+
+// serves says whether the cache is used for a module: always, or, when it may
+// not be changed, when it has the module.
+func (d *diskCache) serves(sha string) bool {
+	if d == nil || !d.readOnly {
+		return d != nil
+	}
+	info, err := os.Stat(d.entry(sha))
+	return err == nil && info.IsDir()
 }
 
 func (d *diskCache) entry(sha string) string { return filepath.Join(d.dir, sha) }
@@ -56,6 +95,9 @@ func (d *diskCache) open(sha string) (wazero.CompilationCache, error) {
 // used marks an entry as used now and removes the ones that were not used for
 // longest until the rest is within the bound.
 func (d *diskCache) used(sha string) error {
+	if d.readOnly {
+		return nil
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 
@@ -104,6 +146,9 @@ func (d *diskCache) evict() error {
 
 // drop removes an entry that cannot be used.
 func (d *diskCache) drop(sha string) error {
+	if d.readOnly {
+		return nil
+	}
 	if err := os.RemoveAll(d.entry(sha)); err != nil {
 		return fmt.Errorf("removing a compiled module: %w", err)
 	}

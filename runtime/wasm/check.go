@@ -3,7 +3,9 @@ package wasm
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
@@ -24,7 +26,17 @@ const (
 
 // refusal is the error of a module that cannot be used.
 func refusal(format string, args ...any) *spi.Error {
-	return spi.NewError(spi.CodeProtocol, fmt.Sprintf(format, args...))
+	return spi.NewError(spi.CodeProtocol, escaped(fmt.Sprintf(format, args...)))
+}
+
+// escaped shows what is neither graphic nor a space as an escape: the names in a
+// module are anything that its author likes.
+func escaped(text string) string {
+	quoted := strconv.QuoteToGraphic(text)
+	if strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsGraphic(r) }) {
+		return strings.ReplaceAll(quoted[1:len(quoted)-1], `\"`, `"`)
+	}
+	return text
 }
 
 // shapeOf decides between command and reactor and refuses what is neither.

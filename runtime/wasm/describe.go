@@ -18,6 +18,9 @@ func (m *module) describe(ctx context.Context, logger *slog.Logger) ([]spi.Descr
 	defer c.out.finish()
 	var plugins []spi.Descriptor
 	failed := m.serve(ctx, c, fresh{program: m.program, memory: m.terms.memory}, wire.ExportDescribe, wire.AppendDescribeRequest(nil), func(output []byte) (err error) {
+		if len(output) == 0 {
+			return refusal("%s", `it wrote no output, which must be {"plugins":[…]}`)
+		}
 		plugins, err = wire.DecodeDescribeResponse(output)
 		return err
 	})

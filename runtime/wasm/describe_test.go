@@ -31,7 +31,7 @@ func TestDescribe(t *testing.T) {
 		{"unknown members", `{"more":{},"plugins":[` + descriptor(`"version"`, `"later":[1],"version"`) + `]}`, 0, "", 0},
 		{"two job types", `{"plugins":[` + one + `,` + descriptor("ORDERS", "BILLS") + `]}`, 0, "", 0},
 		{"none", `{"plugins":[]}`, 0, "none", spi.CodeProtocol},
-		{"nothing", ``, 0, "describe", spi.CodeProtocol},
+		{"nothing", ``, 0, "elasticjob_describe: it wrote no output", spi.CodeProtocol},
 		{"no JSON", `hello`, 0, "describe", spi.CodeProtocol},
 		{"a missing list", `{}`, 0, "plugins", spi.CodeProtocol},
 		{"a list of another type", `{"plugins":{}}`, 0, "plugins", spi.CodeProtocol},
@@ -83,6 +83,11 @@ func checkDescribe(t *testing.T, a assembly, want string, code spi.Code) {
 	if e == nil || e.Code != code || !strings.HasPrefix(err.Error(), path+": describing the plugins: ") || !strings.Contains(err.Error(), want) {
 		t.Errorf("Load = %v, want %v with the file and %q", err, code, want)
 	}
+}
+
+func TestDescribeReturnsANegativeNumber(t *testing.T) {
+	t.Parallel()
+	checkDescribe(t, describing("", -1), "elasticjob_describe returned -1,", spi.CodeProtocol)
 }
 
 func TestDescribeHangs(t *testing.T) {

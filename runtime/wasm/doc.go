@@ -23,9 +23,10 @@
 //
 // A call ends soon after its context does, also when the guest loops,
 // recurses or sleeps. Every loop and every function that calls others checks
-// for it. What is not interrupted in the middle is one instruction or WASI
-// call over a large range of memory, such as memory.fill, which the memory
-// limit bounds.
+// for it. At its deadline a guest is ended and not asked, so it never sees the
+// reason timeout of should_stop. What is not interrupted in the middle is one
+// instruction or WASI call over a large range of memory, such as memory.fill,
+// which the memory limit bounds. Making an instance is bounded to 10 s.
 //
 // # Trust
 //

@@ -18,6 +18,9 @@ type Config struct {
 	// one that others can write to. Processes may share it. "" keeps compiled
 	// modules in memory only.
 	CacheDir string
+	// CacheReadOnly uses what CacheDir has and changes nothing on disk. New then
+	// fails for a directory that it could not make.
+	CacheReadOnly bool
 	// CacheBytes bounds the directory; what was not used for longest is
 	// removed first. 0 is DefaultCacheBytes.
 	CacheBytes int64
@@ -48,9 +51,9 @@ func New(ctx context.Context, c Config) (*Host, error) {
 	if err != nil {
 		return nil, err
 	}
-	ps := &programs{interrupt: checkpoints{}, offers: o, logger: logger, bySHA: map[string]*held{}}
+	ps := &programs{interrupt: checkpoints{}, offers: o, logger: logger, startTimeout: startTimeout, bySHA: map[string]*held{}}
 	if c.CacheDir != "" {
-		if ps.cache, err = newDiskCache(c.CacheDir, c.CacheBytes); err != nil {
+		if ps.cache, err = newDiskCache(c.CacheDir, c.CacheBytes, c.CacheReadOnly); err != nil {
 			return nil, err
 		}
 	}

@@ -3,7 +3,11 @@ package wasm
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	goruntime "runtime"
@@ -314,4 +318,70 @@ func TestDiskCacheIsShared(t *testing.T) {
 		})
 	}
 	group.Wait()
+}
+
+func TestReadOnlyCacheChangesNothing(t *testing.T) {
+	t.Parallel()
+	path := writeFile(t, reactor(constant(0)).bytes())
+	dir := filepath.Join(t.TempDir(), "cache")
+	use := func(readOnly bool) {
+		t.Helper()
+		h := newHost(t, Config{CacheDir: dir, CacheReadOnly: readOnly})
+		b, err := h.Load(t.Context(), spi.LoadRequest{Path: path})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := b.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	use(true)
+	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Fatalf("Stat(%s) = %v, want that there is no such directory", dir, err)
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	use(true)
+	if names, err := os.ReadDir(dir); err != nil || len(names) > 0 {
+		t.Fatalf("ReadDir(%s) = %v, %v, want nothing", dir, names, err)
+	}
+	use(false)
+	before := treeBytes(dir)
+	use(true)
+	if after := treeBytes(dir); before == 0 || after != before {
+		t.Errorf("the cache has %d bytes, then %d, want the same and more than 0", before, after)
+	}
+}
+
+func TestReadOnlyCacheThatCouldNotBeMade(t *testing.T) {
+	t.Parallel()
+	file := writeFile(t, nil)
+	dir := filepath.Join(file, "data", "cache")
+	if h, err := New(t.Context(), Config{CacheDir: dir, CacheReadOnly: true}); err == nil || !strings.Contains(err.Error(), "not a directory") {
+		t.Errorf("New = %v, %v, want that %s is not a directory", h, err, file)
+	}
+}
+
+// TestAFaultOfTheCacheIsNotBlamedOnTheModule has an entry that is no directory.
+func TestAFaultOfTheCacheIsNotBlamedOnTheModule(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	dir := t.TempDir()
+	path := writeFile(t, reactor(constant(0)).bytes())
+	h := newHost(t, Config{CacheDir: dir, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	entry := filepath.Join(dir, fmt.Sprintf("%x", sha256.Sum256(readAll(t, path))))
+	if err := os.WriteFile(entry, nil, 0o600); err != nil { // a file where a directory is wanted
+		t.Fatal(err)
+	}
+	b, err := h.Load(t.Context(), spi.LoadRequest{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if text := log.String(); !strings.Contains(text, "compile cache not used") || strings.Contains(text, "not a valid WebAssembly") {
+		t.Errorf("log = %s, want that the cache was not used, and no blame for the module", text)
+	}
 }

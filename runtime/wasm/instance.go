@@ -27,13 +27,17 @@ type instance struct {
 	current *call
 }
 
+// startTimeout bounds how long a module may take until it can be called, so
+// that one without a timeout of its own does not hang before its job begins.
+const startTimeout = 10 * time.Second
+
 // randomChunk bounds how much random data is made between two looks at the
 // context.
 const randomChunk = 64 << 10
 
 // start makes an instance for its first call c and runs its start section and
 // _initialize, if there are any. A command gets its arguments and its input
-// here and is then run by the caller.
+// here and is then run by the caller. Starting is bounded by startTimeout.
 func (p *program) start(ctx context.Context, c *call, memory uint64, command *commandInput) (*instance, error) {
 	in := &instance{memory: &linearMemory{limit: memory}, current: c}
 	c.noMemory = p.layout.memory == nil
@@ -43,15 +47,23 @@ func (p *program) start(ctx context.Context, c *call, memory uint64, command *co
 	if command != nil {
 		config = config.WithArgs(command.args...).WithStdin(command.stdin)
 	}
+	starting, cancel := context.WithTimeoutCause(ctx, p.startTimeout, spi.ErrTimeout)
+	defer cancel()
+	outer := c.done
+	c.done = starting.Done()
+	defer func() { c.done = outer }()
 	err := guarded(func() error {
 		var err error
-		in.module, err = p.runtime.InstantiateModule(experimental.WithMemoryAllocator(c.into(ctx), in.memory), p.compiled, config)
+		in.module, err = p.runtime.InstantiateModule(experimental.WithMemoryAllocator(c.into(starting), in.memory), p.compiled, config)
 		return err
 	})
 	if err == nil && p.layout.hasFunc(wire.ExportInitialize) {
-		_, err = in.invoke(ctx, c, wire.ExportInitialize)
+		_, err = in.invoke(starting, c, wire.ExportInitialize)
 	}
 	if err != nil {
+		if c.broken == nil && starting.Err() != nil && ctx.Err() == nil {
+			c.broken = spi.NewError(spi.CodeTimeout, "starting the module takes longer than "+p.startTimeout.String())
+		}
 		in.close(ctx)
 		return in, fmt.Errorf("starting the module: %w", err)
 	}

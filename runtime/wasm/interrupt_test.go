@@ -117,3 +117,33 @@ func TestRunawaysDoNotStallTheProcess(t *testing.T) {
 	cancel(spi.ErrStopping)
 	group.Wait()
 }
+
+// TestStartingIsBounded has modules without any timeout that do not get as far
+// as the call.
+func TestStartingIsBounded(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, Config{})
+	h.programs.startTimeout = 50 * time.Millisecond
+	for name, guest := range runaways(t) {
+		if name != "start section" && name != "_initialize" {
+			continue
+		}
+		j := newJobOn(t, h, guest.path)
+		got := execute(t.Context(), t, j, guest.parameter)
+		if want := "starting the module takes longer than 50ms"; got.code() != spi.CodeTimeout || got.err.Message != want {
+			t.Errorf("Execute with an endless %s = %v %v, want %v %q", name, got.code(), got.err, spi.CodeTimeout, want)
+		}
+	}
+}
+
+func TestStartingBoundsNoCall(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, Config{})
+	h.programs.startTimeout = 5 * time.Second
+	j := newJobOn(t, h, prebuilt)
+	ctx, cancel := context.WithTimeoutCause(t.Context(), 100*time.Millisecond, spi.ErrTimeout)
+	defer cancel()
+	if got := execute(ctx, t, j, "sleep"); got.code() != spi.CodeTimeout || got.err.Message != "the module was stopped: timeout exceeded" {
+		t.Errorf("Execute(sleep) = %v %v, want a timeout of the call", got.code(), got.err)
+	}
+}

@@ -310,3 +310,13 @@ func TestJobTypeRefusesModulesWithTypes(t *testing.T) {
 		t.Errorf("JobType = %v, want the type to use instead", err)
 	}
 }
+
+func TestHostileNamesStayOnOneLine(t *testing.T) {
+	t.Parallel()
+	a := reactor(constant(0))
+	a.functions[0].export = "two\nlines \x1b[31m \"red\""
+	_, err := shared.host.Load(t.Context(), spi.LoadRequest{Path: writeFile(t, a.bytes())})
+	if want := `two\nlines \x1b[31m "red"`; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("Load = %v, want %s in it", err, want)
+	}
+}

@@ -160,12 +160,14 @@ func outcome(export string, result uint32, output []byte, decode func([]byte) er
 			return spi.AsError(fmt.Errorf("%s: %w", export, err)), true
 		}
 		if accepted := e.Code.FromGuest(); accepted != e.Code {
-			e.Message = fmt.Sprintf("the module may not send code %d: %s", e.Code, e.Message)
+			if accepted == spi.CodeProtocol {
+				e.Message = fmt.Sprintf("the module may not send code %d: %s", e.Code, e.Message)
+			}
 			e.Code, e.Retryable = accepted, accepted.Retryable()
 		}
 		return e, e.Code == spi.CodeProtocol
 	default:
-		return refusal("%s returned %d, which is neither %d nor %d", export, result, wire.ResultOK, wire.ResultError), true
+		return refusal("%s returned %d, which is neither %d nor %d", export, int32(result), wire.ResultOK, wire.ResultError), true
 	}
 }
 

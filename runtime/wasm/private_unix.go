@@ -9,6 +9,15 @@ import (
 	"syscall"
 )
 
+// checkWritable reports whether this process may not make anything in a directory.
+func checkWritable(dir string) error {
+	const write = 2 // W_OK of access(2)
+	if err := syscall.Access(dir, write); err != nil {
+		return &fs.PathError{Op: "mkdir", Path: dir, Err: err}
+	}
+	return nil
+}
+
 // checkPrivate reports whether somebody else could write to the directory.
 func checkPrivate(info fs.FileInfo) error {
 	if info.Mode().Perm()&0o022 != 0 {

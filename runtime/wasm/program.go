@@ -34,6 +34,9 @@ type program struct {
 	shape  Shape
 	layout *layout
 
+	// startTimeout bounds the start of an instance.
+	startTimeout time.Duration
+
 	runtime  wazero.Runtime
 	compiled wazero.CompiledModule
 	cache    wazero.CompilationCache // of the runtime; nil without a directory
@@ -61,6 +64,8 @@ type programs struct {
 	cache     *diskCache // nil without a directory
 	offers    offers
 	logger    *slog.Logger
+	// startTimeout is that of the programs.
+	startTimeout time.Duration
 
 	mu        sync.Mutex
 	bySHA     map[string]*held
@@ -197,7 +202,7 @@ func (ps *programs) build(ctx context.Context, f file) (*program, error) {
 	if err != nil {
 		return nil, refusal("is not a valid WebAssembly module: %v", err)
 	}
-	p := &program{sha: f.sha, size: len(f.data), layout: l}
+	p := &program{sha: f.sha, size: len(f.data), layout: l, startTimeout: ps.startTimeout}
 	if p.shape, err = shapeOf(l); err != nil {
 		return nil, err
 	}
@@ -228,7 +233,7 @@ func (ps *programs) build(ctx context.Context, f file) (*program, error) {
 // compile uses the disk cache if there is one. An entry that is damaged, or
 // was removed by another process at the wrong moment, costs a compilation.
 func (ps *programs) compile(ctx context.Context, p *program, code []byte) error {
-	if ps.cache != nil {
+	if ps.cache.serves(p.sha) {
 		err := ps.compileCached(ctx, p, code)
 		if err == nil {
 			return nil
@@ -278,6 +283,9 @@ func (ps *programs) compileWith(ctx context.Context, p *program, code []byte, ca
 		}
 		if err != nil {
 			_ = closeRuntime(ctx, r, cache) // the error of the compiler is the one that counts
+			if cache != nil {
+				return errors.New(firstLine(err.Error())) // it may be the disk's
+			}
 			return refusal("is not a valid WebAssembly module: %s", firstLine(err.Error()))
 		}
 		p.runtime, p.compiled, p.cache = r, compiled, cache
