@@ -17,16 +17,20 @@ package elasticjob
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/elasticjob-go/elasticjob/core/catalog"
 	"github.com/elasticjob-go/elasticjob/core/config"
 	"github.com/elasticjob-go/elasticjob/core/host"
+	"github.com/elasticjob-go/elasticjob/core/job"
 	"github.com/elasticjob-go/elasticjob/plugins/builtin"
 	"github.com/elasticjob-go/elasticjob/runtime/wasm"
 	"github.com/elasticjob-go/elasticjob/spi"
@@ -56,7 +60,8 @@ func Defaults() Config {
 }
 
 // LoadFile reads a configuration file and returns everything that is wrong
-// with it in itself; [Lint] and [New] find what only shows with its plugins.
+// with it in itself; [Lint] and [New] find that as well, and what only shows
+// with its plugins.
 func LoadFile(path string) (Config, []Problem) {
 	c, problems := config.Load(path, os.LookupEnv)
 	return c, problems
@@ -68,6 +73,8 @@ type Option func(*settings)
 type settings struct {
 	logger  *slog.Logger
 	plugins []spi.Plugin
+	// lint says that nothing is to be changed on disk.
+	lint bool
 }
 
 // WithLogger makes the node log to the logger. Without it a node logs nothing.
@@ -90,15 +97,14 @@ func newSettings(options []Option) settings {
 
 // Lint returns everything that is wrong with a configuration, sorted by place.
 // Modules are compiled and described in a sandbox without grants; no registry
-// is reached and no job code runs. offline leaves out what would start
-// processes, of which this version has none.
+// is reached, no job code runs, and nothing is written to disk. offline leaves
+// out what would start processes, of which this version has none.
 func Lint(ctx context.Context, c Config, offline bool, options ...Option) []Problem {
 	_ = offline
 	s := newSettings(options)
+	s.lint = true
 	node, problems := assemble(ctx, c, s)
-	if node != nil {
-		node.close(ctx)
-	}
+	node.close(ctx)
 	return problems
 }
 
@@ -118,9 +124,7 @@ type Node struct {
 func New(ctx context.Context, c Config, options ...Option) (*Node, error) {
 	node, problems := assemble(ctx, c, newSettings(options))
 	if len(problems) > 0 {
-		if node != nil {
-			node.close(ctx)
-		}
+		node.close(ctx)
 		return nil, problems
 	}
 	return node, nil
@@ -170,13 +174,17 @@ func (n *Node) close(ctx context.Context) {
 func assemble(ctx context.Context, c Config, s settings) (*Node, Problems) {
 	problems := c.Validate()
 	n := &Node{logger: s.logger}
-	cache := ""
-	if c.DataDir != "" {
-		cache = filepath.Join(c.DataDir, "cache", "wasm")
+	if !c.Readable() {
+		return n, problems
 	}
-	runtime, err := wasm.New(ctx, wasm.Config{CacheDir: cache, Logger: s.logger})
+	own := gapsOf(c, problems)
+	runtime, err := newRuntime(ctx, c, s)
 	if err != nil {
-		return n, append(problems, c.Problem("file", err.Error(), "dataDir")).Sort()
+		problems = append(problems, dataDirProblem(c, err))
+		// The modules are to be looked at all the same.
+		if runtime, err = wasm.New(ctx, wasm.Config{Logger: s.logger}); err != nil {
+			return n, append(problems, Problem{File: c.File, Rule: "failed", Message: err.Error()}).Sort()
+		}
 	}
 	n.runtime = runtime
 
@@ -189,11 +197,17 @@ func assemble(ctx context.Context, c Config, s settings) (*Node, Problems) {
 	add(spi.Provenance{Host: "built-in"}, builtin.All())
 	add(spi.Provenance{Host: "built-in"}, []spi.Plugin{runtime.JobType(func(module string) spi.LoadRequest { return termsOf(c, module) })})
 	add(spi.Provenance{Host: "embedding program"}, s.plugins)
+	loaded := make(map[string]bool)
 	for i, p := range c.Plugins {
+		if p.File == "" || loaded[p.File] {
+			continue // among the problems of c itself
+		}
+		loaded[p.File] = true
 		path := []string{"plugins", strconv.Itoa(i), "wasm"}
 		bundle, err := runtime.Load(ctx, loadRequest(p))
 		if err != nil {
 			problems = append(problems, c.Problem(host.RulePlugin, err.Error(), path...))
+			own.refused = append(own.refused, err.Error())
 			continue
 		}
 		n.bundles = append(n.bundles, bundle)
@@ -202,10 +216,29 @@ func assemble(ctx context.Context, c Config, s settings) (*Node, Problems) {
 
 	h, wrong := host.New(ctx, host.Config{Node: c, Catalog: plugins, Logger: s.logger, Version: Version, LocalZone: host.LocalZone})
 	n.host = h
-	return n, distinct(append(problems, wrong...)).Sort()
+	return n, append(problems, slices.DeleteFunc(wrong, own.explain)...).Sort()
+}
+
+// newRuntime makes the runtime for modules, with the compile cache of the data
+// directory if there is one.
+func newRuntime(ctx context.Context, c Config, s settings) (*wasm.Host, error) {
+	cache := ""
+	if c.DataDir != "" {
+		cache = filepath.Join(c.DataDir, "cache", "wasm")
+	}
+	return wasm.New(ctx, wasm.Config{CacheDir: cache, CacheReadOnly: s.lint, Logger: s.logger})
+}
+
+// dataDirProblem blames the file only for a directory that the file names.
+func dataDirProblem(c Config, err error) Problem {
+	if c.Has("dataDir") {
+		return c.Problem("file", "dataDir cannot be used: "+err.Error(), "dataDir")
+	}
+	return Problem{Rule: "file", Message: fmt.Sprintf("the data directory %s cannot be used: %s", c.DataDir, err)}
 }
 
 func loadRequest(p config.Plugin) spi.LoadRequest {
+	p = p.Sound()
 	return spi.LoadRequest{
 		Path: p.File, SHA256: p.SHA256, Isolation: spi.Isolation(p.Isolation),
 		Limits: spi.Limits{Memory: p.Limits.Memory, Timeout: p.Limits.Timeout},
@@ -224,19 +257,53 @@ func termsOf(c Config, module string) spi.LoadRequest {
 	return spi.LoadRequest{Path: file}
 }
 
-// distinct drops a plugin problem that says what another one said before: one
-// broken module may be named by an entry and by many jobs.
-func distinct(problems Problems) Problems {
-	said := make(map[string]bool)
-	kept := problems[:0]
+// gaps are the places of a configuration that are known to be wrong, so that
+// what follows from them is not a problem of its own.
+type gaps struct {
+	// values are where a value is wrong, sections where a job or its properties
+	// begin: a problem there is of something missing, and says what.
+	values, sections map[place]bool
+	// names are quoted type names that are malformed or missing.
+	names []string
+	// refused are what was said of modules under plugins, which jobs name too.
+	refused []string
+}
+
+type place struct{ line, column int }
+
+func gapsOf(c Config, problems Problems) gaps {
+	g := gaps{values: make(map[place]bool), sections: make(map[place]bool)}
 	for _, p := range problems {
-		if p.Rule == host.RulePlugin {
-			if said[p.Message] {
-				continue
-			}
-			said[p.Message] = true
-		}
-		kept = append(kept, p)
+		g.values[place{p.Line, p.Column}] = true
 	}
-	return kept
+	for _, j := range c.Jobs {
+		for name := range j.Props {
+			if path := []string{"jobs", j.Name, "props", name}; c.Broken(path...) {
+				p := c.Problem("", "", path...)
+				g.values[place{p.Line, p.Column}] = true
+			}
+		}
+		for _, path := range [][]string{{"jobs", j.Name}, {"jobs", j.Name, "props"}} {
+			at := c.At(path...)
+			g.values[place{at.Line, at.Column}] = c.Broken(path...)
+			g.sections[place{at.Line, at.Column}] = !c.Broken(path...)
+		}
+		for _, name := range append([]string{j.Type, j.ShardingStrategyType}, j.ErrorHandlerTypes...) {
+			if !job.IsType(name) {
+				g.names = append(g.names, strconv.Quote(name))
+			}
+		}
+	}
+	g.values[place{}] = false // of a configuration without a file
+	return g
+}
+
+// explain says whether a problem that the engine finds follows from another one.
+func (g gaps) explain(p Problem) bool {
+	if p.Rule == host.RuleUnknownType {
+		return slices.ContainsFunc(g.names, func(name string) bool { return strings.Contains(p.Message, " "+name+";") })
+	}
+	at := place{p.Line, p.Column}
+	return g.values[at] && !g.sections[at] ||
+		slices.ContainsFunc(g.refused, func(said string) bool { return strings.HasSuffix(p.Message, said) })
 }

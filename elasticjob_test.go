@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -91,7 +93,7 @@ func load(t *testing.T, text string) elasticjob.Config {
 	if len(problems) > 0 {
 		t.Fatalf("LoadFile() = %v, want no problem", problems)
 	}
-	c.DataDir = filepath.Join(dir, "data")
+	c.OverrideDataDir(filepath.Join(dir, "data"))
 	return c
 }
 
@@ -320,6 +322,105 @@ func TestLintFindsWhatOnlyPluginsCanTell(t *testing.T) {
 	if strings.Join(got, "; ") != strings.Join(want, "; ") {
 		t.Errorf("Lint() = %v, want %v", got, want)
 	}
+}
+
+// TestAllProblemsAtOnce holds that neither what is wrong with a file in itself
+// hides what only plugins can tell, nor the other way round, and that nothing
+// is said twice.
+func TestAllProblemsAtOnce(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name, jobs string // jobs, below elasticjob.jobs
+		want       []string
+	}{
+		{"one line", `a: {elasticJobType: FAKE, evry: 1s, shardingTotalCount: 1, jobShardingStrategyType: NOBODY, props: {fake.duration: soon}}`, []string{
+			"3:31 unknown-key", "3:89 unknown-type",
+		}},
+		{"properties beside a bad value", `a: {elasticJobType: FAKE, every: often, shardingTotalCount: 1, props: {fake.duration: soon, fake.hand: x}}`, []string{
+			"3:38 type", "3:91 type", "3:108 unknown-property",
+		}},
+		{"a job too large", `a: {elasticJobType: FAKE, every: 1s, shardingTotalCount: 1, description: "` + strings.Repeat("x", 70_000) + `"}
+    b: {elasticJobType: FAKE, every: 1s, shardingTotalCount: 1, props: {fake.duration: soon}}`, []string{
+			"3:5 size", "4:88 type",
+		}},
+		{"a tag", `a: {elasticJobType: !x FAKE, every: 1s, shardingTotalCount: 1}
+    b: {elasticJobType: FAKED, every: 1s, shardingTotalCount: 1}`, []string{"3:25 syntax", "4:25 unknown-type"}},
+		{"no type", `a: {every: 1s, shardingTotalCount: 1, jobErrorHandlerType: NOBODY}
+    b: {elasticJobTyp: FAKE, every: 1s, shardingTotalCount: 1}
+    c: {elasticJobType: "${ELASTICJOB_TEST_NONE}", every: 1s, shardingTotalCount: 1}
+    d: {elasticJobType: fake, every: 1s, shardingTotalCount: 1, jobErrorHandlerType: [pager, PAGER]}`, []string{
+			"3:5 required", "3:64 unknown-type", "4:9 unknown-key", "5:26 placeholder", "6:25 type", "6:86 type", "6:86 unknown-type",
+		}},
+		{"missing and missing", `a: {elasticJobType: WASM, every: 1s}`, []string{"3:5 required", "3:5 required"}},
+		{"properties that are no mapping", `a: {elasticJobType: WASM, every: 1s, shardingTotalCount: 1, props: []}`, []string{"3:72 type"}},
+		{"a property without a value", `a: {elasticJobType: WASM, every: 1s, shardingTotalCount: 1, props: {wasm.module: "x${ELASTICJOB_TEST_NONE}"}}`, []string{"3:88 placeholder"}},
+		{"an empty module", `a: {elasticJobType: WASM, every: 1s, shardingTotalCount: 1, props: {wasm.module: }}`, []string{"3:73 required"}},
+		{"one missing module in two jobs", `a: {elasticJobType: WASM, every: 1s, shardingTotalCount: 1, props: {wasm.module: none.wasm}}
+    b: {elasticJobType: WASM, every: 1s, shardingTotalCount: 1, props: {wasm.module: none.wasm}}`, []string{"3:86 plugin", "4:86 plugin"}},
+		{"a bad entry for a missing module", `{}
+  plugins:
+    - {wasm: none.wasm, sha256: x, isolation: no, limits: {memory: 1, timeout: 0s}}
+    - {wasm: ./none.wasm}`, []string{"5:14 plugin", "5:33 type", "5:47 type", "5:68 range", "5:80 range", "6:14 conflict"}},
+		{"an unusable directory", `{a: {elasticJobType: FAKED, every: 1s, shardingTotalCount: 1}}
+  dataDir: elasticjob.yaml/data
+  plugins: [{wasm: none.wasm}]`, []string{"3:26 unknown-type", "4:12 file", "5:20 plugin"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			c, problems := elasticjob.LoadFile(write(t, dir, "elasticjob.yaml", "elasticjob:\n  jobs:\n    "+tt.jobs+"\n"))
+			var got []string
+			all := elasticjob.Lint(t.Context(), c, true)
+			for _, p := range all {
+				got = append(got, fmt.Sprintf("%d:%d %s", p.Line, p.Column, p.Rule))
+			}
+			if strings.Join(got, "; ") != strings.Join(tt.want, "; ") {
+				t.Errorf("Lint() = %v, want %v", all, tt.want)
+			}
+			for _, p := range problems {
+				if !slices.Contains(all, p) {
+					t.Errorf("Lint() = %v, want %v in it, which LoadFile found", all, p)
+				}
+			}
+			if names, err := os.ReadDir(dir); err != nil || len(names) != 1 {
+				t.Errorf("Lint() has left %v, %v, want the configuration alone", names, err)
+			}
+		})
+	}
+}
+
+func TestLintWritesNothing(t *testing.T) {
+	t.Parallel()
+	c := load(t, fmt.Sprintf("elasticjob: {plugins: [{wasm: %q}]}", absolute(t, guest)))
+	if problems := elasticjob.Lint(t.Context(), c, true); len(problems) > 0 {
+		t.Errorf("Lint() = %v, want no problem", problems)
+	}
+	if _, err := os.Stat(c.DataDir); !os.IsNotExist(err) {
+		t.Errorf("Stat(%s) after Lint = %v, want that there is no such directory", c.DataDir, err)
+	}
+}
+
+func TestADirectoryThatTheFileDoesNotNameIsNotBlamedOnIt(t *testing.T) {
+	t.Parallel()
+	c := load(t, "elasticjob: {dataDir: data}")
+	c.OverrideDataDir(filepath.Join(write(t, t.TempDir(), "file", ""), "data"))
+	for name, problems := range map[string][]elasticjob.Problem{"Lint": elasticjob.Lint(t.Context(), c, true), "New": refusal(t, c)} {
+		if len(problems) != 1 || problems[0].File != "" || !strings.Contains(problems[0].Message, "the data directory "+c.DataDir+" cannot be used") {
+			t.Errorf("%s() = %+v, want one problem of no file that names the directory", name, problems)
+		}
+	}
+}
+
+// refusal returns why New refuses a configuration.
+func refusal(t *testing.T, c elasticjob.Config) []elasticjob.Problem {
+	t.Helper()
+	_, err := elasticjob.New(t.Context(), c)
+	problems, ok := errors.AsType[elasticjob.Problems](err)
+	if !ok {
+		t.Fatalf("New() = %v, want problems", err)
+	}
+	return problems
 }
 
 func TestPlaceholderValuesDoNotShowInProblems(t *testing.T) {

@@ -2,6 +2,7 @@ package config
 
 import (
 	"cmp"
+	"maps"
 	"path/filepath"
 	"strings"
 	"time"
@@ -52,6 +53,41 @@ type Config struct {
 	// places holds the place of every key of the file by its path; it is not
 	// written to after Parse.
 	places map[string]place
+	// read is what came of reading the file.
+	read reading
+}
+
+// reading is what came of reading a file. It is not written to after Load.
+type reading struct {
+	source *source
+	// problems are those that no look at the values would find again.
+	problems Problems
+	// broken holds the paths whose values could not be read: what is wrong with
+	// the defaults in their place is not worth a problem.
+	broken map[string]bool
+	// failed says that there are no values at all.
+	failed bool
+}
+
+// Readable says whether the file could be read as far as its values. If not, the
+// problems of Validate say why, and there is nothing else to look at.
+func (c Config) Readable() bool { return !c.read.failed }
+
+// OverrideDataDir sets the data directory in place of what the file says.
+func (c *Config) OverrideDataDir(dir string) {
+	c.DataDir = dir
+	c.places = maps.Clone(c.places)
+	delete(c.places, keyDataDir)
+}
+
+// Broken says whether the file has a value at this path that could not be read,
+// which the problems of Validate tell.
+func (c Config) Broken(path ...string) bool { return c.read.broken[joined(path)] }
+
+// Has says whether the file has the key with this path.
+func (c Config) Has(path ...string) bool {
+	_, found := c.places[joined(path)]
+	return found
 }
 
 // Instance describes a node.
@@ -83,6 +119,24 @@ type Plugin struct {
 	Isolation string
 	// Limits bound what the plugin may use.
 	Limits Limits
+}
+
+// Sound returns the plugin with the default in place of each term that Validate
+// refuses, for a further look at its file.
+func (p Plugin) Sound() Plugin {
+	if !p.soundSHA256() {
+		p.SHA256 = ""
+	}
+	if !p.soundIsolation() {
+		p.Isolation = IsolationFresh
+	}
+	if !p.Limits.soundMemory() {
+		p.Limits.Memory = 0
+	}
+	if !p.Limits.soundTimeout() {
+		p.Limits.Timeout = 0
+	}
+	return p
 }
 
 // Limits bound one plugin. A zero means the default of its runtime.
@@ -126,9 +180,18 @@ func (c Config) At(path ...string) Position { return c.nearest(path).key }
 func (c Config) Shown(path ...string) string { return c.places[joined(path)].shown }
 
 // Problem returns a problem at the value of the key with this path, or at its
-// nearest parent. Use [Config.Shown] to quote the value: a message must not hold
-// what came out of a placeholder.
+// nearest parent. The message is put behind the name of the job that the path is
+// in. Use [Config.Shown] to quote the value: a message must not hold what came
+// out of a placeholder.
 func (c Config) Problem(rule, message string, path ...string) Problem {
+	if len(path) > 1 && path[0] == keyJobs {
+		message = c.label(path[:2]) + ": " + message
+	}
+	return c.problem(rule, message, path)
+}
+
+// problem is Problem for a message that names its path.
+func (c Config) problem(rule, message string, path []string) Problem {
 	at := c.nearest(path).value
 	return Problem{File: cmp.Or(at.File, c.File), Line: at.Line, Column: at.Column, Rule: rule, Message: message}
 }

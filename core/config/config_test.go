@@ -172,6 +172,9 @@ func TestPlaces(t *testing.T) {
 			t.Errorf("At(%s) = %v, want %v", test.path, got, want)
 		}
 		wantProblem := config.Problem{File: "node.yaml", Line: test.value[0], Column: test.value[1], Rule: "r", Message: "m"}
+		if len(path) > 1 && path[0] == "jobs" {
+			wantProblem.Message = fmt.Sprintf("job %q: m", path[1])
+		}
 		if got := cfg.Problem("r", "m", path...); got != wantProblem {
 			t.Errorf("Problem(r, m, %s) = %v, want %v", test.path, got, wantProblem)
 		}
@@ -216,6 +219,9 @@ func TestLoadUnreadable(t *testing.T) {
 	if len(problems) != 1 || problems[0].Rule != "file" {
 		t.Errorf("Load(directory) = %v, want one problem with the rule file", problems)
 	}
+	if want := "it is a directory, not a file"; len(problems) != 1 || problems[0].Message != want {
+		t.Errorf("Load(directory) = %v, want %q", problems, want)
+	}
 	large := filepath.Join(t.TempDir(), "large.yaml")
 	if err := os.WriteFile(large, []byte(strings.Repeat("# padding\n", 1<<19)), 0o600); err != nil {
 		t.Fatal(err)
@@ -223,6 +229,41 @@ func TestLoadUnreadable(t *testing.T) {
 	_, problems = config.Load(large, environment)
 	if len(problems) != 1 || problems[0].Rule != "size" {
 		t.Errorf("Load(5 MiB) = %v, want one problem with the rule size", problems)
+	}
+}
+
+func TestUnreadableFilesHaveNothingElseToLookAt(t *testing.T) {
+	t.Parallel()
+	for file, want := range map[string]bool{"syntax_quote.yaml": false, "size_aliases.yaml": false, "missing.yaml": false, "size_definition.yaml": true, "full.yaml": true} {
+		cfg, problems := config.Load(filepath.Join("testdata", file), environment)
+		if got := cfg.Readable(); got != want {
+			t.Errorf("Readable() of %s = %t, want %t", file, got, want)
+		}
+		if diff := cmp.Diff(problems, cfg.Validate(), cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("Validate() of %s differs from the problems of Load (-Load +Validate):\n%s", file, diff)
+		}
+	}
+}
+
+func TestSoundPlugin(t *testing.T) {
+	t.Parallel()
+	wrong := config.Plugin{File: "/a.wasm", SHA256: "12", Isolation: "none", Limits: config.Limits{Memory: 1, Timeout: -1}}
+	if got, want := wrong.Sound(), (config.Plugin{File: "/a.wasm", Isolation: config.IsolationFresh}); got != want {
+		t.Errorf("Sound() = %+v, want %+v", got, want)
+	}
+	right := config.Plugin{File: "/a.wasm", SHA256: strings.Repeat("ab", 32), Isolation: config.IsolationPooled, Limits: config.Limits{Memory: 1 << 16, Timeout: 1}}
+	if got := right.Sound(); got != right {
+		t.Errorf("Sound() = %+v, want %+v", got, right)
+	}
+}
+
+func TestOverrideDataDir(t *testing.T) {
+	t.Parallel()
+	cfg := load(t, "full.yaml")
+	original := cfg
+	cfg.OverrideDataDir("/elsewhere")
+	if cfg.DataDir != "/elsewhere" || cfg.Has("dataDir") || !original.Has("dataDir") {
+		t.Errorf("OverrideDataDir: DataDir %q, in the file %t, and %t before, want /elsewhere, false, true", cfg.DataDir, cfg.Has("dataDir"), original.Has("dataDir"))
 	}
 }
 

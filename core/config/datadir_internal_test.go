@@ -2,6 +2,7 @@ package config
 
 import (
 	"path/filepath"
+	"slices"
 	"testing"
 )
 
@@ -61,21 +62,21 @@ func TestExpand(t *testing.T) {
 		{text: "${A}" + "${A}${A}${A}${A}${A}${A}${A}${A}", bad: true}, // 9 bytes, and there is room for 8
 	}
 	for _, test := range tests {
-		got, used, err := expand(test.text, getenv, 8)
-		if (err != nil) != test.bad || !test.bad && (got != test.want || used != test.used) {
-			t.Errorf("expand(%q) = %q, %v, %v, want %q, %v", test.text, got, used, err, test.want, test.used)
+		got, used, faults := expand(test.text, getenv, 8)
+		if (len(faults) > 0) != test.bad || !test.bad && (got != test.want || used != test.used) {
+			t.Errorf("expand(%q) = %q, %v, %v, want %q, %v", test.text, got, used, faults, test.want, test.used)
 		}
 	}
 }
 
-func TestDistance(t *testing.T) {
+func TestExpandFindsEveryFault(t *testing.T) {
 	t.Parallel()
-	for _, test := range []struct {
-		a, b string
-		want int
-	}{{"", "", 0}, {"", "abc", 3}, {"abc", "abc", 0}, {"abc", "abd", 1}, {"abc", "acb", 1}, {"abc", "ab", 1}, {"ca", "abc", 3}, {"kitten", "sitting", 3}} {
-		if got := distance(test.a, test.b); got != test.want {
-			t.Errorf("distance(%q, %q) = %d, want %d", test.a, test.b, got, test.want)
-		}
+	_, _, faults := expand("é ${NONE} $${X} ${9} ${OPEN", func(string) (string, bool) { return "", false }, 100)
+	var columns []int
+	for _, fault := range faults {
+		columns = append(columns, fault.column)
+	}
+	if want := []int{3, 17, 22}; !slices.Equal(columns, want) {
+		t.Errorf("expand() finds faults in columns %v, want %v", columns, want)
 	}
 }

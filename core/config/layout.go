@@ -29,7 +29,7 @@ type field struct {
 
 // shape is the known keys of a mapping.
 type shape struct {
-	names  []string // of the keys that are offered, for suggestions
+	names  []string // for suggestions
 	byForm map[string]*field
 }
 
@@ -37,7 +37,7 @@ func newShape(fields ...field) shape {
 	s := shape{byForm: make(map[string]*field, 2*len(fields))}
 	for _, f := range fields {
 		s.byForm[f.name], s.byForm[kebab(f.name)] = &f, &f
-		if f.kind == leaf || f.kind == section {
+		if f.kind != java && f.kind != zookeeper {
 			s.names = append(s.names, f.name)
 		}
 	}
@@ -157,7 +157,7 @@ func newLayout() layout {
 		"reconcileIntervalMinutes", "jobShardingStrategyType", keyPool, keyPoolBefore, keyErrorHandler,
 		"description", "disabled", "overwrite", "label")
 	job = append(job, fieldsOf(section, keyProps)...)
-	job = append(job, fieldsOf(refused, "misfirePolicy", "misfireLimit", "jobListenerTypes", "jobExtraConfigurations",
+	job = append(job, fieldsOf(refused, "misfirePolicy", "misfireLimit", "retry", "retries", "calendars", "backfill", "jobListenerTypes", "jobExtraConfigurations",
 		"extraConfigurations", "maxRetries", "retryBackoff", "concurrencyPolicy", "dependsOn", "startAt", "endAt",
 		"jitter", "dstPolicy", "onLeaseLoss", "onZombie")...)
 	job = append(job, field{name: "staticSharding", kind: refused, harmless: "false"})

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // Load reads the configuration file at path. It returns everything that is
@@ -16,15 +17,30 @@ import (
 func Load(path string, getenv func(string) (string, bool)) (Config, Problems) {
 	data, err := readFile(path)
 	if err != nil {
-		return Config{File: path}, Problems{{File: path, Rule: ruleFile, Message: err.Error()}}
+		c := Defaults()
+		c.File, c.read = path, reading{failed: true, problems: Problems{{File: path, Rule: ruleFile, Message: err.Error()}}}
+		return c, c.Validate()
 	}
-	c, problems := Parse(path, data, getenv)
+	c, _ := Parse(path, data, getenv)
 	_, unusable := c.ClientTLS()
-	return c, append(problems, unusable...).Sort()
+	c.read.problems = append(c.read.problems, unusable...)
+	return c, c.Validate()
 }
 
-// readFile reads at most one byte more than a file may have.
+// readFile reads at most one byte more than a file may have. What is no regular
+// file is refused, because opening or reading it may wait for ever, but for
+// pipes that are open already and have a name in a directory of descriptors.
 func readFile(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, reason(err)
+	}
+	if info.IsDir() {
+		return nil, errors.New("it is a directory, not a file")
+	}
+	if !info.Mode().IsRegular() && !isDescriptor(path) {
+		return nil, errors.New("it is no regular file")
+	}
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, reason(err)
@@ -35,6 +51,12 @@ func readFile(path string) ([]byte, error) {
 		return nil, reason(err)
 	}
 	return data, nil
+}
+
+// isDescriptor says whether a path names an open file of the process.
+func isDescriptor(path string) bool {
+	path = filepath.Clean(path)
+	return path == "/dev/stdin" || strings.HasPrefix(path, "/dev/fd/") || strings.HasPrefix(path, "/proc/self/fd/")
 }
 
 // reason drops the path from an error, which a Problem has anyway.
@@ -57,6 +79,14 @@ func Parse(name string, data []byte, getenv func(string) (string, bool)) (Config
 		source: newSource(name, data), layout: newLayout(), getenv: getenv, cfg: Defaults(),
 		broken: map[string]bool{}, room: maxExpanded,
 	}
+	failed := !r.parse(name, data)
+	r.cfg.Notes = r.cfg.Notes.Sort()
+	r.cfg.read = reading{source: &r.source, problems: r.problems.Sort(), broken: r.broken, failed: failed}
+	return r.cfg, r.cfg.Validate()
+}
+
+// parse fills in the configuration. It is false when there is nothing to read.
+func (r *reader) parse(name string, data []byte) bool {
 	r.cfg.File, r.cfg.base = name, filepath.Dir(name)
 	if abs, err := filepath.Abs(r.cfg.base); err == nil {
 		r.cfg.base = abs // the working directory may change later
@@ -65,15 +95,13 @@ func Parse(name string, data []byte, getenv func(string) (string, bool)) (Config
 	body, bad := r.source.parse(data)
 	if bad != nil {
 		r.report(bad.at, bad.rule, bad.message)
-		return r.cfg, r.problems
+		return false
 	}
 	b := &builder{problem: r.report, place: r.source.place, anchors: map[string]*node{}}
 	root := b.build(body, 0)
 	if b.full {
-		return r.cfg, r.problems.Sort()
+		return false
 	}
 	r.read(root)
-	r.problems = append(r.problems, r.cfg.check(checker{source: &r.source, broken: r.broken})...)
-	r.cfg.Notes = r.cfg.Notes.Sort()
-	return r.cfg, r.problems.Sort()
+	return true
 }

@@ -176,7 +176,7 @@ func (r *reader) open(path []string, found []entry) []entry {
 				child.rank += e.rank
 				inside = append(inside, child)
 			}
-		case !e.value.empty():
+		case !e.value.null:
 			r.reportBroken(path, e.value.at, ruleType, r.label(path)+" must be a mapping, not "+r.show(e.value))
 		}
 	}

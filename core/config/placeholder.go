@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 )
 
 var errExpandedTooLarge = errors.New("the values of placeholders are too large")
@@ -15,43 +16,50 @@ func (name missingVariable) Error() string {
 	return fmt.Sprintf("the environment has no variable %s; set it, or write ${%[1]s:default}", string(name))
 }
 
+// misplaced is what is wrong with the placeholder at a column of a text, from 1.
+type misplaced struct {
+	column int
+	err    error
+}
+
 // expand replaces the placeholders of a text: ${NAME} and ${NAME:default} by
 // the environment, $${ by ${. What an expansion yields is not looked at again.
 // used says whether any text came out of a placeholder. room is the number of
-// bytes that the result may have.
-func expand(text string, getenv func(string) (string, bool), room int) (expanded string, used bool, err error) {
+// bytes that the result may have. The text is complete only without faults.
+func expand(text string, getenv func(string) (string, bool), room int) (expanded string, used bool, faults []misplaced) {
 	if !strings.Contains(text, "${") {
 		return text, false, nil
 	}
 	var b strings.Builder
-	for text != "" {
-		before, rest, found := strings.Cut(text, "${")
+	for rest := text; rest != ""; {
+		before, body, found := strings.Cut(rest, "${")
 		if !found {
-			b.WriteString(text)
+			b.WriteString(rest)
 			break
 		}
 		if literal, escaped := strings.CutSuffix(before, "$"); escaped {
 			b.WriteString(literal + "${")
-			text = rest
+			rest = body
 			continue
 		}
 		b.WriteString(before)
-		body, after, closed := strings.Cut(rest, "}")
+		column := utf8.RuneCountInString(text[:len(text)-len(body)]) - 1
+		body, after, closed := strings.Cut(body, "}")
 		if !closed {
-			return "", used, fmt.Errorf("placeholder ${%s has no }; write $${ for a literal ${", short(rest))
+			return "", used, append(faults, misplaced{column, fmt.Errorf("placeholder ${%s has no }; write $${ for a literal ${", short(body))})
 		}
+		rest = after
 		value, err := lookup(body, getenv)
-		if err != nil {
-			return "", used, err
+		if err == nil && b.Len()+len(value) > room {
+			return "", used, append(faults, misplaced{column, errExpandedTooLarge})
 		}
-		if b.Len()+len(value) > room {
-			return "", used, errExpandedTooLarge
+		if err != nil {
+			faults = append(faults, misplaced{column, err})
 		}
 		b.WriteString(value)
 		used = true
-		text = after
 	}
-	return b.String(), used, nil
+	return b.String(), used, faults
 }
 
 // lookup returns the value for what stands between ${ and }.

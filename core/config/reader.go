@@ -109,7 +109,7 @@ func (r *reader) readNode(g group) {
 
 	instance := r.scatter([]string{keyInstance}, r.layout.instance, g.open(keyInstance))
 	instance.str(keyID, &r.cfg.Instance.ID)
-	r.cfg.Instance.Labels = instance.free(keyLabels)
+	r.cfg.Instance.Labels = instance.plain(keyLabels)
 	instance.str(keyIP, &r.cfg.Instance.PreferredNetworkIP)
 	instance.str(keyInterface, &r.cfg.Instance.PreferredNetworkInterface)
 	r.cfg.RegCenter = r.readRegCenter(g.settings[keyRegCenter])
@@ -121,7 +121,7 @@ func (r *reader) readNode(g group) {
 }
 
 func (r *reader) readPlugins(list *node) {
-	if list.empty() {
+	if list.null {
 		return
 	}
 	path := []string{keyPlugins}

@@ -14,7 +14,7 @@ func (r *reader) readJobs(entries []entry) {
 	var order []string
 	for _, e := range entries {
 		name := e.key
-		if dotted := e.key != e.written; dotted || e.value.kind != mapping && !e.value.empty() {
+		if dotted := e.key != e.written; dotted || e.value.kind == scalar && !e.value.null {
 			name = r.jobName(e.key)
 		}
 		e.head, e.key = name, strings.TrimPrefix(e.key[len(name):], ".")
@@ -79,6 +79,9 @@ func (g group) pool(to *string) {
 	switch {
 	case hasNow && hasBefore && now != before:
 		e, _ := g.pick(keyPoolBefore)
+		if !job.IsPool(before) {
+			g.wrong(keyPoolBefore, ruleType, job.AllowedPool)
+		}
 		g.r.report(e.at, ruleConflict, g.r.labelOf(g.path, e.head)+" and "+keyPool+" both name the pool, and differ; keep one")
 		*to = now
 	case hasNow:

@@ -130,7 +130,7 @@ func (r *reader) readRegCenter(found []entry) *RegCenter {
 // each one stands.
 func (g group) servers(to *[]string) {
 	e, ok := g.pick(keyServerLists)
-	if !ok {
+	if !ok || e.value.null {
 		return
 	}
 	e.value = joinPorts(e.value)

@@ -58,8 +58,8 @@ func (s source) parse(data []byte) (ast.Node, *fault) {
 	if len(data) > maxFileSize {
 		return nil, &fault{s.place(1, 1), ruleSize, "the file has more than 4 MiB"}
 	}
-	if at, ok := s.firstInvalid(data); !ok {
-		return nil, &fault{at, ruleSyntax, "the file is not UTF-8 text from here on"}
+	if at, why := s.firstInvalid(data); why != "" {
+		return nil, &fault{at, ruleSyntax, why}
 	}
 	file, err := s.parseYAML(string(data))
 	if err != nil {
@@ -170,11 +170,35 @@ func (s source) explain(err error) *fault {
 	}
 	at := s.at(syntax.GetToken())
 	message := "this is not YAML: " + firstLine(syntax.GetMessage())
-	if hint := hintFor(s.line(at.Line)); hint != "" {
+	hint := hintFor(s.line(at.Line))
+	if open := unclosed(syntax.GetToken()); open != nil && hint != hintPlaceholder && strings.ContainsAny(message, "}]") {
+		start := s.at(open)
+		hint = fmt.Sprintf("the %s in line %d, column %d is not closed before this", open.Value, start.Line, start.Column)
+	}
+	if hint != "" {
 		message += "; " + hint
 	}
 	return &fault{at, ruleSyntax, message}
 }
+
+// unclosed returns the innermost { or [ that is open at a token, nil if none is.
+func unclosed(tk *token.Token) *token.Token {
+	for closed := 0; tk != nil; tk = tk.Prev {
+		switch tk.Type {
+		case token.MappingEndType, token.SequenceEndType:
+			closed++
+		case token.MappingStartType, token.SequenceStartType:
+			if closed == 0 {
+				return tk
+			}
+			closed--
+		default:
+		}
+	}
+	return nil
+}
+
+const hintPlaceholder = `a placeholder within {…} or […], or with ": " in it, must be quoted: "${NAME}"`
 
 // hintFor knows the traps of YAML that a line of a job file falls into.
 func hintFor(line string) string {
@@ -189,7 +213,7 @@ func hintFor(line string) string {
 	case found && strings.HasPrefix(value, "*"):
 		return fmt.Sprintf("a value that begins with * must be quoted: %s: %q", key, strings.TrimSpace(cutComment(value)))
 	case strings.Contains(value, "${") && strings.ContainsAny(value, "{["):
-		return `a placeholder within {…} or […], or with ": " in it, must be quoted: "${NAME}"`
+		return hintPlaceholder
 	case found && value != "" && strings.ContainsAny(value[:1], "@`%&!|>"):
 		return "a value that begins with " + value[:1] + " may have to be quoted"
 	case found && strings.Contains(value, ": "):
@@ -208,19 +232,22 @@ func firstLine(text string) string {
 	return text
 }
 
-// firstInvalid returns the place of the first bytes that are not text.
-func (s source) firstInvalid(data []byte) (Position, bool) {
+// firstInvalid returns the place of the first bytes that are not text and what
+// is wrong with them, "" if all is text.
+func (s source) firstInvalid(data []byte) (Position, string) {
 	valid := utf8.Valid(data)
 	hasZero := bytes.Contains(data, []byte{0})
 	if valid && !hasZero {
-		return Position{}, true
+		return Position{}, ""
 	}
 	line, column := 1, 1
 	for i := 0; i < len(data); {
 		r, size := utf8.DecodeRune(data[i:])
 		switch {
-		case r == utf8.RuneError && size == 1, r == 0:
-			return s.place(line, column), false
+		case r == utf8.RuneError && size == 1:
+			return s.place(line, column), "the file is not UTF-8 text from here on"
+		case r == 0:
+			return s.place(line, column), "there is a zero byte here; a configuration is text in UTF-8"
 		case r == '\n':
 			line, column = line+1, 1
 		default:
@@ -228,5 +255,5 @@ func (s source) firstInvalid(data []byte) (Position, bool) {
 		}
 		i += size
 	}
-	return Position{}, true
+	return Position{}, ""
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"slices"
 	"strings"
 )
 
@@ -72,7 +73,7 @@ func (k *checks) checkTLS(t *TLS, path []string) {
 	if t == nil {
 		return
 	}
-	of := func(key string) []string { return append(path[:len(path):len(path)], key) }
+	of := func(key string) []string { return append(slices.Clip(path), key) }
 	if (t.CertFile == "") != (t.KeyFile == "") {
 		given, missing := keyCertFile, keyKeyFile
 		if t.CertFile == "" {
@@ -98,7 +99,7 @@ func (c Config) ClientTLS() (*tls.Config, Problems) {
 	refuse := func(key, file, why string) {
 		path := []string{keyRegCenter, keyTLS, key}
 		shown := quote(cmp.Or(c.Shown(path...), file))
-		problems = append(problems, c.Problem(ruleFile, c.label(path)+" "+shown+": "+why, path...))
+		problems = append(problems, c.problem(ruleFile, c.label(path)+" "+shown+": "+why, path))
 	}
 	read := func(key, file string) ([]byte, bool) {
 		if file == "" {

@@ -21,35 +21,34 @@ const (
 	maxLabels        = 64
 	maxLabelSize     = 256
 
-	allowedMemory  = "more than 0 and at most 4GiB"
+	allowedMemory  = "at least 64KiB and at most 4GiB"
 	allowedTimeout = "more than 0 and at most 87600h"
 )
 
-// Validate returns everything that is wrong with the values of a configuration,
-// sorted by place. Parse has done this for what it returns; it is for a
-// configuration that was built or changed in Go.
-func (c Config) Validate() Problems { return c.check(checker{}).Sort() }
-
-// checker is what is known about the file while it is read.
-type checker struct {
-	source *source
-	broken map[string]bool
+// Validate returns everything that is wrong with a configuration, sorted by
+// place: what was wrong with the file that it was read from, and what is wrong
+// with its values as they are now.
+func (c Config) Validate() Problems {
+	found := slices.Clone(c.read.problems)
+	if c.Readable() {
+		found = append(found, c.check()...)
+	}
+	return found.Sort()
 }
 
 // checks collects the problems of the values of a configuration.
 type checks struct {
 	Config
-	known checker
 	found Problems
 }
 
 // isBroken says whether the reader has reported why there is no value at a path.
 func (k *checks) isBroken(path ...string) bool {
-	return slices.ContainsFunc([]int{len(path), 1}, func(n int) bool { return k.known.broken[joined(path[:n])] })
+	return slices.ContainsFunc([]int{len(path), 1}, func(n int) bool { return k.read.broken[joined(path[:n])] })
 }
 
 func (k *checks) add(rule, message string, path ...string) {
-	k.found = append(k.found, k.Problem(rule, message, path...))
+	k.found = append(k.found, k.problem(rule, message, path))
 }
 
 // must adds a problem when a value is not sound. Allowed says what it must be.
@@ -72,8 +71,8 @@ func (k *checks) require(given bool, allowed string, path ...string) {
 }
 
 // check finds problems of values, leaving out those that the reader has reported.
-func (c Config) check(known checker) Problems {
-	k := &checks{Config: c, known: known}
+func (c Config) check() Problems {
+	k := &checks{Config: c}
 	k.must(c.DataDir == "" || filepath.IsAbs(c.DataDir), ruleType, "an absolute path", c.DataDir, keyDataDir)
 	k.must(c.ShutdownGrace >= 0 && c.ShutdownGrace <= maxShutdownGrace, ruleRange,
 		"0 to 86400000", c.ShutdownGrace.Milliseconds(), keyShutdownGrace)
@@ -87,23 +86,22 @@ func (c Config) check(known checker) Problems {
 }
 
 func (k *checks) checkPlugins() {
-	sha256 := regexp.MustCompile(`^[0-9a-fA-F]{64}$`)
 	files := map[string]int{}
 	for i, plugin := range k.Plugins {
 		path := []string{keyPlugins, strconv.Itoa(i)}
 		of := func(keys ...string) []string { return slices.Concat(path, keys) }
-		if k.known.broken[joined(path)] {
+		if k.read.broken[joined(path)] {
 			continue
 		}
 		if plugin.Path == "" && plugin.File == "" && !k.isBroken(of(keyWASM)...) {
 			k.add(ruleRequired, k.label(path)+" needs the key wasm, the path of a module", path...)
 		}
-		k.must(plugin.SHA256 == "" || sha256.MatchString(plugin.SHA256), ruleType, "64 hex digits", plugin.SHA256, of(keySHA256)...)
-		k.must(slices.Contains([]string{IsolationFresh, IsolationPooled}, plugin.Isolation), ruleType,
+		k.must(plugin.soundSHA256(), ruleType, "64 hex digits", plugin.SHA256, of(keySHA256)...)
+		k.must(plugin.soundIsolation(), ruleType,
 			"fresh or pooled", plugin.Isolation, of(keyIsolation)...)
-		k.must(plugin.Limits.Memory >= 0 && plugin.Limits.Memory <= maxMemory, ruleRange,
+		k.must(plugin.Limits.soundMemory(), ruleRange,
 			allowedMemory, plugin.Limits.Memory, of(keyLimits, keyMemory)...)
-		k.must(plugin.Limits.Timeout >= 0 && plugin.Limits.Timeout <= job.MaxInterval, ruleRange,
+		k.must(plugin.Limits.soundTimeout(), ruleRange,
 			allowedTimeout, plugin.Limits.Timeout, of(keyLimits, keyTimeout)...)
 		file := plugin.File
 		if file == "" && plugin.Path != "" {
@@ -117,6 +115,20 @@ func (k *checks) checkPlugins() {
 	}
 }
 
+func (p Plugin) soundSHA256() bool {
+	return p.SHA256 == "" || regexp.MustCompile(`^[0-9a-fA-F]{64}$`).MatchString(p.SHA256)
+}
+
+func (p Plugin) soundIsolation() bool {
+	return p.Isolation == IsolationFresh || p.Isolation == IsolationPooled
+}
+
+func (l Limits) soundMemory() bool {
+	return l.Memory == 0 || l.Memory >= wasmPage && l.Memory <= maxMemory
+}
+
+func (l Limits) soundTimeout() bool { return l.Timeout >= 0 && l.Timeout <= job.MaxInterval }
+
 func (k *checks) checkJobs() {
 	names := map[string]bool{}
 	for _, definition := range k.Jobs {
@@ -126,7 +138,7 @@ func (k *checks) checkJobs() {
 		}
 		names[definition.Name] = true
 		for _, p := range definition.Validate() {
-			if problem, ok := k.ofJob(definition.Name, p, k.known); ok {
+			if problem, ok := k.ofJob(definition.Name, p); ok {
 				k.found = append(k.found, problem)
 			}
 		}
@@ -164,7 +176,7 @@ const fieldName = "jobName"
 
 // ofJob gives a problem of a job definition its place. It is false when the
 // reader has reported why the value is what it is.
-func (c Config) ofJob(name string, p job.Problem, known checker) (Problem, bool) {
+func (c Config) ofJob(name string, p job.Problem) (Problem, bool) {
 	of := func(field string) []string {
 		if prop, ok := strings.CutPrefix(field, keyProps+"."); ok {
 			return []string{keyJobs, name, keyProps, prop}
@@ -177,23 +189,26 @@ func (c Config) ofJob(name string, p job.Problem, known checker) (Problem, bool)
 	}
 	at := c.places[joined(path)]
 	secret := at.secret
-	if known.broken[joined(path)] || known.broken[joined(path[:2])] {
+	if c.read.broken[joined(path)] || c.read.broken[joined(path[:2])] {
 		return Problem{}, false
 	}
 	for _, field := range p.Related {
-		if known.broken[joined(of(field))] {
+		if c.read.broken[joined(of(field))] {
 			return Problem{}, false
 		}
 		secret = secret || c.places[joined(of(field))].secret
 	}
 	rule, message := p.Rule, p.Message
+	mustBe := "must be " + p.Allowed + ", not "
 	switch {
 	case secret && !at.secret && p.Allowed != "":
-		message = "must be " + p.Allowed + ", not " + quote(at.shown)
+		message = mustBe + quote(at.shown)
 	case secret && p.Allowed != "":
 		message = "comes from a placeholder (" + quote(at.shown) + ") whose value must be " + p.Allowed
 	case p.Rule == job.RuleRequired && at.shown != "":
-		rule, message = ruleRange, "must be "+p.Allowed+", not "+quote(at.shown)
+		rule, message = ruleRange, mustBe+quote(at.shown)
+	case slices.Contains([]string{"every", keyTimeout, "at"}, p.Field) && at.shown != "" && strings.HasPrefix(message, mustBe):
+		message = mustBe + quote(at.shown) // as the file writes it
 	}
 	what := c.label(path) + " "
 	switch p.Field {
@@ -202,12 +217,12 @@ func (c Config) ofJob(name string, p job.Problem, known checker) (Problem, bool)
 	case "":
 		what = c.label(path) + ": "
 	}
-	problem := c.Problem(rule, what+message, path...)
+	problem := c.problem(rule, what+message, path)
 	if len(path) == 2 {
 		problem.Line, problem.Column = at.key.Line, at.key.Column
 	}
-	if !secret && p.Column > 0 && known.source != nil {
-		problem.Column += known.source.within(at, p.Column)
+	if !secret && p.Column > 0 && c.read.source != nil {
+		problem.Column += c.read.source.within(at, p.Column)
 	}
 	return problem, true
 }

@@ -9,6 +9,15 @@ import (
 	"time"
 )
 
+// What the forms read here allow, as noun phrases.
+const (
+	allowedBool     = "true or false"
+	allowedInteger  = "a plain whole number such as 3 or 10"
+	allowedDuration = "a duration with a unit such as 500ms, 30s, 10m, 2h"
+	allowedInstant  = "an instant with its zone such as 2030-01-31T09:00:00+08:00"
+	allowedSize     = "a size such as 512KiB, 64MiB, 1GiB, or a number of bytes"
+)
+
 // This file reads single values. A key that is absent, null or "" leaves the
 // default as it is; a value that cannot be read is reported.
 
@@ -19,15 +28,25 @@ func (g group) text(key string) (string, bool) {
 	if !ok || e.value.null {
 		return "", false
 	}
-	text, ok := g.r.text(g.pathOf(key), e)
+	text, ok := g.r.text(g.pathOf(key), e, "text")
+	return text, ok && text != ""
+}
+
+// scalar is text for a value that must be what allowed says.
+func (g group) scalar(key, allowed string) (string, bool) {
+	e, ok := g.pick(key)
+	if !ok || e.value.null {
+		return "", false
+	}
+	text, ok := g.r.text(g.pathOf(key), e, allowed)
 	return text, ok && text != ""
 }
 
 // text reads a scalar and remembers its place.
-func (r *reader) text(path []string, e entry) (string, bool) {
+func (r *reader) text(path []string, e entry, allowed string) (string, bool) {
 	r.record(path, e)
 	if e.value.kind != scalar {
-		r.reportBroken(path, e.value.at, ruleType, r.label(path)+" must be text, not "+e.value.kind.String())
+		r.reportBroken(path, e.value.at, ruleType, r.label(path)+" must be "+allowed+", not "+e.value.kind.String())
 		return "", false
 	}
 	text, used, ok := r.expand(path, e.value)
@@ -39,13 +58,19 @@ func (r *reader) text(path []string, e entry) (string, bool) {
 
 // expand replaces the placeholders of a scalar.
 func (r *reader) expand(path []string, n *node) (text string, used, ok bool) {
-	text, used, err := expand(n.text, r.getenv, r.room)
-	if err != nil {
+	text, used, faults := expand(n.text, r.getenv, r.room)
+	for _, fault := range faults {
 		rule := rulePlaceholder
-		if errors.Is(err, errExpandedTooLarge) {
+		if errors.Is(fault.err, errExpandedTooLarge) {
 			rule = ruleSize
 		}
-		r.reportBroken(path, n.at, rule, r.label(path)+": "+err.Error())
+		at := n.at
+		if rule == rulePlaceholder {
+			at.Column += r.source.within(place{value: at, shown: n.text}, fault.column)
+		}
+		r.reportBroken(path, at, rule, r.label(path)+": "+fault.err.Error())
+	}
+	if len(faults) > 0 {
 		return "", used, false
 	}
 	if used {
@@ -67,13 +92,15 @@ func (g group) secret(key string, to *string) {
 		g.r.reportBroken(path, e.value.at, ruleType, g.r.label(path)+" must be text, not "+e.value.kind.String())
 		return
 	}
-	text, _, err := expand(e.value.text, g.r.getenv, g.r.room)
-	if missing, ok := errors.AsType[missingVariable](err); ok {
-		g.r.reportBroken(path, e.value.at, rulePlaceholder, g.r.label(path)+": the environment has no variable "+string(missing)+"; set it")
-		return
+	text, _, faults := expand(e.value.text, g.r.getenv, g.r.room)
+	for _, fault := range faults {
+		message := " has a malformed placeholder; write ${NAME}, or $${ for a literal ${"
+		if missing, ok := errors.AsType[missingVariable](fault.err); ok {
+			message = ": the environment has no variable " + string(missing) + "; set it"
+		}
+		g.r.reportBroken(path, e.value.at, rulePlaceholder, g.r.label(path)+message)
 	}
-	if err != nil {
-		g.r.reportBroken(path, e.value.at, rulePlaceholder, g.r.label(path)+" has a malformed placeholder; write ${NAME}, or $${ for a literal ${")
+	if len(faults) > 0 {
 		return
 	}
 	g.r.room -= len(text)
@@ -94,7 +121,7 @@ func (g group) str(key string, to *string) {
 }
 
 func (g group) boolean(key string, to *bool) {
-	text, ok := g.text(key)
+	text, ok := g.scalar(key, allowedBool)
 	switch {
 	case !ok:
 	case strings.EqualFold(text, "true"):
@@ -102,12 +129,12 @@ func (g group) boolean(key string, to *bool) {
 	case strings.EqualFold(text, "false"):
 		*to = false
 	default:
-		g.wrong(key, ruleType, "true or false")
+		g.wrong(key, ruleType, allowedBool)
 	}
 }
 
 func (g group) integer(key string, to *int) {
-	text, ok := g.text(key)
+	text, ok := g.scalar(key, allowedInteger)
 	if !ok {
 		return
 	}
@@ -116,7 +143,7 @@ func (g group) integer(key string, to *int) {
 	case errors.Is(err, strconv.ErrRange):
 		g.wrong(key, ruleRange, "a whole number of at most 9 digits")
 	case err != nil || strconv.FormatInt(number, 10) != text: // 010 is 8 to some readers of YAML and 10 to others
-		g.wrong(key, ruleType, "a plain whole number such as 3 or 10")
+		g.wrong(key, ruleType, allowedInteger)
 	default:
 		*to = int(number)
 	}
@@ -130,14 +157,14 @@ func (g group) milliseconds(key string, to *time.Duration) {
 
 // duration reads a duration that, when given, is more than zero.
 func (g group) duration(key string, to *time.Duration) {
-	text, ok := g.text(key)
+	text, ok := g.scalar(key, allowedDuration)
 	if !ok {
 		return
 	}
 	d, err := time.ParseDuration(text)
 	switch {
 	case err != nil:
-		g.wrong(key, ruleType, "a duration with a unit such as 500ms, 30s, 10m, 2h")
+		g.wrong(key, ruleType, allowedDuration)
 	case d <= 0:
 		g.wrong(key, ruleRange, allowedTimeout)
 	default:
@@ -146,16 +173,19 @@ func (g group) duration(key string, to *time.Duration) {
 }
 
 func (g group) instant(key string, to *time.Time) {
-	text, ok := g.text(key)
+	text, ok := g.scalar(key, allowedInstant)
 	if !ok {
 		return
 	}
 	at, err := time.Parse(time.RFC3339, text)
-	if err != nil {
-		g.wrong(key, ruleType, "an instant with its zone such as 2030-01-31T09:00:00+08:00")
-		return
+	switch {
+	case err != nil:
+		g.wrong(key, ruleType, allowedInstant)
+	case at.IsZero(): // which means that there is none
+		g.wrong(key, ruleRange, "an instant in the years 1970 to 9999")
+	default:
+		*to = at.UTC()
 	}
-	*to = at.UTC()
 }
 
 // wasmPage is what the memory of WASM grows by.
@@ -163,20 +193,21 @@ const wasmPage = 64 << 10
 
 // size reads a number of bytes, rounded up to whole pages.
 func (g group) size(key string, to *int64) {
-	text, ok := g.text(key)
+	text, ok := g.scalar(key, allowedSize)
 	if !ok {
 		return
 	}
-	const form = "a size such as 512KiB, 64MiB, 1GiB, or a number of bytes"
 	digits := strings.TrimRight(text, "KMGiB")
 	units := map[string]int64{"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 	unit, known := units[text[len(digits):]]
 	number, err := strconv.ParseInt(strings.TrimSpace(digits), 10, 64)
 	switch {
 	case !known || err != nil && !errors.Is(err, strconv.ErrRange):
-		g.wrong(key, ruleType, form)
+		g.wrong(key, ruleType, allowedSize)
 	case err != nil || number <= 0 || number > (math.MaxInt64-wasmPage)/unit:
 		g.wrong(key, ruleRange, allowedMemory)
+	case number*unit < wasmPage: // a unit was forgotten: rounding up would hide it
+		g.wrong(key, ruleRange, allowedMemory+" (a number without a unit is bytes)")
 	default:
 		*to = (number*unit + wasmPage - 1) / wasmPage * wasmPage
 	}
@@ -185,7 +216,7 @@ func (g group) size(key string, to *int64) {
 // texts reads a list: YAML's own, or text with commas. Empty elements are dropped.
 func (g group) texts(key string, to *[]string) {
 	e, ok := g.pick(key)
-	if !ok || e.value.empty() {
+	if !ok || e.value.null || e.value.empty() && e.value.kind != mapping {
 		return
 	}
 	path := g.pathOf(key)
@@ -232,8 +263,21 @@ func (r *reader) list(path []string, e entry) ([]string, bool) {
 	return list, sound
 }
 
+// plain reads a section of names and text.
+func (g group) plain(key string) map[string]string {
+	values := map[string]string{}
+	for _, e := range g.r.literal(g.open(key)) {
+		e.head = e.key
+		if text, ok := g.r.text(append(g.pathOf(key), e.key), e, "text"); ok {
+			values[e.key] = text
+		}
+	}
+	return values
+}
+
 // free reads a section whose keys are not known: nested mappings are joined
-// with dots, lists with commas, null is "".
+// with dots, lists with commas, null is "". A value that could not be read is
+// "" too: it is not missing.
 func (g group) free(key string) map[string]string {
 	path := g.pathOf(key)
 	values := map[string]string{}
@@ -268,8 +312,9 @@ func (g group) free(key string) map[string]string {
 		e := flat[name]
 		e.head = name
 		path := append(slices.Clone(path), name)
+		values[name] = ""
 		if e.value.kind == scalar {
-			if text, ok := g.r.text(path, e); ok {
+			if text, ok := g.r.text(path, e, "text"); ok {
 				values[name] = text
 			}
 		} else if list, ok := g.r.list(path, e); ok {

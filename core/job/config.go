@@ -97,7 +97,7 @@ type Config struct {
 	// Description is for people.
 	Description string `json:"description,omitempty"`
 	// Props are the properties of the job type and of the error handlers.
-	Props map[string]string `json:"props,omitempty" validate:"max=1000,dive,keys,prop_key,endkeys,max=32768"`
+	Props map[string]string `json:"props,omitempty" validate:"max=1000,dive,keys,prop_key,endkeys,max=65536"`
 	// Disabled says whether the job starts out disabled.
 	Disabled bool `json:"disabled"`
 	// Overwrite says whether this definition replaces a different one in the registry.

@@ -136,7 +136,7 @@ func TestValidate(t *testing.T) {
 		{"failover without marks", func(c *job.Config) { c.Failover, c.MonitorExecution = true, false }, []string{"failover conflict", "failover not-available"}},
 		{"prop without a key", func(c *job.Config) { c.Props[""] = "x" }, []string{"props. name"}},
 		{"prop key with a space", func(c *job.Config) { c.Props["a b"] = "x" }, []string{"props.a b name"}},
-		{"prop too large", func(c *job.Config) { c.Props["a.b"] = strings.Repeat("x", 32769) }, []string{"props.a.b range"}},
+		{"prop too large", func(c *job.Config) { c.Props["a.b"] = strings.Repeat("x", 65537) }, []string{"props.a.b range"}},
 		{"too many props", func(c *job.Config) {
 			for i := range 1001 {
 				c.Props[strings.Repeat("k", i%250+1)+string(rune('a'+i/250))] = ""
@@ -149,7 +149,7 @@ func TestValidate(t *testing.T) {
 		}, []string{
 			"jobName name", "elasticJobType required", "shardingTotalCount required", "jobShardingStrategyType required",
 			"jobExecutorThreadPoolSizeProviderType required", "jobErrorHandlerType range", "every schedule", "cron cron", "every range",
-			"shardingItemParameters item-parameters", "failover conflict", "failover not-available",
+			"shardingItemParameters item-parameters", "shardingItemParameters item-parameters", "failover conflict", "failover not-available",
 		}},
 	}
 	for _, test := range tests {
@@ -185,6 +185,33 @@ func TestProblemNamesRuleAndBound(t *testing.T) {
 		if len(problems) != 1 || problems[0].String() != test.want {
 			t.Errorf("Validate() = %v, want one problem %q", problems, test.want)
 		}
+	}
+}
+
+func TestEveryWrongPairIsReported(t *testing.T) {
+	t.Parallel()
+	got := orders(func(c *job.Config) { c.ShardingItemParameters = "7=a, x=b,0=é, 0=c,," }).Validate()
+	want := []struct {
+		column  int
+		message string
+	}{
+		{1, "there is no item 7 when shardingTotalCount is 3: items count from 0"},
+		{6, `"x" in "x=b" is not a whole number`},
+		{15, "item 0 is given twice"},
+		{19, `there is an empty pair in "7=a, x=b,0=é, 0=c,,"`},
+		{20, `there is an empty pair in "7=a, x=b,0=é, 0=c,,"`},
+	}
+	if len(got) != len(want) {
+		t.Fatalf("Validate() = %v, want %d problems", got, len(want))
+	}
+	for i, w := range want {
+		if message := "must be item=value pairs such as 0=A,1=B: " + w.message; got[i].Column != w.column || got[i].Message != message {
+			t.Errorf("Validate()[%d] = %d, %q, want %d, %q", i, got[i].Column, got[i].Message, w.column, message)
+		}
+	}
+	_, err := job.ParseItemParameters("7=a,x=b", 3)
+	if want := want[0].message + `; ` + want[1].message; err == nil || err.Error() != want {
+		t.Errorf("ParseItemParameters() = %v, want %q", err, want)
 	}
 }
 

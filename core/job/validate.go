@@ -20,13 +20,18 @@ import (
 	"github.com/elasticjob-go/elasticjob/core/cron"
 )
 
+// typeForm is what a type name looks like.
+const typeForm = `^[A-Z][A-Z0-9_]{0,63}$`
+
 // What the forms checked here allow, as noun phrases.
 const (
 	allowedName = "1 to 100 of the characters A-Z a-z 0-9 . _ -"
 	allowedType = "a type name such as SCRIPT: A-Z first, then up to 63 of A-Z 0-9 _"
-	allowedPool = "CPU, SINGLE_THREAD or a number from 1 to 10000"
 	allowedText = "UTF-8 text"
 )
+
+// AllowedPool says what PoolType may be, as a noun phrase.
+const AllowedPool = "CPU, SINGLE_THREAD or a number from 1 to 10000"
 
 // Validate returns everything that is wrong with the definition, in the order
 // of its fields; nothing when it can be encoded and scheduled. It does not know
@@ -36,11 +41,12 @@ func (c Config) Validate() []Problem {
 	found := c.checkTags()
 	found = append(found, c.checkText()...)
 	found = append(found, c.checkSchedule()...)
-	if _, err := ParseItemParameters(c.ShardingItemParameters, c.ShardingTotalCount); err != nil {
+	_, faults := parseItemParameters(c.ShardingItemParameters, c.ShardingTotalCount)
+	for _, fault := range faults {
 		found = append(found, Problem{
 			Field: "shardingItemParameters", Related: []string{"shardingTotalCount"}, Rule: RuleItemParameters,
 			Allowed: "item=value pairs such as 0=A,1=B, each item once and below shardingTotalCount",
-			Message: "must be item=value pairs such as 0=A,1=B: " + err.Error(),
+			Message: "must be item=value pairs such as 0=A,1=B: " + fault.message, Column: fault.column,
 		})
 	}
 	if c.Failover && !c.MonitorExecution {
@@ -192,9 +198,13 @@ func plainRule(broken validator.FieldError) Problem {
 	case tag == "job_name":
 		return mustBe(field, RuleName, allowedName, value)
 	case tag == "type_name":
-		return mustBe(name, RuleType, allowedType, value)
+		p := mustBe(name, RuleType, allowedType, value)
+		if capital := capitals(value); capital != "" {
+			p.Message += "; in capitals it is " + capital
+		}
+		return p
 	case tag == "pool":
-		return mustBe(field, RuleType, allowedPool, value)
+		return mustBe(field, RuleType, AllowedPool, value)
 	case tag == "prop_key":
 		return Problem{
 			Field: "props." + inner, Rule: RuleName,
@@ -221,6 +231,19 @@ func plainRule(broken validator.FieldError) Problem {
 	}
 }
 
+// capitals returns a type name that differs from text by case and separators
+// only, "" if there is none.
+func capitals(text string) string {
+	name := strings.ToUpper(strings.ReplaceAll(text, "-", "_"))
+	if !IsType(name) {
+		return ""
+	}
+	return name
+}
+
+// IsType says whether text can be the type name of a plugin.
+func IsType(text string) bool { return regexp.MustCompile(typeForm).MatchString(text) }
+
 func requiredForms(field string) string {
 	switch field {
 	case "jobName":
@@ -228,7 +251,7 @@ func requiredForms(field string) string {
 	case "shardingTotalCount":
 		return "a number from 1 to 10000"
 	case "jobExecutorThreadPoolSizeProviderType":
-		return allowedPool
+		return AllowedPool
 	default:
 		return allowedType
 	}
@@ -248,8 +271,8 @@ var structRules = sync.OnceValue(func() *validator.Validate {
 	}
 	for tag, check := range map[string]validator.Func{
 		"job_name":  matching(`^[A-Za-z0-9._-]{1,100}$`),
-		"type_name": matching(`^[A-Z][A-Z0-9_]{0,63}$`),
-		"pool":      func(f validator.FieldLevel) bool { return isPool(f.Field().String()) },
+		"type_name": matching(typeForm),
+		"pool":      func(f validator.FieldLevel) bool { return IsPool(f.Field().String()) },
 		"prop_key":  func(f validator.FieldLevel) bool { return isPropKey(f.Field().String()) },
 	} {
 		if err := v.RegisterValidation(tag, check); err != nil {
@@ -259,7 +282,8 @@ var structRules = sync.OnceValue(func() *validator.Validate {
 	return v
 })
 
-func isPool(name string) bool {
+// IsPool says whether text is a value of PoolType.
+func IsPool(name string) bool {
 	if name == PoolCPU || name == PoolSingleThread {
 		return true
 	}

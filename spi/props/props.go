@@ -48,7 +48,8 @@ type Field struct {
 	Min, Max string
 	// Pattern is an RE2 expression that must match the whole value.
 	Pattern string
-	// Secret values are kept out of messages and dumps.
+	// Secret values are kept out of messages and dumps. They have no default,
+	// which everybody who has the plugin could read.
 	Secret     bool
 	Example    string
 	Deprecated string
@@ -122,6 +123,9 @@ func (f Field) check() error {
 			return errors.New("bound " + strconv.Quote(clip(bound)) + ": " + err.Error())
 		}
 	}
+	if f.Secret && f.Default != "" {
+		return errors.New("a secret property has no default")
+	}
 	if f.Required && f.Default != "" {
 		return errors.New("a required property has no default")
 	}
@@ -143,7 +147,11 @@ func (s Schema) Resolve(given map[string]string) (Values, []Problem) {
 		values[name] = value
 		field, known := s.Find(name)
 		if !known {
-			problems = append(problems, Problem{Property: name, Rule: "unknown-property", Message: "is not a property of these plugins"})
+			problems = append(problems, Problem{Property: name, Rule: "unknown-property", Message: "is not a property of these plugins" + s.hint(name)})
+			continue
+		}
+		if field.Required && value == "" {
+			problems = append(problems, Problem{Property: name, Rule: "required", Message: "is empty and required: " + field.Description})
 			continue
 		}
 		if rule, message := field.refuse(value); rule != "" {
@@ -164,6 +172,20 @@ func (s Schema) Resolve(given map[string]string) (Values, []Problem) {
 	}
 	slices.SortFunc(problems, func(a, b Problem) int { return strings.Compare(a.Property, b.Property) })
 	return values, problems
+}
+
+// hint suggests the name that is most likely meant by one that is not known.
+func (s Schema) hint(name string) string {
+	var names []string
+	for _, f := range s {
+		if !strings.HasSuffix(f.Name, "*") {
+			names = append(names, f.Name)
+		}
+	}
+	if near, ok := Suggest(name, names); ok {
+		return "; did you mean " + strconv.Quote(near) + "?"
+	}
+	return ""
 }
 
 // Find returns the field that names the property: the exact one, else the one

@@ -232,3 +232,40 @@ func FuzzResolve(f *testing.F) {
 		}
 	})
 }
+
+func TestASecretHasNoDefault(t *testing.T) {
+	t.Parallel()
+	schema := props.Schema{field("token", props.String, func(f *props.Field) { f.Secret, f.Default = true, "hunter2" })}
+	err := schema.Check()
+	if err == nil || !strings.Contains(err.Error(), "a secret property has no default") || strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("Check() = %v, want that a secret has no default, and not the default", err)
+	}
+}
+
+func TestARequiredPropertyIsNotEmpty(t *testing.T) {
+	t.Parallel()
+	schema := props.Schema{
+		field("module", props.Path, func(f *props.Field) { f.Required = true }),
+		field("note", props.String, nil),
+	}
+	_, problems := schema.Resolve(map[string]string{"module": "", "note": ""})
+	want := []props.Problem{{Property: "module", Rule: "required", Message: "is empty and required: a test"}}
+	if diff := cmp.Diff(want, problems); diff != "" {
+		t.Errorf("Resolve() differs (-want +got):\n%s", diff)
+	}
+}
+
+func TestAnUnknownPropertyComesWithASuggestion(t *testing.T) {
+	t.Parallel()
+	schema := props.Schema{field("batch.size", props.Int, nil), field("header.*", props.String, nil)}
+	for name, want := range map[string]string{
+		"batch.sise": `is not a property of these plugins; did you mean "batch.size"?`,
+		"batchSize":  `is not a property of these plugins; did you mean "batch.size"?`,
+		"nothing":    `is not a property of these plugins`,
+	} {
+		_, problems := schema.Resolve(map[string]string{name: "1"})
+		if len(problems) != 1 || problems[0].Message != want {
+			t.Errorf("Resolve(%s) = %v, want %q", name, problems, want)
+		}
+	}
+}

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -29,7 +30,10 @@ type Environment struct {
 // returns the exit status. It takes over the signals of the process while a
 // command runs that can be interrupted.
 func Main(ctx context.Context, args []string, env Environment) int {
-	a := &app{Environment: env, errorFormat: requestedFormat(args)}
+	a := &app{Environment: env, errorFormat: requested(args, "output", "o", formatTable, formatJSON, formatYAML)}
+	if a.errorFormat == formatTable && requested(args, "log-format", "", logText, logJSON) == logJSON {
+		a.errorFormat = formatJSON // among records that are JSON, text would be a line that nobody can read
+	}
 	root := a.root()
 	root.SetArgs(args)
 	root.SetIn(env.In)
@@ -48,7 +52,7 @@ type app struct {
 	dataDir    string
 	configFile string
 
-	// errorFormat is the output format as far as it is known before the flags
+	// errorFormat is the form of errors, as far as it is known before the flags
 	// are read.
 	errorFormat string
 	// logger is set before a command runs.
@@ -164,23 +168,24 @@ func quoteHint(names []string) string {
 	return fmt.Sprintf("; quote %s when it contains spaces", names[len(names)-1])
 }
 
-// requestedFormat finds the output format among arguments that may be wrong
-// otherwise, so that the error about them has the right form.
-func requestedFormat(args []string) string {
-	format := formatTable
+// requested finds the value of a flag among arguments that may be wrong
+// otherwise, so that the error about them has the right form. It is the first of
+// the values when none of them is given. The short form may be empty.
+func requested(args []string, long, short string, values ...string) string {
+	format := values[0]
 	for i, arg := range args {
 		if arg == "--" {
 			break
 		}
-		value, found := strings.CutPrefix(arg, "--output=")
-		if !found && !strings.HasPrefix(arg, "--") {
-			value, found = strings.CutPrefix(arg, "-o")
+		value, found := strings.CutPrefix(arg, "--"+long+"=")
+		if !found && short != "" && !strings.HasPrefix(arg, "--") {
+			value, found = strings.CutPrefix(arg, "-"+short)
 			value = strings.TrimPrefix(value, "=")
 		}
-		if (arg == "-o" || arg == "--output") && i+1 < len(args) {
+		if (arg == "--"+long || short != "" && arg == "-"+short) && i+1 < len(args) {
 			value, found = args[i+1], true
 		}
-		if found && (value == formatJSON || value == formatYAML || value == formatTable) {
+		if found && slices.Contains(values, value) {
 			format = value
 		}
 	}

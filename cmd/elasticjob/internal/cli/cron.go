@@ -131,7 +131,7 @@ func (a *app) cronNext(cmd *cobra.Command, expr string, o cronOptions) error {
 func (a *app) localZone() string {
 	name, err := cron.LocalZone(a.LookupEnv)
 	if err != nil {
-		a.note("times are in UTC, because this machine does not name its zone; --tz chooses one")
+		a.note("times are in UTC; --tz chooses a zone: %s", err)
 		return "UTC"
 	}
 	return name

@@ -64,9 +64,9 @@ type problemsError struct {
 func (e *problemsError) Error() string {
 	lines := make([]string, len(e.problems))
 	for i, p := range e.problems {
-		lines[i] = p.String()
+		lines[i] = oneLine(p.String())
 		if p.File == "" {
-			lines[i] = "elasticjob: " + p.Message
+			lines[i] = "elasticjob: " + oneLine(p.Message)
 		}
 	}
 	return strings.Join(lines, "\n")

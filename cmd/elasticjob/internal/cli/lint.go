@@ -23,13 +23,14 @@ plugin process is started either.`,
 		Example: "  elasticjob lint -c elasticjob.yaml -o json",
 		Args:    exactArgs(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx, stop := interruptible(cmd.Context())
-			defer stop()
-			cfg, problems, err := a.loadConfig(cmd)
+			// Until here a signal ends the process: reading may wait for a pipe.
+			cfg, _, err := a.loadConfig(cmd)
 			if err != nil {
 				return err
 			}
-			problems = a.allProblems(ctx, cfg, problems, offline)
+			ctx, stop := interruptible(cmd.Context())
+			defer stop()
+			problems := elasticjob.Lint(ctx, cfg, offline, elasticjob.WithLogger(a.logger))
 			if ctx.Err() != nil {
 				return fmt.Errorf("linting %s: interrupted", a.configFile)
 			}
@@ -49,7 +50,9 @@ func (a *app) lintResult(problems elasticjob.Problems) error {
 			_, _ = fmt.Fprintln(w, "no problems")
 			return
 		}
-		_, _ = fmt.Fprintln(w, printable(problems.Error()))
+		for _, p := range problems {
+			_, _ = fmt.Fprintln(w, oneLine(p.String()))
+		}
 		_, _ = fmt.Fprintln(w, count(len(problems), "problem"))
 	})
 	if err == nil && len(problems) > 0 {

@@ -29,9 +29,10 @@ type itemResult struct {
 	Parameter string `json:"parameter"`
 	Outcome   string `json:"outcome"`
 	Millis    int64  `json:"millis"`
-	Code      string `json:"code,omitempty"`
-	Err       string `json:"err,omitempty"`
-	Result    string `json:"result,omitempty"`
+	// Code is the number, as in log records.
+	Code   spi.Code `json:"code,omitempty"`
+	Err    string   `json:"err,omitempty"`
+	Result string   `json:"result,omitempty"`
 }
 
 // localRun is one run of a job on this machine alone.
@@ -104,11 +105,10 @@ func (r *localRun) item(ctx context.Context, item spi.Item) itemResult {
 		Millis: time.Since(start).Milliseconds(), Result: response.Message,
 	}
 	if failure := spi.AsError(err); failure != nil {
-		result.Outcome, result.Code, result.Err, result.Result = outcomeFailure, failure.Code.String(), failure.Error(), ""
+		result.Outcome, result.Code, result.Err, result.Result = outcomeFailure, failure.Code, failure.Error(), ""
 		if failure.Code == spi.CodeCancelled {
 			result.Outcome = outcomeCancelled
-		}
-		if failure.Stack != "" {
+		} else if failure.Stack != "" {
 			r.logger.Error("item failed", "job", r.plan.job, "item", item.Item, "run", r.id, "err", failure.Error(), "stack", strings.TrimSpace(failure.Stack))
 		}
 	}

@@ -7,10 +7,12 @@ import (
 	"path/filepath"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/elasticjob-go/elasticjob/core/config"
 	"github.com/elasticjob-go/elasticjob/runtime/wasm"
 	"github.com/elasticjob-go/elasticjob/spi"
+	"github.com/elasticjob-go/elasticjob/spi/props"
 )
 
 func (a *app) moduleCommand() *cobra.Command {
@@ -45,6 +47,24 @@ func (a *app) wasmHost(ctx context.Context) (*wasm.Host, error) {
 		return nil, fmt.Errorf("preparing to load modules: %w", err)
 	}
 	return host, nil
+}
+
+// addMemoryFlag adds the flag that memoryLimit reads.
+func addMemoryFlag(flags *pflag.FlagSet, to *string) {
+	flags.StringVar(to, "memory", "", "memory that the module may have, as a `size` such as 64MiB (default: 256MiB)")
+}
+
+// memoryLimit reads the flag, 0 when it is not given.
+func memoryLimit(cmd *cobra.Command, text string) (int64, error) {
+	if !cmd.Flags().Changed("memory") {
+		return 0, nil
+	}
+	const least, most = 64 << 10, 4 << 30
+	limit, err := props.ParseSize(text)
+	if err != nil || limit < least || limit > most {
+		return 0, usagef(cmd, "--memory %q is no memory limit: write a size from 64KiB to 4GiB", text)
+	}
+	return limit, nil
 }
 
 // withHost calls do with a host for modules and a context that signals end.

@@ -19,6 +19,7 @@ import (
 
 	"github.com/elasticjob-go/elasticjob/core/config"
 	"github.com/elasticjob-go/elasticjob/runtime/wasm"
+	"github.com/elasticjob-go/elasticjob/spi"
 )
 
 type moduleBuildOptions struct {
@@ -100,7 +101,7 @@ func (a *app) moduleBuild(ctx context.Context, cmd *cobra.Command, host *wasm.Ho
 	if err := b.build(ctx, out, reactor); err != nil {
 		return err
 	}
-	built, err := inspect(ctx, host, out)
+	built, err := inspect(ctx, host, spi.LoadRequest{Path: out})
 	if err != nil {
 		return err
 	}

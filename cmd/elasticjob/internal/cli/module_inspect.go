@@ -14,7 +14,8 @@ import (
 )
 
 func (a *app) moduleInspectCommand() *cobra.Command {
-	return &cobra.Command{
+	var memory string
+	cmd := &cobra.Command{
 		Use:   "inspect FILE",
 		Short: "Show what a module is and brings",
 		Long: `Show the shape, checksum, imports and exports of a module, and the job types
@@ -23,8 +24,12 @@ without grants; no job runs.`,
 		Example: "  elasticjob module inspect orders.wasm -o json",
 		Args:    exactArgs("the module file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			limit, err := memoryLimit(cmd, memory)
+			if err != nil {
+				return err
+			}
 			return a.withHost(cmd.Context(), func(ctx context.Context, host *wasm.Host) error {
-				result, err := inspect(ctx, host, args[0])
+				result, err := inspect(ctx, host, spi.LoadRequest{Path: args[0], Limits: spi.Limits{Memory: limit}})
 				if err != nil {
 					return err
 				}
@@ -32,6 +37,8 @@ without grants; no job runs.`,
 			})
 		},
 	}
+	addMemoryFlag(cmd.Flags(), &memory)
+	return cmd
 }
 
 // The document of module inspect. Sizes are in bytes.
@@ -86,13 +93,13 @@ type (
 	}
 )
 
-func inspect(ctx context.Context, host *wasm.Host, path string) (inspection, error) {
-	found, err := host.Inspect(ctx, spi.LoadRequest{Path: path})
+func inspect(ctx context.Context, host *wasm.Host, req spi.LoadRequest) (inspection, error) {
+	found, err := host.Inspect(ctx, req)
 	if err != nil {
-		return inspection{}, moduleProblem(ctx, path, err)
+		return inspection{}, moduleProblem(ctx, req.Path, err)
 	}
 	result := inspection{
-		File: path, Shape: string(found.Shape), Size: found.Size, SHA256: found.SHA256,
+		File: req.Path, Shape: string(found.Shape), Size: found.Size, SHA256: found.SHA256,
 		Memory:  inspectedMemory{found.MemoryMin, found.MemoryMax},
 		Imports: []string{}, Exports: []inspectedExport{}, Plugins: []inspectedPlugin{},
 	}

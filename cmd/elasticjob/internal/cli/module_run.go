@@ -31,6 +31,7 @@ type moduleRunOptions struct {
 	typeName       string
 	job            string
 	timeout        time.Duration
+	memory         string
 }
 
 func (a *app) moduleRunCommand() *cobra.Command {
@@ -64,6 +65,7 @@ is the result. The status is 1 when an item fails.`,
 	flags.StringVar(&o.typeName, "type", "", "job `type` to run, when the module brings several")
 	flags.StringVar(&o.job, "job", "", "`name` of the job (default: the file's name)")
 	flags.DurationVar(&o.timeout, "timeout", 0, "time that an item may take, such as 30s (default: no bound)")
+	addMemoryFlag(flags, &o.memory)
 	return cmd
 }
 
@@ -74,6 +76,7 @@ type modulePlan struct {
 	typeName string
 	props    map[string]string
 	timeout  time.Duration
+	memory   int64
 	total    int
 	items    []spi.Item
 	param    string
@@ -98,6 +101,10 @@ func (o moduleRunOptions) plan(cmd *cobra.Command, path string) (modulePlan, err
 	if err != nil {
 		return modulePlan{}, usagef(cmd, "--item-parameters: %s", err)
 	}
+	memory, err := memoryLimit(cmd, o.memory)
+	if err != nil {
+		return modulePlan{}, err
+	}
 	values, err := parseProps(o.props)
 	if err != nil {
 		return modulePlan{}, usagef(cmd, "%s", err)
@@ -108,7 +115,7 @@ func (o moduleRunOptions) plan(cmd *cobra.Command, path string) (modulePlan, err
 	}
 	plan := modulePlan{
 		path: path, job: name, typeName: o.typeName, props: values,
-		timeout: o.timeout, total: o.total, param: o.jobParameter,
+		timeout: o.timeout, memory: memory, total: o.total, param: o.jobParameter,
 	}
 	for i := range o.total {
 		if flags.Changed("item") && i != o.item {
@@ -121,6 +128,11 @@ func (o moduleRunOptions) plan(cmd *cobra.Command, path string) (modulePlan, err
 		plan.items = append(plan.items, spi.Item{Item: i, Parameter: parameter})
 	}
 	return plan, nil
+}
+
+// request is how the module is loaded.
+func (p modulePlan) request() spi.LoadRequest {
+	return spi.LoadRequest{Path: p.path, Limits: spi.Limits{Memory: p.memory}}
 }
 
 // parseProps reads properties written name=value.
@@ -177,7 +189,7 @@ func printRun(w io.Writer, r runResult) {
 	for _, i := range r.Items {
 		text := i.Result
 		if i.Outcome != outcomeSuccess {
-			text = i.Code + ": " + i.Err
+			text = i.Code.String() + ": " + i.Err
 		}
 		t.row(strconv.Itoa(i.Item), i.Parameter, i.Outcome, strconv.FormatInt(i.Millis, 10), text)
 	}
@@ -195,7 +207,7 @@ type madeJob struct {
 
 // makeJob loads the module and makes the job type that the plan asks for.
 func makeJob(ctx context.Context, cmd *cobra.Command, host *wasm.Host, plan modulePlan) (madeJob, error) {
-	bundle, err := host.Load(ctx, spi.LoadRequest{Path: plan.path})
+	bundle, err := host.Load(ctx, plan.request())
 	if err != nil {
 		return madeJob{}, moduleProblem(ctx, plan.path, err)
 	}
@@ -243,7 +255,7 @@ func makeFromBundle(ctx context.Context, cmd *cobra.Command, host *wasm.Host, bu
 // and is the job type WASM when it brings none.
 func choose(cmd *cobra.Command, host *wasm.Host, plugins []spi.Plugin, plan modulePlan) (spi.Plugin, error) {
 	if len(plugins) == 0 {
-		plugins = []spi.Plugin{host.JobType(func(path string) spi.LoadRequest { return spi.LoadRequest{Path: path} })}
+		plugins = []spi.Plugin{host.JobType(func(string) spi.LoadRequest { return plan.request() })}
 	}
 	types := make([]string, len(plugins))
 	for i, p := range plugins {

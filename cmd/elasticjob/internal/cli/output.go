@@ -36,7 +36,7 @@ func (a *app) print(value any, text func(w io.Writer)) error {
 // as a log record when documents were asked for.
 func (a *app) note(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
-	if a.format != formatTable {
+	if a.format != formatTable || a.logFormat == logJSON {
 		a.logger.Info("note", "text", text)
 		return
 	}

@@ -33,7 +33,7 @@ func TestPrintable(t *testing.T) {
 	}
 }
 
-func TestRequestedFormat(t *testing.T) {
+func TestRequested(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		args string
@@ -52,8 +52,19 @@ func TestRequestedFormat(t *testing.T) {
 		{"lint -o", formatTable},
 		{"lint -- -o json", formatTable},
 	} {
-		if got := requestedFormat(strings.Fields(tt.args)); got != tt.want {
-			t.Errorf("requestedFormat(%q) = %q, want %q", tt.args, got, tt.want)
+		if got := requested(strings.Fields(tt.args), "output", "o", formatTable, formatJSON, formatYAML); got != tt.want {
+			t.Errorf("requested(%q) = %q, want %q", tt.args, got, tt.want)
+		}
+	}
+}
+
+func TestRequestedWithoutAShortForm(t *testing.T) {
+	t.Parallel()
+	for args, want := range map[string]string{
+		"run --log-format json": logJSON, "run --log-format=json": logJSON, "run -l json": logText, "run - json": logText, "run -ljson": logText, "run --log-format": logText,
+	} {
+		if got := requested(strings.Fields(args), "log-format", "", logText, logJSON); got != want {
+			t.Errorf("requested(%q) = %q, want %q", args, got, want)
 		}
 	}
 }

@@ -32,12 +32,9 @@ written to stderr, and the status is 2.`,
 }
 
 // run is the life of a node. Signals are taken over before anything starts, so
-// that none of them kills a half-started node.
+// that none of them kills a half-started node, and not before: a configuration
+// that comes through a pipe may keep the program waiting.
 func (a *app) run(cmd *cobra.Command) error {
-	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, append(stopSignals(), reloadSignals()...)...)
-	defer signal.Stop(signals)
-
 	held := &heldWriter{to: a.Err}
 	logger, err := newLogger(held, a.logFormat, a.logLevel)
 	if err != nil {
@@ -49,8 +46,11 @@ func (a *app) run(cmd *cobra.Command) error {
 		return err
 	}
 	if len(problems) > 0 {
-		return a.refused(a.allProblems(cmd.Context(), cfg, problems, true))
+		return a.refused(elasticjob.Lint(cmd.Context(), cfg, true, elasticjob.WithLogger(logger)))
 	}
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, append(stopSignals(), reloadSignals()...)...)
+	defer signal.Stop(signals)
 	s := supervisor{logger: logger, signals: signals, made: held.release}
 	if err = s.run(cmd.Context(), cfg); errors.As(err, &problems) {
 		return a.refused(problems)

@@ -16,8 +16,18 @@ func stopSignals() []os.Signal { return []os.Signal{os.Interrupt, syscall.SIGTER
 
 func isReload(sig os.Signal) bool { return slices.Contains(reloadSignals(), sig) }
 
-// interruptible returns a context that ends, with cause spi.ErrStopping, at
-// the first signal to stop. The second one kills the process as if nothing had
+// interruption is why a command was cancelled by a signal. To the runtimes it
+// is what stopping is to a node.
+type interruption struct{}
+
+// Error says so in a word.
+func (interruption) Error() string { return "interrupted" }
+
+// Is makes it match spi.ErrStopping.
+func (interruption) Is(target error) bool { return target == spi.ErrStopping }
+
+// interruptible returns a context that ends, with an interruption as its cause,
+// at the first signal to stop. The second one kills the process as if nothing had
 // been taken over. The caller calls stop when the command ends.
 func interruptible(parent context.Context) (ctx context.Context, stop func()) {
 	ctx, cancel := context.WithCancelCause(parent)
@@ -28,7 +38,7 @@ func interruptible(parent context.Context) (ctx context.Context, stop func()) {
 		defer close(done)
 		select {
 		case <-signals:
-			cancel(spi.ErrStopping)
+			cancel(interruption{})
 		case <-ctx.Done():
 		}
 		signal.Stop(signals)
