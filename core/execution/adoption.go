@@ -56,7 +56,7 @@ func (j *Job) takeOver(a registry.Assignment) (adopted, isNew bool) {
 		// What this node decided under the old assignment is in the floors.
 		j.decided = time.Time{}
 	} else {
-		j.takeDuties(a)
+		j.takeDuties(a, before.Generation != 0 && a.Previous != before.Generation)
 	}
 	for item := range j.gaps {
 		if !a.Items.Contains(item) && !j.unowned.Contains(item) {

@@ -66,8 +66,10 @@ func (d duties) merged(now time.Time) duties {
 }
 
 // takeDuties makes the stretches of a new assignment. What the node has already
-// decided stays decided.
-func (j *Job) takeDuties(a registry.Assignment) {
+// decided stays decided. Who has missed an assignment does not know when items
+// that it lost changed hands: their new owners may have fired whatever this node
+// has put off since.
+func (j *Job) takeDuties(a registry.Assignment, hasMissed bool) {
 	now := j.executor.now()
 	var next, held duties
 	exists := registry.AllItems(j.spec.Config.ShardingTotalCount)
@@ -77,7 +79,12 @@ func (j *Job) takeDuties(a registry.Assignment) {
 			continue
 		}
 		held = append(held, d)
-		next = append(next, duty{common(without(d.items, a.Items), exists), d.generation, d.after, a.From})
+		given := duty{common(without(d.items, a.Items), exists), d.generation, d.after, a.From}
+		if hasMissed {
+			j.missDuty(&given, now)
+			continue
+		}
+		next = append(next, given)
 	}
 	for _, group := range a.Floors {
 		rest := group.Items
@@ -168,15 +175,19 @@ func (j *Job) findDuties(now time.Time) {
 // missDuties records everything that is due as missed.
 func (j *Job) missDuties(now time.Time) {
 	for i := range j.duties {
-		d := &j.duties[i]
-		due := schedule.Missed(j.spec.Schedule, d.after, d.last(now))
-		if due.Count == 0 {
-			continue
-		}
-		d.after = due.Last
-		for item := range d.items.All() {
-			j.miss(item, j.absence(item), due.Count, due.First, due.Last)
-		}
+		j.missDuty(&j.duties[i], now)
+	}
+}
+
+// missDuty records what is due of one stretch as missed.
+func (j *Job) missDuty(d *duty, now time.Time) {
+	due := schedule.Missed(j.spec.Schedule, d.after, d.last(now))
+	if due.Count == 0 {
+		return
+	}
+	d.after = due.Last
+	for item := range d.items.All() {
+		j.miss(item, j.absence(item), due.Count, due.First, due.Last)
 	}
 }
 

@@ -240,8 +240,10 @@ func (j *Job) Replace(spec *Spec) *Spec {
 		j.duties = nil
 	}
 	j.decide(spec.Since)
+	exists := registry.AllItems(spec.Config.ShardingTotalCount)
 	for i := range j.duties {
 		j.duties[i].after = later(j.duties[i].after, spec.Since)
+		j.duties[i].items = common(j.duties[i].items, exists)
 	}
 	j.spec = spec
 	j.rejoined = j.current.Generation != 0
@@ -302,6 +304,10 @@ func (j *Job) handOver(stopped time.Time) {
 	defer j.unlock()
 	if j.mayBegin() {
 		j.findDue(stopped)
+	}
+	if j.putOff {
+		// Too late to learn whether these were this node's.
+		j.missDuties(stopped)
 	}
 	j.leaving = true
 	j.catchUp = false

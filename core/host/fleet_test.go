@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -18,6 +19,9 @@ import (
 	"github.com/elasticjob-go/elasticjob/core/registry/embedded"
 	"github.com/elasticjob-go/elasticjob/spi"
 )
+
+// seeds may be raised for a long run.
+var seeds = flag.Uint64("host.seeds", 6, "random lives of a fleet that are tried in each mode")
 
 // fleet is several nodes on one server.
 type fleet struct {
@@ -124,7 +128,7 @@ func quick(context.Context, spi.ExecuteRequest) error { return nil }
 func TestNodesThatComeAndGoLoseAndDoubleNothing(t *testing.T) {
 	t.Parallel()
 	for _, monitored := range []bool{true, false} {
-		for seed := range uint64(6) {
+		for seed := range *seeds {
 			t.Run(fmt.Sprintf("monitored=%v, seed %d", monitored, seed), func(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {

@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -33,14 +34,16 @@ func (h *Host) handOver(ctx context.Context) {
 	if err := h.timer.Stop(context.WithoutCancel(ctx)); err != nil {
 		h.logger.Warn("timer not stopped", "err", err)
 	}
+	bounded, cancelDepart := context.WithTimeout(context.WithoutCancel(ctx), departTimeout)
+	defer cancelDepart()
+	// What it was given last is this node's to fire up to the end.
+	err := h.each(func(m *member) error { return m.adopt(bounded, h.jobs.namesIn(m.partition.Index())) })
 	stopped := h.now().Truncate(time.Millisecond)
 	h.executor.HandOver(stopped)
 	h.stopped.Store(stopped.UnixMilli())
-	bounded, cancelDepart := context.WithTimeout(context.WithoutCancel(ctx), departTimeout)
-	defer cancelDepart()
-	err := h.each(func(m *member) error {
+	err = errors.Join(err, h.each(func(m *member) error {
 		return m.partition.Depart(bounded, m.membership.lease(), stopped, h.jobs.namesIn(m.partition.Index()))
-	})
+	}))
 	if err != nil {
 		h.logger.Warn("items not handed over, they move when this node has left", "err", err)
 		return

@@ -350,6 +350,9 @@ func observe(t *testing.T, s setup) *observed {
 			t.Errorf("two runs of item %d overlap at %s", e.Item, e.Run)
 		}
 	})
+	h.events.Assigned.Subscribe(func(e execution.ItemsAssigned) {
+		n.note("assigned %s/%s, generation %d", e.Job, e.Items, e.Generation)
+	})
 	h.events.Finished.Subscribe(func(e execution.ItemFinished) {
 		if n.isDead.Load() {
 			return
@@ -407,7 +410,7 @@ func newHost(t *testing.T, s setup) (*Host, config.Problems) {
 
 // note writes a line of the story.
 func (n *observed) note(format string, args ...any) {
-	line := time.Now().UTC().Format("15:04:05.000 ") + fmt.Sprintf(format, args...)
+	line := time.Now().UTC().Format("15:04:05.000 ") + n.instance.ID[len(n.instance.ID)-4:] + " " + fmt.Sprintf(format, args...)
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.story = append(n.story, line)

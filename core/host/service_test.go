@@ -405,14 +405,15 @@ func basics() []spi.Plugin {
 		jobTypeOf("FAKE", func(context.Context, spi.ExecuteRequest) error { return nil }),
 		handlerOf(job.DefaultErrorHandlerType, func(context.Context) error { return nil }),
 		{
-			Descriptor: spi.Descriptor{Kind: spi.KindShardingStrategy, Type: job.DefaultShardingStrategyType, Description: "gives all items to the first instance"},
+			Descriptor: spi.Descriptor{Kind: spi.KindShardingStrategy, Type: job.DefaultShardingStrategyType, Description: "deals the items out"},
 			ShardingStrategy: func(context.Context, props.Values) (spi.ShardingStrategy, error) {
 				return spi.ShardingStrategyFunc(func(_ context.Context, req spi.ShardRequest) (spi.ShardResponse, error) {
-					items := make([]int, req.ShardingTotalCount)
-					for i := range items {
-						items[i] = i
+					dealt := make(map[string][]int)
+					for item := range req.ShardingTotalCount {
+						id := req.Instances[item%len(req.Instances)].ID
+						dealt[id] = append(dealt[id], item)
 					}
-					return spi.ShardResponse{Assignment: map[string][]int{req.Instances[0].ID: items}}, nil
+					return spi.ShardResponse{Assignment: dealt}, nil
 				}), nil
 			},
 		},
