@@ -166,6 +166,9 @@ func (e *Executor) HandOverBound() time.Time {
 	return bound
 }
 
+// WaitIdle returns when no item runs, or with the cause when ctx ends.
+func (e *Executor) WaitIdle(ctx context.Context) error { return e.workers.running.wait(ctx) }
+
 // Owns reports whether any item of any job is this node's.
 func (e *Executor) Owns() bool {
 	return slices.ContainsFunc(e.Jobs(), func(j *Job) bool { return j.Assignment().Items.Len() > 0 })

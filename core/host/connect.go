@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -45,11 +47,11 @@ func describeRegistry(r *config.RegCenter) string {
 	if r == nil {
 		return "embedded"
 	}
-	return r.Namespace
+	return strings.Join(r.Servers, ",") + "/" + r.Namespace
 }
 
 // connect reaches the Redis of the configuration, or starts one in the process.
-func connect(ctx context.Context, node config.Config) (*connection, error) {
+func connect(ctx context.Context, node config.Config, logger *slog.Logger) (*connection, error) {
 	r := node.RegCenter
 	if r == nil {
 		server, err := embedded.Open(ctx)
@@ -69,9 +71,14 @@ func connect(ctx context.Context, node config.Config) (*connection, error) {
 		Servers: r.Servers, MasterName: r.MasterName, Username: r.Username, Password: r.Password,
 		SentinelUsername: r.SentinelUsername, SentinelPassword: r.SentinelPassword, Database: r.Database, TLS: encrypted,
 		ConnectionTimeout: r.ConnectionTimeout, MinRetryBackoff: r.BaseSleepTime, MaxRetryBackoff: r.MaxSleepTime, MaxRetries: r.MaxRetries,
+		Namespace: r.Namespace,
+		Waiting:   func(err error) { logger.Warn("registry not reached, trying again", "err", err) },
 	})
 	if err != nil {
 		return nil, err
+	}
+	for _, advice := range c.Advice() {
+		logger.Warn("registry should be set up otherwise", "advice", advice)
 	}
 	n := &connection{
 		commands: c.Commands(), sessions: c.Sessions(), namespace: r.Namespace, sessionTimeout: r.SessionTimeout, partitions: 1,
@@ -92,7 +99,7 @@ type registryService struct {
 func (r *registryService) Start(ctx context.Context) error {
 	h := r.host
 	if h.connection == nil {
-		c, err := connect(ctx, h.config.Node)
+		c, err := connect(ctx, h.config.Node, h.logger)
 		if err != nil {
 			return err
 		}

@@ -50,7 +50,16 @@ func newFleet(t *testing.T, s setup) *fleet {
 // join starts another node.
 func (f *fleet) join() *observed {
 	f.t.Helper()
+	return f.joinAs("")
+}
+
+// joinAs starts another node with an instance.id.
+func (f *fleet) joinAs(id string) *observed {
+	f.t.Helper()
 	n := observe(f.t, f.setup)
+	if id != "" {
+		n.instance.ID = id
+	}
 	n.config.Node.ShutdownGrace = 30 * time.Second
 	n.onto(f.server)
 	n.start(f.t)

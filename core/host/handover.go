@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -23,6 +24,23 @@ func (h *Host) handOver(ctx context.Context) {
 	if h.isEmbedded() || !h.hasOthers(ctx) {
 		return
 	}
+	h.depart(ctx)
+}
+
+// Drain stops firing on this node, hands its items to others and waits until
+// those that run have ended, or ctx has. The node stays registered, gets no items
+// any more, and is to be stopped. Nobody else may be there to take the items.
+func (h *Host) Drain(ctx context.Context) error {
+	h.depart(ctx)
+	if err := h.executor.WaitIdle(ctx); err != nil {
+		return fmt.Errorf("draining the node: %w", err)
+	}
+	return nil
+}
+
+// depart tells the others that this node fires nothing any more, and waits a
+// while until they have its items.
+func (h *Host) depart(ctx context.Context) {
 	// What others own from an agreed instant on is this node's until then.
 	grace, cancel := context.WithTimeout(ctx, h.config.Node.ShutdownGrace)
 	defer cancel()

@@ -244,7 +244,7 @@ const stopTimeout = 5 * time.Second
 func (h *Host) stopJob(ctx context.Context, name, handler string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	defer cancel()
-	changed, err := h.center.Partition(name).SetStateOnInstance(ctx, name, h.instance.ID, false, "error-handler")
+	changed, err := h.center.Partition(name).SetStateOnInstance(ctx, name, h.instance.ID, false, registry.AuthorErrorHandler)
 	if err != nil {
 		h.logger.Error("job not stopped", "job", name, "plugin", handler, "err", err)
 		return

@@ -30,9 +30,10 @@ type member struct {
 	// notBefore is the end of the quarantine in milliseconds of the server's
 	// clock, zero if there is none.
 	notBefore atomic.Int64
-	// incarnation is the identity of the data under the last session; only the
-	// following goroutine uses it.
+	// incarnation is the identity of the data under the last session, disabled the
+	// servers that are for all jobs; only the following goroutine uses them.
 	incarnation string
+	disabled    []string
 
 	mu        sync.Mutex
 	announced []string // the jobs that the registry knows this node to host
@@ -71,13 +72,21 @@ func (m *member) joined(ctx context.Context, r registry.Registration) error {
 	return nil
 }
 
-// restore gives a registry that came back empty what this node knows of its
-// jobs: definitions and desired state.
+// authorRestore is the author of states that a node has put back.
+const authorRestore = "restore"
+
+// restore gives a registry that came back empty what this node knows of it:
+// definitions of jobs and desired state.
 func (m *member) restore(ctx context.Context) error {
 	known := m.host.jobs.statesIn(m.partition.Index())
 	restored, err := m.partition.Restore(ctx, known)
 	if err != nil {
 		return err
+	}
+	for _, server := range m.disabled {
+		if _, err := m.partition.SetInstanceState(ctx, server, false, authorRestore); err != nil {
+			return err
+		}
 	}
 	m.logger.Warn("registry came back without its data; job definitions and desired state were put back from this node", "jobs", restored, "known", len(known))
 	return nil
@@ -156,6 +165,11 @@ func (m *member) follow(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if news.servers {
+		if m.disabled, err = m.partition.DisabledServers(ctx); err != nil {
+			return err
+		}
+	}
 	if err := m.host.jobs.define(ctx, m, news.defined); err != nil {
 		return err
 	}
@@ -200,6 +214,7 @@ type news struct {
 	removed  []string
 	assigned []string // hosted jobs of which the assignment is to be read
 	released []string // hosted jobs of which items became free
+	servers  bool     // a server was disabled or enabled for all jobs
 	left     bool     // an instance is gone
 	latest   int64    // the version up to which this goes
 }
@@ -222,12 +237,16 @@ func (m *member) newsSince(ctx context.Context, since int64) (news, error) {
 				n.removed = append(n.removed, name)
 			}
 		}
-		n.assigned = n.defined
+		n.assigned, n.servers = n.defined, true
 		return n, nil
 	}
 	seen := make(map[registry.Change]bool)
 	for _, c := range changes {
 		n.left = n.left || c.Kind == registry.ChangeLeave
+		if c.Kind == registry.ChangeState && c.Job == "" && !n.servers {
+			n.servers = true
+			n.assigned = append(n.assigned, m.host.jobs.namesIn(m.partition.Index())...)
+		}
 		key := registry.Change{Kind: c.Kind, Job: c.Job}
 		if c.Job == "" || seen[key] {
 			continue

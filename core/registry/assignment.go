@@ -198,7 +198,9 @@ func (p *Partition) Assignments(ctx context.Context, instance string, jobs []str
 		heads := make([]*redis.SliceCmd, len(batch))
 		owned := make([]*redis.SliceCmd, len(batch))
 		disabled := make([]*redis.BoolCmd, len(batch))
+		var off *redis.BoolCmd
 		_, err := p.config.Client.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
+			off = pipe.HExists(ctx, p.keys.off(), ServerName(instance))
 			for i, name := range batch {
 				heads[i] = pipe.HMGet(ctx, p.keys.job(name), "gen", "pg", "mon", "from", "st", "dn", "lo")
 				owned[i] = pipe.HMGet(ctx, p.keys.assignments(name), instance, "")
@@ -221,7 +223,7 @@ func (p *Partition) Assignments(ctx context.Context, instance string, jobs []str
 			if err := r.end(); err != nil {
 				return nil, fmt.Errorf("reading the assignment of %q in job %s: %w", instance, name, err)
 			}
-			a.Disabled = a.Disabled || disabled[i].Val()
+			a.Disabled = a.Disabled || disabled[i].Val() || off.Val()
 			a.Items = union(a.Floors)
 			a.Orphans = orphansIn(a.Orphans, a.Items)
 			list = append(list, a)

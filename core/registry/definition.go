@@ -80,6 +80,9 @@ type JobState struct {
 	// job's items and should own none.
 	DisabledItems   Items
 	DisabledServers []string
+	// StoppedServers are those of DisabledServers where AuthorErrorHandler has
+	// disabled it.
+	StoppedServers []string
 	// Owners are the items of each instance. The empty id has those that nobody
 	// may run.
 	Owners map[string]Items
@@ -252,6 +255,9 @@ func readJob(name string, j, owners, states map[string]string) (JobState, error)
 	for _, scope := range slices.Sorted(maps.Keys(states)) {
 		if server, ok := strings.CutPrefix(scope, "node:"); ok {
 			s.DisabledServers = append(s.DisabledServers, server)
+			if strings.HasPrefix(states[scope], "D,"+AuthorErrorHandler+",") {
+				s.StoppedServers = append(s.StoppedServers, server)
+			}
 		}
 	}
 	return s, nil

@@ -9,6 +9,9 @@ import (
 	"strings"
 )
 
+// AuthorErrorHandler is the author of a state that an error handler asked for.
+const AuthorErrorHandler = "error-handler"
+
 // SetState enables or disables a whole job, on behalf of by (a user, a part of
 // the system). A disabled job begins nothing; items that run go on. Instants
 // that were due while it was disabled are not missed. It reports whether

@@ -1,0 +1,103 @@
+package elasticjob
+
+import (
+	"context"
+
+	"github.com/elasticjob-go/elasticjob/core/host"
+	"github.com/elasticjob-go/elasticjob/core/registry"
+)
+
+// ErrUnknownJob is the error of methods that name a job which the registry center
+// does not have.
+var ErrUnknownJob = registry.ErrUnknownJob
+
+// What the registry center knows of the fleet.
+type (
+	// JobInfo is a job.
+	JobInfo = host.JobInfo
+	// JobStatus is how a job stands.
+	JobStatus = host.JobStatus
+	// ItemInfo is one sharding item of a job.
+	ItemInfo = host.ItemInfo
+	// ItemStatus is how an item stands.
+	ItemStatus = host.ItemStatus
+	// InstanceInfo is a node.
+	InstanceInfo = host.InstanceInfo
+	// InstanceStatus is how a node stands.
+	InstanceStatus = host.InstanceStatus
+	// Target is what [Node.Enable] and [Node.Disable] are about.
+	Target = host.Target
+)
+
+// The statuses of a job.
+const (
+	JobOK       = host.JobOK
+	JobSharding = host.JobSharding
+	JobDisabled = host.JobDisabled
+	JobStopped  = host.JobStopped
+	JobCrashed  = host.JobCrashed
+)
+
+// The statuses of an item.
+const (
+	ItemPending  = host.ItemPending
+	ItemSharding = host.ItemSharding
+	ItemRunning  = host.ItemRunning
+	ItemDisabled = host.ItemDisabled
+)
+
+// The statuses of an instance.
+const (
+	InstanceOK       = host.InstanceOK
+	InstanceDisabled = host.InstanceDisabled
+	InstanceDraining = host.InstanceDraining
+	InstanceCrashed  = host.InstanceCrashed
+)
+
+// WholeJob is a job on all instances.
+func WholeJob(name string) Target { return Target{Job: name} }
+
+// OneItem is one sharding item of a job. Disabled, its owner keeps it and never
+// runs it.
+func OneItem(job string, item int) Target { return Target{Job: job, Item: &item} }
+
+// OneInstance is an instance for all jobs. It is meant by its instance.id, else
+// by its IP, and so outlives its process.
+func OneInstance(id string) Target { return Target{Instance: id} }
+
+// JobOnInstance is a job on one instance.
+func JobOnInstance(job, id string) Target { return Target{Job: job, Instance: id} }
+
+// Jobs returns all jobs of the namespace, by name. The node must be started, as
+// for all methods that ask the registry center; their other errors are those of
+// the connection to it.
+func (n *Node) Jobs(ctx context.Context) ([]JobInfo, error) { return n.host.Jobs(ctx) }
+
+// Job returns one job, or [ErrUnknownJob].
+func (n *Node) Job(ctx context.Context, name string) (JobInfo, error) { return n.host.Job(ctx, name) }
+
+// Items returns the sharding items of a job in order, or [ErrUnknownJob].
+func (n *Node) Items(ctx context.Context, job string) ([]ItemInfo, error) {
+	return n.host.Items(ctx, job)
+}
+
+// Instances returns the nodes of the namespace, by id.
+func (n *Node) Instances(ctx context.Context) ([]InstanceInfo, error) { return n.host.Instances(ctx) }
+
+// Enable ends what Disable has begun, on behalf of by, a name without commas of
+// at most 100 bytes. Instants that came due meanwhile are not missed. It reports
+// whether anything changed.
+func (n *Node) Enable(ctx context.Context, t Target, by string) (bool, error) {
+	return n.host.SetEnabled(ctx, t, true, by)
+}
+
+// Disable makes a target begin nothing any more, until it is enabled, over all
+// restarts. Items that run go on; items of a disabled instance move to others.
+func (n *Node) Disable(ctx context.Context, t Target, by string) (bool, error) {
+	return n.host.SetEnabled(ctx, t, false, by)
+}
+
+// Drain stops firing on this node, hands its items to the others and returns
+// when those that run here have ended, or with an error when ctx has. The node
+// stays registered, gets no items any more, and is to be stopped.
+func (n *Node) Drain(ctx context.Context) error { return n.host.Drain(ctx) }
