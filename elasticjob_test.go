@@ -424,18 +424,20 @@ func refusal(t *testing.T, c elasticjob.Config) []elasticjob.Problem {
 }
 
 func TestPlaceholderValuesDoNotShowInProblems(t *testing.T) {
-	t.Setenv("ELASTICJOB_TEST_SECRET", "hunter2")
+	t.Setenv("ELASTICJOB_TEST_SECRET", "HUNTER2")
 	c := load(t, `elasticjob:
   jobs:
     a: {elasticJobType: FAKE, every: 1s, shardingTotalCount: 1, props: {fake.duration: "${ELASTICJOB_TEST_SECRET}"}}
     b: {elasticJobType: FAKE, every: 1s, shardingTotalCount: 1, props: {"fake.none": "${ELASTICJOB_TEST_SECRET}"}}
+    c: {elasticJobType: "${ELASTICJOB_TEST_SECRET}", every: 1s, shardingTotalCount: 1}
+    d: {elasticJobType: FAKE, every: 1s, shardingTotalCount: 1, jobErrorHandlerType: "${ELASTICJOB_TEST_SECRET}"}
 `)
 	problems := elasticjob.Lint(t.Context(), c, true)
-	if len(problems) != 2 {
-		t.Errorf("Lint() = %v, want two problems", problems)
+	if len(problems) != 4 {
+		t.Errorf("Lint() = %v, want four problems", problems)
 	}
 	for _, p := range problems {
-		if strings.Contains(p.Message, "hunter2") {
+		if strings.Contains(strings.ToLower(p.Message), "hunter2") {
 			t.Errorf("problem %q shows the value of a placeholder", p.Message)
 		}
 	}

@@ -171,15 +171,15 @@ type unknownType struct{ key, message string }
 func (s *specs) find(c job.Config) (f found, unknown []unknownType) {
 	var ok bool
 	if f.jobType, ok = catalog.Lookup(s.catalog, catalog.JobTypes(), c.Type); !ok {
-		unknown = append(unknown, s.unknown("elasticJobType", "job type", spi.KindJobType, c.Type))
+		unknown = append(unknown, s.unknown(c.Name, "elasticJobType", "job type", spi.KindJobType, c.Type))
 	}
 	if f.strategy, ok = catalog.Lookup(s.catalog, catalog.ShardingStrategies(), c.ShardingStrategyType); !ok {
-		unknown = append(unknown, s.unknown("jobShardingStrategyType", "sharding strategy", spi.KindShardingStrategy, c.ShardingStrategyType))
+		unknown = append(unknown, s.unknown(c.Name, "jobShardingStrategyType", "sharding strategy", spi.KindShardingStrategy, c.ShardingStrategyType))
 	}
 	for _, t := range c.ErrorHandlerTypes {
 		h, ok := catalog.Lookup(s.catalog, catalog.ErrorHandlers(), t)
 		if !ok {
-			unknown = append(unknown, s.unknown("jobErrorHandlerType", "error handler", spi.KindErrorHandler, t))
+			unknown = append(unknown, s.unknown(c.Name, "jobErrorHandlerType", "error handler", spi.KindErrorHandler, t))
 			continue
 		}
 		f.handlers = append(f.handlers, h)
@@ -191,8 +191,12 @@ func (s *specs) find(c job.Config) (f found, unknown []unknownType) {
 	return f, unknown
 }
 
-func (s *specs) unknown(key, what string, kind spi.Kind, name string) unknownType {
+func (s *specs) unknown(job, key, what string, kind spi.Kind, name string) unknownType {
 	types := s.catalog.Types(kind)
+	if shown := s.config.Shown("jobs", job, key); strings.Contains(shown, "${") {
+		// What a placeholder gives may be a secret in the wrong place.
+		return unknownType{key, fmt.Sprintf("no plugin declares %s %q as the environment has it; there are %s", what, shown, strings.Join(types, ", "))}
+	}
 	message := fmt.Sprintf("no plugin declares %s %q", what, name)
 	if near, ok := config.Suggest(name, types); ok {
 		return unknownType{key, message + "; did you mean " + near + "?"}

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/elasticjob-go/elasticjob"
+	"github.com/elasticjob-go/elasticjob/core/registry/dial"
 	"github.com/elasticjob-go/elasticjob/spi"
 )
 
@@ -41,6 +42,8 @@ func (a *app) run(cmd *cobra.Command) error {
 		return err
 	}
 	a.logger = logger
+	// The client library's own log is the process's, so the process directs it.
+	dial.LogTo(logger)
 	cfg, problems, err := a.loadConfig(cmd)
 	if err != nil {
 		return err
