@@ -155,12 +155,15 @@ func (m *membership) lastRenewal() time.Time { return time.UnixMilli(m.sent.Load
 const (
 	firstPause   = 100 * time.Millisecond
 	longestPause = 5 * time.Second
+	// conflictPause is the longest while a former session of the id has not ended.
+	conflictPause = 500 * time.Millisecond
 )
 
 // run holds one session after the other until ctx ends.
 func (m *membership) run(ctx context.Context) {
 	pause := firstPause
-	first := m.elapsed()
+	// since is when this node last had a session, or began to want one.
+	since := m.elapsed()
 	for isFirst := true; ctx.Err() == nil; {
 		registration, sent, err := m.register(ctx)
 		switch {
@@ -172,15 +175,17 @@ func (m *membership) run(ctx context.Context) {
 				return
 			}
 			m.logger.Warn("session lost", "err", err)
+			since = m.elapsed()
 		case ctx.Err() != nil:
 			return
-		case isFirst && errors.Is(err, registry.ErrInstanceConflict) && m.elapsed()-first < m.timeout+m.grace:
-			// A process that died a moment ago leaves its session behind; a
-			// living one renews it.
-			if pause == firstPause {
+		case errors.Is(err, registry.ErrInstanceConflict) && m.elapsed()-since < m.timeout+m.grace:
+			// The registry ends a session later than its node does, so that code
+			// which is cancelled has time to return. A process that died leaves
+			// its session behind as well; a living one renews it.
+			if isFirst && pause == firstPause {
 				m.logger.Warn("the instance id is in use; waiting whether its session ends, as that of a process which died would", "err", err)
 			}
-			pause = min(2*pause, time.Second)
+			pause = min(2*pause, conflictPause)
 			if !sleep(ctx, pause) {
 				return
 			}
