@@ -139,17 +139,24 @@ func (p *Partition) CommitAssignments(ctx context.Context, l Leadership, plans [
 			return results, fmt.Errorf("assigning %s: %w", describeJobs(names), err)
 		}
 		for _, plan := range batch {
-			r.list(func(one *reply) {
-				results = append(results, CommitResult{
-					Job: plan.Job, Code: one.answer(), Generation: one.number(), Dropped: one.items(), From: one.instant(),
-				})
-			})
+			r.list(func(one *reply) { results = append(results, readCommit(one, plan.Job)) })
 		}
 		if err := r.end(); err != nil {
 			return done, fmt.Errorf("assigning %s: %w", describeJobs(names), err)
 		}
 	}
 	return results, nil
+}
+
+// readCommit leaves a fault in r for its owner to find.
+func readCommit(r *reply, job string) CommitResult {
+	c := CommitResult{Job: job, Code: r.answer(), Generation: r.number(), Dropped: r.items(), From: r.instant()}
+	switch c.Code {
+	case CodeOK, CodeNone, CodePending, CodeStale, CodeOwnerGone, CodeUnknownJob:
+	default:
+		r.fail("unknown code %d", int(c.Code))
+	}
+	return c
 }
 
 // planBatch is the plans at the front of list that fit one script call, at least

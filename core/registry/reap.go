@@ -33,6 +33,15 @@ func (p *Partition) Reap(ctx context.Context, l Leadership, force bool) (Reaped,
 	if err != nil {
 		return Reaped{}, fmt.Errorf("reaping sessions: %w", err)
 	}
+	reaped := readReaped(r)
+	if err := r.end(); err != nil {
+		return Reaped{}, fmt.Errorf("reaping sessions: %w", err)
+	}
+	return reaped, nil
+}
+
+// readReaped leaves a fault in r for its owner to find.
+func readReaped(r *reply) Reaped {
 	reaped := Reaped{Held: int(r.number()), Next: r.instant()}
 	for r.more() {
 		d, err := parseDead(r.text())
@@ -41,10 +50,7 @@ func (p *Partition) Reap(ctx context.Context, l Leadership, force bool) (Reaped,
 		}
 		reaped.Dead = append(reaped.Dead, d)
 	}
-	if err := r.end(); err != nil {
-		return Reaped{}, fmt.Errorf("reaping sessions: %w", err)
-	}
-	return reaped, nil
+	return reaped
 }
 
 // Dead are the ended sessions that are not yet buried, the oldest first.

@@ -66,13 +66,20 @@ func (p *Partition) Reconcile(ctx context.Context, l Leadership, jobs []string) 
 		}
 		done := repairs
 		for r.more() {
-			r.list(func(one *reply) {
-				repairs = append(repairs, Repair{Job: one.text(), Kind: one.text(), Count: int(one.number())})
-			})
+			r.list(func(one *reply) { repairs = append(repairs, readRepair(one)) })
 		}
 		if err := r.end(); err != nil {
 			return done, fmt.Errorf("reconciling %s: %w", describeJobs(batch), err)
 		}
 	}
 	return repairs, nil
+}
+
+// readRepair leaves a fault in r for its owner to find.
+func readRepair(r *reply) Repair {
+	one := Repair{Job: r.text(), Kind: r.text(), Count: int(r.number())}
+	if one.Kind == "" || one.Count == 0 {
+		r.fail("repair %q of %q, %d times", one.Kind, one.Job, one.Count)
+	}
+	return one
 }

@@ -113,3 +113,30 @@ func FuzzReply(f *testing.F) {
 		}
 	})
 }
+
+// FuzzSessionReplies reads arbitrary values as replies of the scripts that keep
+// sessions and assignments: none may panic, and what is accepted is consistent.
+func FuzzSessionReplies(f *testing.F) {
+	f.Add("1795248000000", "1795248000000123", "0", "inc", int64(1), "7", "0")
+	f.Add("1795248000000", "1", "1795248000000", "", int64(0), "0", "1795248000000")
+	f.Add("a:7", "0-3", "x", "mark-count", int64(2), "1", "")
+	f.Add("16", "0", ":", "a:", int64(-2), "a:x", "0-")
+	f.Fuzz(func(t *testing.T, a, b, c, d string, n int64, e, g string) {
+		renewal := &reply{source: "script renew", values: []any{a, b, c, d, n, e, g}}
+		if got := readRenewal(renewal); renewal.end() == nil && got.Leader && got.Term == 0 {
+			t.Errorf("readRenewal = %+v, which leads in no term", got)
+		}
+		reaped := &reply{source: "script reap", values: []any{n, a, d, e}}
+		if got := readReaped(reaped); reaped.end() == nil && (len(got.Dead) != 2 || checkInstance(got.Dead[0].Instance) != nil) {
+			t.Errorf("readReaped = %+v of two sessions", got)
+		}
+		repair := &reply{source: "script reconcile", values: []any{a, d, n}}
+		if got := readRepair(repair); repair.end() == nil && got.Count <= 0 {
+			t.Errorf("readRepair = %+v", got)
+		}
+		commit := &reply{source: "script commit", values: []any{n, a, b, c}}
+		if got := readCommit(commit, "j"); commit.end() == nil && got.Dropped.Len() > MaxItems {
+			t.Errorf("readCommit = %+v", got)
+		}
+	})
+}

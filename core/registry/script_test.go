@@ -104,6 +104,9 @@ func TestForeignContentsAreErrors(t *testing.T) {
 			"description":   {func(b *bench) string { return b.keys.info() }, "a", "{"},
 			"job name":      {func(b *bench) string { return b.keys.jobs() }, "a b", "1"},
 			"dead session":  {func(b *bench) string { return b.keys.dead() }, "a", "1"},
+			"last instant":  {func(b *bench) string { return b.keys.stop() }, "a", "soon"},
+			"server":        {func(b *bench) string { return b.keys.off() }, "a|b", "D"},
+			"orphans":       {func(b *bench) string { return b.keys.job("j") }, "lo", "0-1"},
 			"version":       {func(b *bench) string { return b.keys.meta() }, "ver", "x"},
 		} {
 			b := setup(t, on)
@@ -120,9 +123,10 @@ func TestForeignContentsAreErrors(t *testing.T) {
 			_, names := b.JobNames(ctx)
 			_, instances := b.Instances(ctx)
 			_, dead := b.Dead(ctx)
+			_, off := b.DisabledServers(ctx)
 			_, _, _, changes := b.Changes(ctx, 0)
 			failed := 0
-			for _, err := range []error{begin, catchUp, complete, assigned, job, names, instances, dead, changes} {
+			for _, err := range []error{begin, catchUp, complete, assigned, job, names, instances, dead, off, changes} {
 				if err != nil {
 					failed++
 				}

@@ -103,14 +103,23 @@ func (p *Partition) Renew(ctx context.Context, l Lease, wantLead bool) (Renewal,
 	if err != nil {
 		return Renewal{}, fmt.Errorf("renewing the lease of %q: %w", l.Instance, err)
 	}
-	n := Renewal{
-		Now: r.instant(), Version: r.number(), NotBefore: r.instant(), Incarnation: r.text(),
-		Leader: r.flag(), Term: r.number(), LeaderUntil: r.instant(),
-	}
+	n := readRenewal(r)
 	if err := r.end(); err != nil {
 		return Renewal{}, fmt.Errorf("renewing the lease of %q: %w", l.Instance, err)
 	}
 	return n, nil
+}
+
+// readRenewal leaves a fault in r for its owner to find.
+func readRenewal(r *reply) Renewal {
+	n := Renewal{
+		Now: r.instant(), Version: r.number(), NotBefore: r.instant(), Incarnation: r.text(),
+		Leader: r.flag(), Term: r.number(), LeaderUntil: r.instant(),
+	}
+	if n.Leader != (n.Term > 0) || n.Leader && !n.LeaderUntil.IsZero() {
+		r.fail("leader %v in term %d, another until %v", n.Leader, n.Term, n.LeaderUntil)
+	}
+	return n
 }
 
 // Depart begins the farewell of a node: it fires no instant after stopped, by the
