@@ -62,7 +62,7 @@ type hostedJob struct {
 // is wrong with them beyond their definitions themselves.
 func newJobs(ctx context.Context, specs *specs, file []job.Config, logger *slog.Logger) (*jobs, config.Problems) {
 	js := &jobs{specs: specs, logger: logger, byName: make(map[string]*hostedJob, len(file)), names: make(map[int][]string), stored: make(map[int]bool)}
-	js.closed, js.stopClosing = context.WithCancel(context.Background())
+	js.closed, js.stopClosing = context.WithCancel(context.WithoutCancel(ctx))
 	var problems config.Problems
 	for _, c := range file {
 		spec, wrong := specs.build(ctx, c)

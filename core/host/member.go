@@ -35,6 +35,8 @@ type member struct {
 	incarnation string
 	disabled    []string
 
+	clockTold time.Time // when a difference of clocks was last told; for the renewing goroutine
+
 	mu        sync.Mutex
 	announced []string // the jobs that the registry knows this node to host
 }
@@ -112,6 +114,30 @@ func (m *member) isHeld() bool { return m.notBefore.Load() > m.host.now().UnixMi
 func (m *member) renewed(r registry.Renewal) {
 	m.quarantine(r.NotBefore)
 	m.caughtUp()
+	if m.partition.Index() == 0 && m.host.clock != nil {
+		m.checkClock()
+	}
+}
+
+const (
+	// clockAlarm is the least difference of the clocks that is looked at while the
+	// node runs; jobs bound it in seconds.
+	clockAlarm = 500 * time.Millisecond
+	// clockAlarmEvery is how often it is told.
+	clockAlarmEvery = time.Minute
+)
+
+// checkClock says when the clocks of this machine and of the registry's server
+// have drifted further apart than a job allows. Firing goes on by the server's.
+func (m *member) checkClock() {
+	difference := m.host.clock.difference().Abs()
+	if difference < clockAlarm || time.Since(m.clockTold) < clockAlarmEvery {
+		return
+	}
+	if bound, name := m.host.jobs.clockBound(); bound >= 0 && difference > bound {
+		m.clockTold = time.Now()
+		m.logger.Warn("clocks differ more than a job allows; firing goes on by the registry's", "job", name, "difference", difference.Round(time.Millisecond).String())
+	}
 }
 
 // caughtUp lets unmonitored firings go on that waited for a renewal or for the
@@ -187,8 +213,8 @@ func (m *member) follow(ctx context.Context) error {
 			j.Released()
 		}
 	}
-	if news.left {
-		// The lead may be free.
+	if news.left || news.paused {
+		// The lead may be free; the renewal tells how long the quarantine lasts.
 		m.membership.poke()
 	}
 	m.applied.Store(news.latest)
@@ -216,6 +242,7 @@ type news struct {
 	released []string // hosted jobs of which items became free
 	servers  bool     // a server was disabled or enabled for all jobs
 	left     bool     // an instance is gone
+	paused   bool     // a quarantine has begun
 	latest   int64    // the version up to which this goes
 }
 
@@ -243,6 +270,7 @@ func (m *member) newsSince(ctx context.Context, since int64) (news, error) {
 	seen := make(map[registry.Change]bool)
 	for _, c := range changes {
 		n.left = n.left || c.Kind == registry.ChangeLeave
+		n.paused = n.paused || c.Kind == registry.ChangeQuarantine
 		if c.Kind == registry.ChangeState && c.Job == "" && !n.servers {
 			n.servers = true
 			n.assigned = append(n.assigned, m.host.jobs.namesIn(m.partition.Index())...)
@@ -260,9 +288,12 @@ func (m *member) newsSince(ctx context.Context, since int64) (news, error) {
 			n.removed = append(n.removed, c.Job)
 		case registry.ChangeAssigned:
 			n.assigned = append(n.assigned, c.Job)
+		case registry.ChangeRepair:
+			n.assigned = append(n.assigned, c.Job)
+			n.released = append(n.released, c.Job)
 		case registry.ChangeReleased, registry.ChangeDrain:
 			n.released = append(n.released, c.Job)
-		case registry.ChangeJoin, registry.ChangeLeave:
+		case registry.ChangeJoin, registry.ChangeLeave, registry.ChangeDepart, registry.ChangeHost, registry.ChangeQuarantine:
 		}
 	}
 	n.removed = slices.DeleteFunc(n.removed, func(name string) bool {

@@ -142,12 +142,6 @@ func (m *membership) lease() registry.Lease {
 	return registry.Lease{}
 }
 
-// isLeader reports whether the node leads the partition.
-func (m *membership) isLeader() bool {
-	s := m.current.Load()
-	return s != nil && s.leadership.Load() != nil
-}
-
 // lastRenewal returns when the last successful renewal was sent.
 func (m *membership) lastRenewal() time.Time { return time.UnixMilli(m.sent.Load()) }
 

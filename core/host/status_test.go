@@ -111,7 +111,7 @@ func TestDesiredStateStopsAndComesBack(t *testing.T) {
 				f.set(Target{Instance: "first"}, true)
 				f.set(Target{Job: c.Name, Instance: "second"}, true)
 
-				from = settle()
+				settle()
 				f.set(Target{Job: c.Name}, false)
 				from = settle()
 				settle()
