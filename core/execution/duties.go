@@ -79,6 +79,10 @@ func (j *Job) takeDuties(a registry.Assignment, hasMissed bool) {
 			continue
 		}
 		held = append(held, d)
+		if j.leaving && a.Generation >= j.left.UnixMicro() {
+			// Others took over as of the instant at which this node stopped to fire.
+			continue
+		}
 		given := duty{common(without(d.items, a.Items), exists), d.generation, d.after, a.From}
 		if hasMissed {
 			j.missDuty(&given, now)

@@ -68,6 +68,7 @@ type Job struct {
 	putOff   bool      // instants of an unmonitored job wait for the next renewal
 	rejoined bool      // the session or the spec is another one, the assignment not adopted since
 	leaving  bool      // what comes due from now on is for other nodes
+	left     time.Time // since when it is
 	closed   bool      // nothing begins any more
 }
 
@@ -309,7 +310,7 @@ func (j *Job) handOver(stopped time.Time) {
 		// Too late to learn whether these were this node's.
 		j.missDuties(stopped)
 	}
-	j.leaving = true
+	j.leaving, j.left = true, stopped
 	j.catchUp = false
 }
 

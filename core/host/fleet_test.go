@@ -117,8 +117,8 @@ func (f *fleet) checkStartedOnce(c job.Config, item int, from, to time.Time) {
 				started++
 			}
 		}
-		if started != 1 {
-			f.t.Errorf("item %d at %s: %q, want it started once", item, at.Format("15:04:05.000"), all[at])
+		if started != 1 || len(all[at]) != 1 {
+			f.t.Errorf("item %d at %s: %q, want it started once and nothing else", item, at.Format("15:04:05.000"), all[at])
 		}
 	}
 }
