@@ -21,7 +21,7 @@ const (
 // there are any: at once, though some may still run here. Nothing that comes due
 // is fired here any more.
 func (h *Host) handOver(ctx context.Context) {
-	if h.isEmbedded() || !h.hasOthers(ctx) {
+	if !h.isUp.Load() || h.isEmbedded() || !h.hasOthers(ctx) {
 		return
 	}
 	h.depart(ctx)

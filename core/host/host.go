@@ -57,6 +57,7 @@ type Host struct {
 	executor   *execution.Executor
 	members    []*member
 	group      *service.Group
+	isUp       atomic.Bool // the node has started
 	// stopped is the instant in milliseconds up to which the node has fired, zero
 	// while it fires.
 	stopped atomic.Int64
@@ -200,6 +201,7 @@ func (e *engineService) Start(ctx context.Context) error {
 	if err := h.timer.Start(ctx); err != nil {
 		return errors.Join(err, e.Stop(context.WithoutCancel(ctx)))
 	}
+	h.isUp.Store(true)
 	h.logger.Info("node started")
 	return nil
 }
