@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"strconv"
@@ -19,14 +18,16 @@ import (
 	"github.com/elasticjob-go/elasticjob/spi/props"
 )
 
-// startNode starts a whole node with the jobs.
-func startNode(ctx context.Context, s *settings, l load, probes []*probe) (func() error, error) {
-	dir, err := os.MkdirTemp("", "elasticjob-bench-")
+// startNodes starts whole nodes that share the jobs: one on the registry inside
+// its process, or as many as the load says on a Redis.
+func startNodes(ctx context.Context, s *settings, l load, probes []*probe) (started, error) {
+	var n nodes
+	begin := time.Now()
+	config, err := n.config(ctx, l.redis)
+	prepared := time.Since(begin)
 	if err != nil {
-		return nil, err
+		return started{}, errors.Join(err, n.stop(ctx))
 	}
-	config := elasticjob.Defaults()
-	config.DataDir = dir
 	for i := range probes {
 		j := job.Defaults(fmt.Sprintf("job-%06d", i))
 		j.Type, j.Cron, j.TimeZone = probeType, l.expression(i), "UTC"
@@ -36,21 +37,20 @@ func startNode(ctx context.Context, s *settings, l load, probes []*probe) (func(
 		config.Jobs = append(config.Jobs, j)
 	}
 	options := []elasticjob.Option{elasticjob.WithPlugins(probePlugin(probes))}
-	if s.records {
-		records := slog.NewJSONHandler(io.Discard, nil) //nolint:sloglint // what formatting them costs is the question
-		options = append(options, elasticjob.WithLogger(slog.New(records)))
+	if s.records != "" {
+		file, err := os.Create(s.records)
+		if err != nil {
+			return started{}, errors.Join(fmt.Errorf("writing the log: %w", err), n.stop(ctx))
+		}
+		n.closers = append(n.closers, file.Close)
+		options = append(options, elasticjob.WithLogger(slog.New(slog.NewJSONHandler(file, nil)))) //nolint:sloglint // what the records cost is the question
 	}
-	node, err := elasticjob.New(ctx, config, options...)
-	if err != nil {
-		return nil, errors.Join(err, os.RemoveAll(dir))
+	for range max(l.nodes, 1) {
+		if err := n.start(ctx, config, options...); err != nil {
+			return started{}, errors.Join(err, n.stop(ctx))
+		}
 	}
-	stop := func() error {
-		return errors.Join(node.Stop(context.WithoutCancel(ctx)), os.RemoveAll(dir))
-	}
-	if err := node.Start(ctx); err != nil {
-		return nil, errors.Join(err, stop())
-	}
-	return stop, nil
+	return started{stop: n.stop, redis: n.redis, sends: scriptCalls, prepared: prepared}, nil
 }
 
 const (
@@ -82,22 +82,22 @@ func probePlugin(probes []*probe) spi.Plugin {
 }
 
 // startRobfig starts the jobs in robfig/cron.
-func startRobfig(_ context.Context, _ *settings, l load, probes []*probe) (func() error, error) {
+func startRobfig(_ context.Context, _ *settings, l load, probes []*probe) (started, error) {
 	parser := robfigParser()
 	c := robfig.New(robfig.WithParser(parser), robfig.WithLocation(time.UTC))
 	for i, p := range probes {
 		schedule, err := parser.Parse(l.expression(i))
 		if err != nil {
-			return nil, err
+			return started{}, err
 		}
 		t := &tracked{schedule: schedule, probe: p}
 		c.Schedule(t, robfig.FuncJob(t.run))
 	}
 	c.Start()
-	return func() error {
+	return started{stop: func(context.Context) error {
 		<-c.Stop().Done()
 		return nil
-	}, nil
+	}}, nil
 }
 
 // robfigParser reads six fields, as the other engines do.
@@ -106,8 +106,23 @@ func robfigParser() robfig.Parser {
 }
 
 // startGocron starts the jobs in gocron.
-func startGocron(_ context.Context, _ *settings, l load, probes []*probe) (func() error, error) {
-	scheduler, err := gocron.NewScheduler(gocron.WithLocation(time.UTC), gocron.WithStopTimeout(time.Second))
+func startGocron(_ context.Context, _ *settings, l load, probes []*probe) (started, error) {
+	scheduler, err := newGocron(l, probes, nil)
+	if err != nil {
+		return started{}, err
+	}
+	scheduler.Start()
+	return started{stop: func(context.Context) error { return stopGocron(scheduler) }}, nil
+}
+
+// newGocron returns a scheduler with the jobs that is not started. With a locker
+// each run takes a lock first.
+func newGocron(l load, probes []*probe, locker *locker) (gocron.Scheduler, error) {
+	options := []gocron.SchedulerOption{gocron.WithLocation(time.UTC), gocron.WithStopTimeout(time.Second)}
+	if locker != nil {
+		options = append(options, gocron.WithDistributedLocker(locker))
+	}
+	scheduler, err := gocron.NewScheduler(options...)
 	if err != nil {
 		return nil, err
 	}
@@ -118,15 +133,21 @@ func startGocron(_ context.Context, _ *settings, l load, probes []*probe) (func(
 			return nil, errors.Join(err, scheduler.Shutdown())
 		}
 		t := &tracked{schedule: schedule, probe: p, skipsPast: true}
-		if _, err := scheduler.NewJob(gocron.CronJob(l.expression(i), true), gocron.NewTask(t.run), gocron.WithCronImplementation(gocronSchedule{t})); err != nil {
+		name, run := fmt.Sprintf("job-%06d", i), t.run
+		if locker != nil {
+			locker.jobs[name], run = t, t.runLocked
+		}
+		if _, err := scheduler.NewJob(gocron.CronJob(l.expression(i), true), gocron.NewTask(run), gocron.WithName(name),
+			gocron.WithCronImplementation(gocronSchedule{t})); err != nil {
 			return nil, errors.Join(err, scheduler.Shutdown())
 		}
 	}
-	scheduler.Start()
-	return func() error {
-		if err := scheduler.Shutdown(); err != nil && !errors.Is(err, gocron.ErrStopJobsTimedOut) && !errors.Is(err, gocron.ErrStopExecutorTimedOut) {
-			return err
-		}
-		return nil
-	}, nil
+	return scheduler, nil
+}
+
+func stopGocron(scheduler gocron.Scheduler) error {
+	if err := scheduler.Shutdown(); err != nil && !errors.Is(err, gocron.ErrStopJobsTimedOut) && !errors.Is(err, gocron.ErrStopExecutorTimedOut) {
+		return err
+	}
+	return nil
 }

@@ -14,7 +14,11 @@ type load struct {
 	monitored bool
 	// spread fires each job once a minute instead of every second.
 	spread bool
-	full   bool
+	// redis lets our node use a Redis instead of the registry inside it; nodes
+	// is how many nodes, or schedulers, share the jobs, one if it is zero.
+	redis bool
+	nodes int
+	large bool
 }
 
 // expression is the cron expression of the n-th job, which all engines read
@@ -26,30 +30,44 @@ func (l load) expression(n int) string {
 	return "* * * * * ?"
 }
 
-// engine starts a job for each probe and returns what stops them.
+// engine starts a job for each probe.
 type engine struct {
 	who   string
-	start func(ctx context.Context, s *settings, l load, probes []*probe) (stop func() error, err error)
+	start func(ctx context.Context, s *settings, l load, probes []*probe) (started, error)
+}
+
+// started are jobs that fire.
+type started struct {
+	stop func(ctx context.Context) error
+	// redis is the server that they use, nil if none, and sends the commands that
+	// they send to it.
+	redis *redisServer
+	sends []string
+	// prepared is how long it took until the server could be used.
+	prepared time.Duration
 }
 
 func latenessMeasurements() []measurement {
-	ours := engine{whoOurs, startNode}
+	ours := engine{whoOurs, startNodes}
 	all := []engine{ours, {whoRobfig, startRobfig}, {whoGocron, startGocron}}
 	var list []measurement
 	add := func(l load, engines ...engine) {
 		for _, e := range engines {
 			list = append(list, measurement{
-				name: "lateness/" + l.row + "/" + e.who, full: l.full,
+				name: "lateness/" + l.row + "/" + e.who, large: l.large,
 				run: func(ctx context.Context, s *settings) ([]result, error) { return measureLateness(ctx, s, l, e) },
 			})
 		}
 	}
-	add(load{row: "1k jobs every second", jobs: 1_000}, all...)
-	add(load{row: "10k jobs every second", jobs: 10_000}, all...)
-	add(load{row: "100k jobs every second", jobs: 100_000, full: true}, all...)
-	add(load{row: "100k jobs over 60 s", jobs: 100_000, spread: true, full: true}, all...)
-	add(load{row: "500 monitored, embedded", jobs: 500, monitored: true}, ours)
-	add(load{row: "1k monitored, embedded", jobs: 1_000, monitored: true}, ours)
+	add(load{row: "1k jobs every second", jobs: 1_000, redis: true}, all...)
+	add(load{row: "10k jobs every second", jobs: 10_000, redis: true}, all...)
+	add(load{row: "100k jobs every second", jobs: 100_000, redis: true, large: true}, all...)
+	add(load{row: "100k jobs over 60 s", jobs: 100_000, redis: true, spread: true, large: true}, all...)
+	add(load{row: "1k jobs, monitored", jobs: 1_000, redis: true, monitored: true}, ours)
+	add(load{row: "10k jobs, monitored", jobs: 10_000, redis: true, monitored: true}, ours)
+	add(load{row: "1k jobs on 3 nodes, monitored or locked", jobs: 1_000, redis: true, monitored: true, nodes: 3}, ours, engine{whoLocked, startLocked})
+	add(load{row: "500 jobs, monitored, embedded", jobs: 500, monitored: true}, ours)
+	add(load{row: "1k jobs, monitored, embedded", jobs: 1_000, monitored: true}, ours)
 	return list
 }
 
@@ -75,11 +93,11 @@ func measureLateness(ctx context.Context, s *settings, l load, e engine) ([]resu
 	}
 
 	heapBefore, begin := heap(), time.Now()
-	stop, err := e.start(ctx, s, l, probes)
+	jobs, err := e.start(ctx, s, l, probes)
 	if err != nil {
 		return nil, fmt.Errorf("starting %d jobs: %w", l.jobs, err)
 	}
-	startTook := time.Since(begin)
+	startTook := time.Since(begin) - jobs.prepared
 	heapAfter := heap()
 
 	from := time.Now().Add(settle).Truncate(time.Second).Add(time.Second)
@@ -88,21 +106,26 @@ func measureLateness(ctx context.Context, s *settings, l load, e engine) ([]resu
 	if err == nil {
 		err = s.hot()
 	}
-	cpuBefore := processorTime()
+	cpuBefore, redisBefore := processorTime(), jobs.redis.used(ctx)
 	if err == nil {
 		err = waitUntil(ctx, from.Add(length))
 	}
 	for end := from.Add(length + patience); err == nil && w.late.count() < expected && time.Now().Before(end); {
 		err = waitUntil(ctx, time.Now().Add(100*time.Millisecond))
 	}
-	used := processorTime() - cpuBefore
+	used, redisUsed := processorTime()-cpuBefore, jobs.redis.used(ctx).since(redisBefore)
 	late := w.late.sorted()
 	runtime.KeepAlive(probes)
-	if stopErr := stop(); err == nil {
+	if stopErr := jobs.stop(context.WithoutCancel(ctx)); err == nil {
 		err = stopErr
 	}
 	if err != nil {
 		return nil, err
+	}
+	redisCalls, redisCPU := value{Name: "calls/fire", Unknown: true}, value{Name: "redis µs/fire", Unknown: true}
+	if n := float64(len(late)); jobs.redis != nil && n > 0 {
+		redisCalls = known(redisCalls.Name, "", float64(redisUsed.calls(jobs.sends...))/n)
+		redisCPU = known(redisCPU.Name, "", micros(redisUsed.cpu)/n)
 	}
 	// ofSeen is a value that means nothing when no fire was seen.
 	ofSeen := func(name, unit string, number float64) value {
@@ -121,6 +144,8 @@ func measureLateness(ctx context.Context, s *settings, l load, e engine) ([]resu
 		known("lost", "", float64(expected-int64(len(late)))),
 		known("twice", "", float64(w.twice.Load())),
 		ofSeen("cpu/fire", "µs", micros(used)/float64(max(len(late), 1))),
+		redisCalls,
+		redisCPU,
 		known("start", "s", startTook.Seconds()),
 		known("heap/job", "B", perJobBytes(heapBefore, heapAfter, l.jobs)),
 	}}}, nil

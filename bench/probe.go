@@ -56,6 +56,8 @@ type tracked struct {
 	planned  atomic.Uint32
 	ran      atomic.Uint32
 	instants [8]atomic.Int64 // a run later than this many fires is misread
+	// locked is the instant of the run that has taken its lock.
+	locked atomic.Int64
 }
 
 var _ cron.Schedule = (*tracked)(nil)
@@ -71,11 +73,17 @@ func (t *tracked) Next(after time.Time) time.Time {
 	return next
 }
 
-// run is the code of the job.
-func (t *tracked) run() {
+// turn returns the instant of the run that begins.
+func (t *tracked) turn() int64 {
 	k := t.ran.Add(1) - 1
-	t.probe.fired(t.instants[k%uint32(len(t.instants))].Load())
+	return t.instants[k%uint32(len(t.instants))].Load()
 }
+
+// run is the code of the job.
+func (t *tracked) run() { t.probe.fired(t.turn()) }
+
+// runLocked is the code of a job whose locker has taken the turn.
+func (t *tracked) runLocked() { t.probe.fired(t.locked.Load()) }
 
 // gocronSchedule lets gocron take a tracked schedule for a cron expression.
 type gocronSchedule struct{ *tracked }

@@ -34,6 +34,7 @@ const (
 	whoOurs   = "elasticjob"
 	whoRobfig = "robfig/cron"
 	whoGocron = "gocron"
+	whoLocked = "gocron + lock"
 	whoWazero = "bare wazero"
 )
 
