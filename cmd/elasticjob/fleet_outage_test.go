@@ -1,0 +1,91 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/elasticjob-go/elasticjob/core/registry/redistest"
+)
+
+// testOutage stops Redis for a second, then for longer than a lease, and then
+// takes its data away.
+func testOutage(t *testing.T) {
+	brisk := jobFile{name: "brisk", every: time.Second, items: 4, props: "fake.duration: 600ms"}
+	loose := jobFile{name: "loose", every: time.Second, items: 4, unmonitors: true, props: "fake.duration: 600ms"}
+	guest := jobFile{name: "guest", every: time.Second, items: 2, props: "fake.duration: 600ms"}
+	server := redistest.Start(t, redistest.AppendOnly())
+	f := newFleet(t, regCenter{servers: server.Addr()})
+	file := nodeFile{jobs: []jobFile{brisk, loose}}
+	a, b := f.start("a", file), f.start("b", file)
+	c := f.start("c", nodeFile{jobs: []jobFile{guest}})
+	jobs := []jobFile{brisk, loose, guest}
+	for _, job := range jobs {
+		f.awaitAllRun(job, time.Time{})
+	}
+	// The only node whose file has the guest leaves; the others go on with it.
+	f.leave(c)
+	for _, job := range jobs {
+		f.awaitShares(job, a, b)
+	}
+
+	away := func(d time.Duration) span {
+		f.passToHalf()
+		s := span{from: logTime()}
+		server.Stop()
+		f.pass(d)
+		server.Restart()
+		s.to = time.Now()
+		for _, job := range jobs {
+			f.awaitAllRun(job, s.to)
+		}
+		t.Logf("all ran again %v after a Redis that was away for %v came back", time.Since(s.to).Round(time.Millisecond), d)
+		s.to = time.Now()
+		return s
+	}
+	lost := func(s span) int {
+		return f.count(func(r record) bool { return r.Msg == "session lost" && s.contains(r.Time) })
+	}
+	brief := away(time.Second)
+	if n := lost(brief); n != 0 {
+		t.Errorf("sessions lost while Redis was away for a second = %d, want 0", n)
+	}
+	tooLong := away(2 * sessionTimeout)
+	if n := lost(tooLong); n != 2 {
+		t.Errorf("sessions lost while Redis was away for longer than a lease = %d, want 2", n)
+	}
+
+	f.passToHalf()
+	empty := span{from: logTime()}
+	server.Flush()
+	for _, job := range jobs {
+		f.awaitAllRun(job, empty.from.Add(sessionTimeout))
+	}
+	empty.to = time.Now()
+	t.Logf("all ran again %v after Redis lost its data", empty.to.Sub(empty.from).Round(time.Millisecond))
+	if n := lost(empty); n != 2 {
+		t.Errorf("sessions lost with Redis's data = %d, want 2", n)
+	}
+	for _, begin := range []string{
+		"nothing is started for a while",
+		"registry came back without its data",
+	} {
+		if f.count(func(r record) bool { return strings.HasPrefix(r.Msg, begin) && empty.contains(r.Time) }) == 0 {
+			t.Errorf("no record begins with %q after Redis lost its data, want one", begin)
+		}
+	}
+	end := f.passToHalf()
+	f.leave(a, b)
+
+	// What waited until the registry's quarantine was over is missed but for the
+	// latest, and the two nodes come back one after the other.
+	missed := within(brief, span{tooLong.from.Add(-sessionTimeout), tooLong.to}, span{empty.from.Add(-sessionTimeout), end})
+	// What came due before the nodes noticed that the data was gone.
+	forgotten := within(span{empty.from, empty.from.Add(sessionTimeout)})
+	for _, job := range jobs {
+		if !job.unmonitors {
+			f.checkNoOverlap(job)
+		}
+		f.check(job, end, exceptions{missed: missed, unknown: forgotten})
+	}
+}
