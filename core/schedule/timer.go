@@ -21,6 +21,8 @@ type Due struct {
 	// first of them is From, the last To.
 	Missed   int
 	From, To time.Time
+	// Now is when the timer found it due.
+	Now time.Time
 }
 
 // Target is told when its job is due. Fire is called from the timer's own
@@ -38,14 +40,15 @@ const Tolerance = 5 * time.Second
 
 // Timer fires the jobs of a node. It sleeps until the next instant of any job
 // and then calls the targets of all that are due. It is safe for concurrent
-// use; adding, replacing and removing jobs costs O(log n).
+// use; adding, replacing and removing jobs costs O(log n) of the different
+// instants that are next.
 type Timer struct {
 	now  func() time.Time
 	wake chan struct{}
 	loop *service.Background
 
 	mu    sync.Mutex
-	queue queue
+	table timetable
 	jobs  map[string]*entry
 }
 
@@ -54,7 +57,7 @@ var _ service.Service = (*Timer)(nil)
 // NewTimer returns a timer that reads the instant from now, which is the time
 // of the registry so that all nodes agree on what is due.
 func NewTimer(now func() time.Time) *Timer {
-	t := &Timer{now: now, wake: make(chan struct{}, 1), jobs: make(map[string]*entry)}
+	t := &Timer{now: now, wake: make(chan struct{}, 1), table: newTimetable(), jobs: make(map[string]*entry)}
 	t.loop = service.NewBackground(t.run)
 	return t
 }
@@ -70,18 +73,14 @@ func (t *Timer) Stop(ctx context.Context) error { return t.loop.Stop(ctx) }
 func (t *Timer) Set(job string, schedule cron.Schedule, after time.Time, target Target) {
 	next := schedule.Next(after)
 	t.mu.Lock()
-	if old, ok := t.jobs[job]; ok {
-		t.queue.remove(old)
-		delete(t.jobs, job)
-	}
+	t.drop(job)
 	if next.IsZero() {
 		t.mu.Unlock()
 		return
 	}
 	e := &entry{at: next.UnixNano(), schedule: schedule, target: target, name: job}
 	t.jobs[job] = e
-	t.queue.push(e)
-	isFirst := e.index == 0
+	isFirst := t.table.add(e)
 	t.mu.Unlock()
 	if isFirst {
 		t.poke()
@@ -93,8 +92,14 @@ func (t *Timer) Set(job string, schedule cron.Schedule, after time.Time, target 
 func (t *Timer) Remove(job string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.drop(job)
+}
+
+// drop forgets a job, with the lock held.
+func (t *Timer) drop(job string) {
 	if e, ok := t.jobs[job]; ok {
-		t.queue.remove(e)
+		e.gone.Store(true)
+		t.table.remove(e)
 		delete(t.jobs, job)
 	}
 }
@@ -144,60 +149,85 @@ func (t *Timer) run(ctx context.Context) {
 
 // fireDue calls the targets of all that is due and returns how long to sleep.
 func (t *Timer) fireDue(ctx context.Context) time.Duration {
-	now := t.now()
 	for ctx.Err() == nil {
+		now := t.now()
 		t.mu.Lock()
-		first := t.queue.first()
+		first := t.table.first()
 		if first == nil {
 			t.mu.Unlock()
 			return longestSleep
 		}
 		if wait := first.at - now.UnixNano(); wait > 0 {
-			// What came due while targets were called is due now.
-			if now = t.now(); first.at > now.UnixNano() {
-				wait = first.at - now.UnixNano()
-				t.mu.Unlock()
-				return min(time.Duration(wait), longestSleep)
-			}
+			t.mu.Unlock()
+			return min(time.Duration(wait), longestSleep)
 		}
-		instant := time.Unix(0, first.at).UTC()
+		t.table.take(first)
 		t.mu.Unlock()
-		// The schedule is asked without the lock: counting takes its time.
-		due, next := after(first.schedule, instant, now)
-		target := t.advance(first, instant, next)
-		if target != nil {
-			target.Fire(due)
-		}
+		t.fire(ctx, first, now)
+		t.advance(first)
 	}
 	return longestSleep
 }
 
-// after returns what is due of a schedule whose next instant has come, and the
-// instant after that, zero if there is none.
-func after(schedule cron.Schedule, instant, now time.Time) (Due, time.Time) {
-	due := Due{Instant: instant}
-	if now.Sub(instant) > Tolerance {
-		if gap := Missed(schedule, instant.Add(-1), now); gap.Count > 1 {
-			due = Due{Instant: gap.Last, Missed: gap.Count - 1, From: gap.First, To: gap.BeforeLast}
+// fire calls the targets of a moment that has come. Their next instants are
+// found afterwards: nobody waits for those.
+func (t *Timer) fire(ctx context.Context, m *moment, now time.Time) {
+	due := Due{Instant: time.Unix(0, m.at).UTC(), Now: now}
+	isLate := now.Sub(due.Instant) > Tolerance
+	for _, e := range m.entries {
+		switch {
+		case ctx.Err() != nil:
+			return
+		case e.gone.Load():
+		case isLate:
+			t.fireLate(e, due)
+		default:
+			e.target.Fire(due)
 		}
 	}
-	return due, schedule.Next(due.Instant)
 }
 
-// advance moves the entry from its instant to the next one and returns its
-// target, nil when the job was removed or replaced meanwhile.
-func (t *Timer) advance(e *entry, instant, next time.Time) Target {
+// fireLate calls a target with the latest instant that is due, after which the
+// next one is looked for.
+func (t *Timer) fireLate(e *entry, due Due) {
+	if gap := Missed(e.schedule, due.Instant.Add(-1), due.Now); gap.Count > 1 {
+		due = Due{Instant: gap.Last, Missed: gap.Count - 1, From: gap.First, To: gap.BeforeLast, Now: due.Now}
+		t.mu.Lock()
+		e.at = gap.Last.UnixNano()
+		t.mu.Unlock()
+	}
+	e.target.Fire(due)
+}
+
+// advanced is how many jobs get their next instant in one go.
+const advanced = 256
+
+// advance moves the jobs of a moment that was fired to their next instants.
+func (t *Timer) advance(m *moment) {
+	var next [advanced]time.Time
+	for rest := m.entries; len(rest) > 0; {
+		some := rest[:min(len(rest), advanced)]
+		rest = rest[len(some):]
+		// The schedules are asked without the lock. Only this goroutine changes
+		// an instant.
+		for i, e := range some {
+			next[i] = e.schedule.Next(time.Unix(0, e.at).UTC())
+		}
+		t.mu.Lock()
+		for i, e := range some {
+			switch {
+			case e.gone.Load():
+			case next[i].IsZero():
+				e.gone.Store(true)
+				delete(t.jobs, e.name)
+			default:
+				e.at = next[i].UnixNano()
+				t.table.add(e)
+			}
+		}
+		t.mu.Unlock()
+	}
 	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.jobs[e.name] != e || e.at != instant.UnixNano() {
-		return nil
-	}
-	if next.IsZero() {
-		t.queue.remove(e)
-		delete(t.jobs, e.name)
-		return e.target
-	}
-	e.at = next.UnixNano()
-	t.queue.fix(e)
-	return e.target
+	t.table.recycle(m)
+	t.mu.Unlock()
 }
