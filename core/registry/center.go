@@ -43,8 +43,9 @@ var (
 type Config struct {
 	// Client reaches Redis. Its owner closes it, after the last use of the Center.
 	Client redis.UniversalClient
-	// Sessions reaches the same Redis for registrations, renewals, farewells and
-	// evictions, so that they never wait behind bulk work; nil means Client.
+	// Sessions reaches the same Redis for registrations, renewals, farewells,
+	// evictions and the doorbell, so that they never wait behind bulk work; nil
+	// means Client. It should not try commands again by itself.
 	Sessions redis.UniversalClient
 	// Namespace tells the jobs of one user of a Redis from those of others.
 	Namespace string

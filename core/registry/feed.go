@@ -159,9 +159,11 @@ type Doorbell struct {
 
 // Watch subscribes to the doorbell. The caller closes it.
 func (p *Partition) Watch(ctx context.Context) (*Doorbell, error) {
-	subscribe := p.config.Client.Subscribe
+	// A subscription cannot be closed while it connects anew. On the client that
+	// never tries twice that is short, and a session's end does not wait for it.
+	subscribe := p.config.Sessions.Subscribe
 	if p.config.Cluster {
-		subscribe = p.config.Client.SSubscribe
+		subscribe = p.config.Sessions.SSubscribe
 	}
 	s := subscribe(ctx, p.keys.channel())
 	if _, err := s.Receive(ctx); err != nil {
