@@ -3,16 +3,18 @@ package main
 import (
 	"math/rand/v2"
 	"slices"
-	"testing"
 	"time"
+
+	"github.com/elasticjob-go/elasticjob/core/registry/redistest"
 )
 
 // testChange takes a fleet from two nodes to five and down to one, and some of
 // its jobs from three items to ten and down to two, at odd moments.
-func testChange(t *testing.T) {
+func testChange(f *fleet) {
+	t := f.t
 	growing := jobFile{name: "growing", every: time.Second, items: 3, props: "fake.duration: 100ms"}
 	drifting := jobFile{name: "drifting", every: time.Second, items: 3, unmonitors: true, props: "fake.duration: 100ms"}
-	f := newPlainFleet(t)
+	f.on(redistest.Start(t))
 	odd := func() { f.pass(time.Duration(500+rand.IntN(2000)) * time.Millisecond) }
 	file := nodeFile{jobs: []jobFile{marked, unmarked, growing, drifting}}
 	nodes := []*process{f.start("a", file), f.start("b", file)}

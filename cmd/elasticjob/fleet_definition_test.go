@@ -4,13 +4,15 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"testing"
 	"time"
+
+	"github.com/elasticjob-go/elasticjob/core/registry/redistest"
 )
 
 // testDefinitions starts nodes whose files say different things of one job.
-func testDefinitions(t *testing.T) {
-	f := newPlainFleet(t)
+func testDefinitions(f *fleet) {
+	t := f.t
+	f.on(redistest.Start(t))
 	dir := t.TempDir()
 	module := filepath.Join(dir, "command.wasm")
 	content, err := os.ReadFile(filepath.Join("testdata", "module", "command.wasm"))

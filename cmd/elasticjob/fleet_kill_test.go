@@ -2,8 +2,9 @@ package main
 
 import (
 	"slices"
-	"testing"
 	"time"
+
+	"github.com/elasticjob-go/elasticjob/core/registry/redistest"
 )
 
 // takeoverBound is far above the two seconds after the session timeout within
@@ -11,8 +12,9 @@ import (
 const takeoverBound = sessionTimeout + 10*time.Second
 
 // testKill kills one node that does not lead and then the one that does.
-func testKill(t *testing.T) {
-	f := newPlainFleet(t)
+func testKill(f *fleet) {
+	t := f.t
+	f.on(redistest.Start(t))
 	file := nodeFile{jobs: []jobFile{marked, unmarked, long}}
 	nodes := []*process{f.start("a", file), f.start("b", file), f.start("c", file)}
 	for _, job := range file.jobs {

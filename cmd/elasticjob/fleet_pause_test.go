@@ -7,15 +7,17 @@ import (
 	"testing"
 	"time"
 
+	"github.com/elasticjob-go/elasticjob/core/registry/redistest"
 	"github.com/elasticjob-go/elasticjob/spi"
 )
 
 // testPause stops the process of a node for longer than its lease, while items
 // of it run, and lets it go on.
-func testPause(t *testing.T) {
+func testPause(f *fleet) {
+	t := f.t
 	hung := jobFile{name: "hung", every: 2 * time.Second, items: 2, props: "fake.hang: cancellable"}
 	adrift := jobFile{name: "adrift", every: 2 * time.Second, items: 2, unmonitors: true, props: "fake.hang: cancellable"}
-	f := newPlainFleet(t)
+	f.on(redistest.Start(t))
 	file := nodeFile{jobs: []jobFile{marked, unmarked, hung, adrift}, grace: 300 * time.Millisecond}
 	a, b := f.start("a", file), f.start("b", file)
 	for _, job := range file.jobs {

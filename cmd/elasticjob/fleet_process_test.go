@@ -7,11 +7,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/elasticjob-go/elasticjob/core/registry/redistest"
 )
 
 // fleetPatience is how long a fleet may take for what it must do. It only ends
@@ -26,12 +29,15 @@ type fleet struct {
 	nodes  []*process // all that ever were
 }
 
-// newFleet returns a fleet without nodes. When the test fails it shows the end
-// of every node's log.
-func newFleet(t *testing.T, center regCenter) *fleet {
+// newFleet returns a fleet without nodes. When the test fails each node shows the
+// end of its log.
+func newFleet(t *testing.T) *fleet {
 	t.Helper()
-	return &fleet{t: t, book: &book{changed: make(chan struct{})}, center: center}
+	return &fleet{t: t, book: &book{changed: make(chan struct{})}}
 }
+
+// on says on which server nodes that are started meet.
+func (f *fleet) on(server *redistest.Server) { f.center = regCenter{servers: server.Addr()} }
 
 // process is one node.
 type process struct {
@@ -266,7 +272,7 @@ func (b *book) wake() {
 func (b *book) all() ([]record, <-chan struct{}) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.records[:len(b.records):len(b.records)], b.changed
+	return slices.Clip(b.records), b.changed
 }
 
 // record is one record of a node's log. A line that is no record has only Msg.

@@ -5,6 +5,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/elasticjob-go/elasticjob/core/registry/redistest"
 )
 
 // handOverBound is far above the second in which a stopping node hands its
@@ -13,8 +15,9 @@ const handOverBound = 5 * time.Second
 
 // testJoinAndLeave has two nodes share the items, a third join, and all leave
 // one after the other.
-func testJoinAndLeave(t *testing.T) {
-	f := newPlainFleet(t)
+func testJoinAndLeave(f *fleet) {
+	t := f.t
+	f.on(redistest.Start(t))
 	patient := nodeFile{jobs: []jobFile{marked, unmarked, long}}
 	a := f.start("a", patient)
 	b := f.up("b", patient)

@@ -9,11 +9,13 @@ import (
 )
 
 // testStartUp starts nodes on registries that cannot be used.
-func testStartUp(t *testing.T) {
+func testStartUp(f *fleet) {
+	t := f.t
 	t.Run("the registry is away", func(t *testing.T) {
 		t.Parallel()
 		server := redistest.Start(t)
-		f := newFleet(t, regCenter{servers: server.Addr(), connectionTimeout: 1500 * time.Millisecond})
+		f := newFleet(t)
+		f.center = regCenter{servers: server.Addr(), connectionTimeout: 1500 * time.Millisecond}
 		server.Stop()
 		begin := time.Now()
 		n := f.start("lonely", nodeFile{jobs: []jobFile{marked}})
@@ -26,7 +28,8 @@ func testStartUp(t *testing.T) {
 	t.Run("the password is wrong", func(t *testing.T) {
 		t.Parallel()
 		server := redistest.Start(t, redistest.Password("gatekeeper"))
-		f := newFleet(t, regCenter{servers: server.Addr(), password: "intruder"})
+		f := newFleet(t)
+		f.center = regCenter{servers: server.Addr(), password: "intruder"}
 		n := f.start("intruder's", nodeFile{jobs: []jobFile{marked}})
 		n.wait(1)
 		checkSays(t, n, server.Addr(), "password")
@@ -38,7 +41,8 @@ func testStartUp(t *testing.T) {
 	})
 	t.Run("the server may forget", func(t *testing.T) {
 		t.Parallel()
-		f := newFleet(t, regCenter{servers: redistest.Start(t, redistest.Setting("maxmemory-policy", "allkeys-lru")).Addr()})
+		f := newFleet(t)
+		f.center = regCenter{servers: redistest.Start(t, redistest.Setting("maxmemory-policy", "allkeys-lru")).Addr()}
 		n := f.start("a", nodeFile{jobs: []jobFile{marked}})
 		n.wait(1)
 		checkSays(t, n, "allkeys-lru", "noeviction")
@@ -46,7 +50,8 @@ func testStartUp(t *testing.T) {
 	t.Run("the namespace is of another version", func(t *testing.T) {
 		t.Parallel()
 		server := redistest.Start(t)
-		f := newFleet(t, regCenter{servers: server.Addr()})
+		f := newFleet(t)
+		f.on(server)
 		f.leave(f.up("a", nodeFile{jobs: []jobFile{marked}}))
 		for key := range keys(t, server, "*meta") {
 			if err := server.Client().HSet(t.Context(), key, "schema", "another").Err(); err != nil {
@@ -59,7 +64,8 @@ func testStartUp(t *testing.T) {
 	})
 	t.Run("two nodes have one id", func(t *testing.T) {
 		t.Parallel()
-		f := newPlainFleet(t)
+		f := newFleet(t)
+		f.on(redistest.Start(t))
 		file := nodeFile{id: "one", jobs: []jobFile{marked}}
 		first := f.up("first", file)
 		second := f.start("second", file)

@@ -4,8 +4,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/elasticjob-go/elasticjob/core/registry/redistest"
 )
 
 // The jobs of most fleets.
@@ -20,7 +18,7 @@ var (
 // wait for leases most of the time.
 func TestFleet(t *testing.T) {
 	t.Parallel()
-	stories := map[string]func(*testing.T){
+	stories := map[string]func(*fleet){
 		"nodes join and leave":   testJoinAndLeave,
 		"nodes are killed":       testKill,
 		"nodes and items change": testChange,
@@ -31,12 +29,7 @@ func TestFleet(t *testing.T) {
 	}
 	var all sync.WaitGroup
 	for name, story := range stories {
-		all.Go(func() { t.Run(name, story) })
+		all.Go(func() { t.Run(name, func(t *testing.T) { story(newFleet(t)) }) })
 	}
 	all.Wait()
-}
-
-func newPlainFleet(t *testing.T) *fleet {
-	t.Helper()
-	return newFleet(t, regCenter{servers: redistest.Start(t).Addr()})
 }
