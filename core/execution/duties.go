@@ -126,7 +126,7 @@ func (j *Job) takeDuties(a registry.Assignment, hasMissed bool) {
 // fireDuties gives an instant of an unmonitored job its verdict, without a round
 // trip.
 func (j *Job) fireDuties(due schedule.Due) {
-	if !due.Instant.Before(j.current.From) {
+	if j.unowned.Len() > 0 && !due.Instant.Before(j.current.From) {
 		j.missUnowned(due.Instant)
 	}
 	if j.putOff || due.Missed > 0 || !j.duties.isPlain(due.Instant) {
@@ -138,7 +138,7 @@ func (j *Job) fireDuties(due schedule.Due) {
 	}
 	d := &j.duties[0]
 	d.after = due.Instant
-	j.start(due.Instant, d.items, d.generation)
+	j.start(due.Instant, d.items, d.generation, due.Now)
 }
 
 // isFresh reports whether the items are surely this node's at the instant. If
@@ -171,7 +171,7 @@ func (j *Job) findDuties(now time.Time) {
 				j.miss(item, j.absence(item), due.Count-1, due.First, due.BeforeLast)
 			}
 		}
-		j.start(due.Last, d.items, d.generation)
+		j.start(due.Last, d.items, d.generation, now)
 	}
 	j.duties = j.duties.merged(now)
 }
@@ -212,8 +212,8 @@ func (j *Job) missHandOver() {
 
 // start runs items of an unmonitored job, but for those that are disabled or
 // still run. Their fencing token is the generation that gave them to this node.
-func (j *Job) start(instant time.Time, items registry.Items, generation int64) {
-	source := j.sourceOf(instant)
+func (j *Job) start(instant time.Time, items registry.Items, generation int64, now time.Time) {
+	source := sourceAt(now, instant)
 	switch {
 	case j.current.Disabled || source == spi.SourceMisfire && !j.spec.Config.Misfire:
 		for item := range items.All() {

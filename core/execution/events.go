@@ -99,11 +99,16 @@ type ItemLost struct {
 // It must be called before the executor starts.
 func Record(events *Events, logger *slog.Logger) {
 	ctx := context.Background()
+	// Two records an item are worth asking first.
+	isQuiet := func(level slog.Level) bool { return !logger.Enabled(ctx, level) }
 	events.Assigned.Subscribe(func(e ItemsAssigned) {
 		logger.LogAttrs(ctx, slog.LevelInfo, "items assigned",
 			slog.String("job", e.Job), slog.String("items", e.Items), slog.String("generation", strconv.FormatInt(e.Generation, 10)))
 	})
 	events.Started.Subscribe(func(e ItemStarted) {
+		if isQuiet(slog.LevelInfo) {
+			return
+		}
 		logger.LogAttrs(ctx, slog.LevelInfo, "item started",
 			slog.String("job", e.Job), slog.Int("item", e.Item), slog.String("run", e.Run), slog.String("source", string(e.Source)),
 			slog.Int("attempt", e.Attempt), slog.Int64("late", e.Late.Milliseconds()))
@@ -115,6 +120,9 @@ func Record(events *Events, logger *slog.Logger) {
 			if e.Outcome == OutcomeFailure {
 				level = slog.LevelError
 			}
+		}
+		if isQuiet(level) {
+			return
 		}
 		logger.LogAttrs(ctx, level, "item finished",
 			slog.String("job", e.Job), slog.Int("item", e.Item), slog.String("run", e.Run), slog.String("source", string(e.Source)),

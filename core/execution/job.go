@@ -152,8 +152,10 @@ const lateWindow = 10 * time.Second
 
 // sourceOf says whether an instant that is begun now is normal or so late that
 // it is a catch-up.
-func (j *Job) sourceOf(instant time.Time) spi.Source {
-	if j.executor.now().Sub(instant) > lateWindow {
+func (j *Job) sourceOf(instant time.Time) spi.Source { return sourceAt(j.executor.now(), instant) }
+
+func sourceAt(now, instant time.Time) spi.Source {
+	if now.Sub(instant) > lateWindow {
 		return spi.SourceMisfire
 	}
 	return spi.SourceNormal
@@ -207,6 +209,9 @@ func (j *Job) miss(item int, reason Reason, count int, from, to time.Time) {
 func (j *Job) closeGap(item int) {
 	if ended, ok := j.gaps.close(j.name, item); ok {
 		j.misfired = append(j.misfired, ended)
+	}
+	if len(j.gaps) == 0 {
+		j.gaps = nil
 	}
 }
 

@@ -31,7 +31,7 @@ type run struct {
 	// marked says that the registry holds a mark that must be completed.
 	marked bool
 
-	nameTask sync.Once
+	nameTask sync.Once // not for a run of one item
 	taskID   string
 
 	// The rest is guarded by the job's lock.
@@ -54,14 +54,19 @@ func newRun(j *Job, s *session, spec *Spec, instant time.Time, source spi.Source
 // task returns the id that the items of the run share. It is made by the first
 // of them, off the timer's goroutine.
 func (r *run) task() string {
-	r.nameTask.Do(func() {
-		executionType := "@-@READY@-@"
-		if r.source == spi.SourceFailover {
-			executionType = "@-@FAILOVER@-@"
-		}
-		r.taskID = r.job.name + "@-@" + r.items.String() + executionType + r.job.executor.ip + "@-@" + randomUUID()
-	})
+	if r.items.Len() == 1 {
+		return r.newTask()
+	}
+	r.nameTask.Do(func() { r.taskID = r.newTask() })
 	return r.taskID
+}
+
+func (r *run) newTask() string {
+	executionType := "@-@READY@-@"
+	if r.source == spi.SourceFailover {
+		executionType = "@-@FAILOVER@-@"
+	}
+	return r.job.name + "@-@" + r.items.String() + executionType + r.job.executor.ip + "@-@" + randomUUID()
 }
 
 // randomUUID returns a version 4 UUID. It tells tasks apart and keeps no
@@ -78,7 +83,7 @@ func randomUUID() string {
 // perform runs the code of one item in the calling goroutine.
 func (r *run) perform(item int) {
 	e := r.job.executor
-	c := &itemCall{run: r, item: item, started: time.Now(), err: spi.NewError(spi.CodeFailed, "the code ended its goroutine")}
+	c := &itemCall{run: r, item: item, started: time.Now()}
 	e.events.Started.Publish(ItemStarted{
 		Job: r.job.name, Item: item, Run: r.id, Source: r.source, Attempt: 1, Late: max(0, e.now().Sub(r.instant)),
 	})
@@ -97,11 +102,16 @@ type itemCall struct {
 	// err is nil after a success; cause is why the context ended, if it did.
 	err   *spi.Error
 	cause error
+	// returned says that the code has; else it ended its goroutine.
+	returned bool
 }
 
 // finish tells how the item ended.
 func (c *itemCall) finish() {
 	r, e := c.run, c.run.job.executor
+	if !c.returned && c.err == nil {
+		c.err = spi.NewError(spi.CodeFailed, "the code ended its goroutine")
+	}
 	finished := ItemFinished{
 		Job: r.job.name, Item: c.item, Run: r.id, Source: r.source, Attempt: 1, Took: time.Since(c.started),
 	}
@@ -142,7 +152,7 @@ func (c *itemCall) call() {
 	}
 	// The cause counts as it is when the code returns, before the deferred
 	// cancel.
-	defer func() { c.cause = context.Cause(ctx) }()
+	defer func() { c.cause = cause(ctx) }()
 	defer func() {
 		if p := recover(); p != nil {
 			c.err = panicError(p)
@@ -154,6 +164,16 @@ func (c *itemCall) call() {
 	})
 	// AsError calls methods of the author's error, which may panic too.
 	c.response, c.err = response, spi.AsError(err)
+	c.returned = true
+}
+
+// cause is why ctx ended, nil if it has not. Unlike [context.Cause] it takes no
+// lock then, which all items of the node would meet at.
+func cause(ctx context.Context) error {
+	if ctx.Err() == nil {
+		return nil
+	}
+	return context.Cause(ctx)
 }
 
 func panicError(p any) *spi.Error {
@@ -174,7 +194,7 @@ const (
 // node's stop has succeeded; after a lost lease nobody may believe it, because
 // the item may have run elsewhere meanwhile.
 func (c *itemCall) judge() (Outcome, *spi.Error) {
-	if errors.Is(context.Cause(c.run.session.ctx), spi.ErrLeaseLost) {
+	if errors.Is(cause(c.run.session.ctx), spi.ErrLeaseLost) {
 		return OutcomeCancelled, spi.NewError(spi.CodeLeaseLost, spi.ErrLeaseLost.Error())
 	}
 	if c.err == nil {

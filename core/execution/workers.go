@@ -9,14 +9,17 @@ type task struct {
 }
 
 // workers runs tasks on at most max goroutines at once, in the order in which
-// they were submitted. A goroutine lives as long as there are tasks.
+// they were submitted. A goroutine lives as long as there are tasks. One that
+// takes its first task starts the next one if more tasks wait: there are as many
+// as it takes until nothing waits, but short tasks do not cost one each.
 type workers struct {
 	max     int
 	running tracker
 
-	mu    sync.Mutex
-	busy  int
-	queue fifo
+	mu       sync.Mutex
+	busy     int
+	starting bool // the goroutine that was started last has not taken a task yet
+	queue    fifo
 }
 
 func newWorkers(most int) *workers { return &workers{max: most} }
@@ -25,45 +28,69 @@ func newWorkers(most int) *workers { return &workers{max: most} }
 // waits.
 func (w *workers) submit(t task) {
 	w.mu.Lock()
-	if w.busy >= w.max {
-		w.queue.push(t)
-		w.mu.Unlock()
-		return
-	}
-	w.busy++
+	w.queue.push(t)
+	more := w.hire()
 	w.mu.Unlock()
-	w.running.add()
-	go w.work(t)
+	if more {
+		go w.begin()
+	}
 }
 
-func (w *workers) work(t task) {
+// hire decides whether one more goroutine is to be started. The caller holds the
+// lock, and then starts it.
+func (w *workers) hire() bool {
+	if w.starting || w.busy >= w.max || w.queue.len() == 0 {
+		return false
+	}
+	w.starting = true
+	w.busy++
+	w.running.add()
+	return true
+}
+
+// begin is a new worker.
+func (w *workers) begin() {
+	w.mu.Lock()
+	w.starting = false
+	t, ok := w.take()
+	more := w.hire()
+	w.mu.Unlock()
+	if more {
+		go w.begin()
+	}
+	w.work(t, ok)
+}
+
+// work performs tasks until none waits.
+func (w *workers) work(t task, ok bool) {
 	returned := false
 	defer func() {
 		// Code that ends its goroutine takes this worker with it.
 		if !returned {
-			if next, ok := w.next(); ok {
-				go w.work(next)
-			}
+			go w.work(w.next())
 		}
 	}()
-	for ok := true; ok; t, ok = w.next() {
+	for ; ok; t, ok = w.next() {
 		t.run.perform(t.item)
 	}
 	returned = true
+	w.running.done()
 }
 
 // next returns a task that waits; without one the worker is over.
 func (w *workers) next() (task, bool) {
 	w.mu.Lock()
-	next, ok := w.queue.pop()
+	defer w.mu.Unlock()
+	return w.take()
+}
+
+// take is next, with the lock held.
+func (w *workers) take() (task, bool) {
+	t, ok := w.queue.pop()
 	if !ok {
 		w.busy--
 	}
-	w.mu.Unlock()
-	if !ok {
-		w.running.done()
-	}
-	return next, ok
+	return t, ok
 }
 
 // takeQueued returns the tasks that wait, which will not run any more.
@@ -78,6 +105,8 @@ type fifo struct {
 	tasks []task
 	head  int
 }
+
+func (f *fifo) len() int { return len(f.tasks) - f.head }
 
 func (f *fifo) push(t task) { f.tasks = append(f.tasks, t) }
 
