@@ -52,14 +52,17 @@ func (j *Job) takeOver(a registry.Assignment) (adopted, isNew bool) {
 	}
 	j.unowned = common(registry.NewItems(append(j.unowned.Slice(), before.Items.Slice()...)...), a.Unowned)
 	j.orphans = j.orphansOf(a, before)
+	hasMissed := before.Generation != 0 && a.Previous != before.Generation
 	if j.isMonitored() {
 		// What this node decided under the old assignment is in the floors.
 		j.decided = time.Time{}
 	} else {
-		j.takeDuties(a, before.Generation != 0 && a.Previous != before.Generation)
+		j.takeDuties(a, hasMissed)
 	}
 	for item := range j.gaps {
-		if !a.Items.Contains(item) && !j.unowned.Contains(item) {
+		// Under an assignment that this node has never seen it may have been
+		// another's.
+		if hasMissed || !a.Items.Contains(item) && !j.unowned.Contains(item) {
 			j.closeGap(item)
 		}
 	}

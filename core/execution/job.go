@@ -30,7 +30,7 @@ type Spec struct {
 	// another one. Zero means always.
 	Since time.Time
 
-	uses tracker // runs, and failures on their way to the handlers
+	uses usage // runs, and failures on their way to the handlers
 }
 
 // WaitUnused returns when no run of the spec is under way and none of its
@@ -70,6 +70,8 @@ type Job struct {
 	leaving  bool      // what comes due from now on is for other nodes
 	left     time.Time // since when it is
 	closed   bool      // nothing begins any more
+
+	firstRunning [1]*run // where running begins: most jobs have no other item
 }
 
 var _ schedule.Target = (*Job)(nil)

@@ -44,6 +44,9 @@ func (j *Job) launch(r *run, items registry.Items) {
 
 // occupy notes that an item runs, or waits for room, in a run.
 func (j *Job) occupy(item int, r *run) {
+	if j.running == nil {
+		j.running = j.firstRunning[:]
+	}
 	if item >= len(j.running) {
 		j.running = append(j.running, make([]*run, item+1-len(j.running))...)
 	}

@@ -3,6 +3,7 @@ package execution
 import (
 	"context"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -33,6 +34,7 @@ type run struct {
 
 	nameTask sync.Once // not for a run of one item
 	taskID   string
+	services itemServices // of a run of one item
 
 	// The rest is guarded by the job's lock.
 
@@ -45,10 +47,16 @@ type run struct {
 // newRun returns a run of the items.
 func newRun(j *Job, s *session, spec *Spec, instant time.Time, source spi.Source, fence int64, items registry.Items, marked bool) *run {
 	spec.uses.add()
-	return &run{
+	r := &run{
 		job: j, spec: spec, session: s, id: j.executor.runIDOf(instant), items: items, instant: instant, source: source, fence: fence,
 		marked: marked, unfinished: items.Len(),
 	}
+	if items.Len() == 1 {
+		for item := range items.All() {
+			r.services = itemServices{run: r, item: item, plugin: spec.Config.Type}
+		}
+	}
+	return r
 }
 
 // task returns the id that the items of the run share. It is made by the first
@@ -66,18 +74,36 @@ func (r *run) newTask() string {
 	if r.source == spi.SourceFailover {
 		executionType = "@-@FAILOVER@-@"
 	}
-	return r.job.name + "@-@" + r.items.String() + executionType + r.job.executor.ip + "@-@" + randomUUID()
+	var space [160]byte
+	id := append(append(space[:0], r.job.name...), "@-@"...)
+	id = append(append(id, r.items.String()...), executionType...)
+	id = append(append(id, r.job.executor.ip...), "@-@"...)
+	return string(appendUUID(id))
 }
 
-// randomUUID returns a version 4 UUID. It tells tasks apart and keeps no
+// appendUUID appends a version 4 UUID. It tells tasks apart and keeps no
 // secret, so the generator of the runtime, which needs no system call, will do.
-func randomUUID() string {
+func appendUUID(to []byte) []byte {
 	var id uuid.UUID
 	binary.LittleEndian.PutUint64(id[:8], rand.Uint64())
 	binary.LittleEndian.PutUint64(id[8:], rand.Uint64())
 	id[6] = id[6]&0x0f | 0x40
 	id[8] = id[8]&0x3f | 0x80
-	return id.String()
+	for i, octets := range [][]byte{id[:4], id[4:6], id[6:8], id[8:10], id[10:]} {
+		if i > 0 {
+			to = append(to, '-')
+		}
+		to = hex.AppendEncode(to, octets)
+	}
+	return to
+}
+
+// servicesOf are the services of an item.
+func (r *run) servicesOf(item int) *itemServices {
+	if r.items.Len() == 1 {
+		return &r.services
+	}
+	return &itemServices{run: r, item: item, plugin: r.spec.Config.Type}
 }
 
 // perform runs the code of one item in the calling goroutine.
@@ -160,7 +186,7 @@ func (c *itemCall) call() {
 	}()
 	response, err := r.spec.JobType.Execute(ctx, spi.ExecuteRequest{
 		Context:  c.sharding,
-		Services: &itemServices{run: r, item: c.item, plugin: config.Type},
+		Services: r.servicesOf(c.item),
 	})
 	// AsError calls methods of the author's error, which may panic too.
 	c.response, c.err = response, spi.AsError(err)

@@ -3,6 +3,7 @@ package execution
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 )
 
 // tracker counts goroutines, or other things under way, so that a stop can
@@ -61,6 +62,52 @@ func (t *tracker) wait(ctx context.Context) error {
 	}
 	idle := t.idle
 	t.mu.Unlock()
+	select {
+	case <-idle:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// usage counts what is under way, as tracker does, but takes no lock until
+// somebody waits. It refuses nothing.
+type usage struct {
+	n       atomic.Int64
+	watched atomic.Bool // somebody has waited
+
+	mu   sync.Mutex
+	idle chan struct{} // closed when n falls to zero, if anybody waits
+}
+
+func (u *usage) add() { u.n.Add(1) }
+
+// done counts one less. Who waits has set watched before it reads the count: one
+// of both sees the other.
+func (u *usage) done() {
+	if u.n.Add(-1) > 0 || !u.watched.Load() {
+		return
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.idle != nil {
+		close(u.idle)
+		u.idle = nil
+	}
+}
+
+// wait returns when nothing is under way, or with the cause when ctx ends.
+func (u *usage) wait(ctx context.Context) error {
+	u.mu.Lock()
+	if u.idle == nil {
+		u.idle = make(chan struct{})
+	}
+	idle := u.idle
+	u.watched.Store(true)
+	u.mu.Unlock()
+	if u.n.Load() == 0 {
+		return nil
+	}
 	select {
 	case <-idle:
 		return nil
