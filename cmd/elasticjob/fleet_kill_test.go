@@ -1,7 +1,9 @@
 package main
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/elasticjob-go/elasticjob/core/registry/redistest"
@@ -83,21 +85,34 @@ func (f *fleet) loses(dead *process, survivors ...*process) span {
 		f.awaitAllRun(job, gap.to)
 		f.checkGaps(job, gap, owned[job.name])
 	}
-	var lost []int
+	f.checkLost(dead, running.Run)
+	return gap
+}
+
+// checkLost fails unless everything of the job long that a dead node was running,
+// items of the given run among it, is recorded as lost once.
+func (f *fleet) checkLost(dead *process, run string) {
+	f.t.Helper()
+	var want, lost []string
 	records, _ := f.book.all()
+	instance := f.instance(dead)
 	for _, r := range records {
-		if r.Msg == "item lost" && r.Job == long.name && r.Run == running.Run {
-			lost = append(lost, r.Item)
-			if r.From != f.instance(dead) {
-				f.t.Errorf("item %d of %s was lost from %q, want %q", r.Item, r.Run, r.From, f.instance(dead))
-			}
+		what := fmt.Sprintf("%s/%d of %s", r.Job, r.Item, r.Run)
+		switch {
+		case r.Job != long.name:
+		case r.Msg == "item started" && r.node == dead:
+			want = append(want, what)
+		case r.Msg == "item finished" && r.node == dead:
+			want = slices.DeleteFunc(want, func(started string) bool { return started == what })
+		case r.Msg == "item lost" && r.From == instance:
+			lost = append(lost, what)
 		}
 	}
+	slices.Sort(want)
 	slices.Sort(lost)
-	if !slices.Equal(lost, owned[long.name]) {
-		f.t.Errorf("items lost of run %s with %s = %v, want %v", running.Run, dead.name, lost, owned[long.name])
+	if !slices.Equal(lost, want) || !slices.ContainsFunc(want, func(what string) bool { return strings.HasSuffix(what, run) }) {
+		f.t.Errorf("lost with %s = %q, want %q, items of run %s among them", dead.name, lost, want, run)
 	}
-	return gap
 }
 
 // instance is the id of a node.
