@@ -1,0 +1,47 @@
+// Package process runs programs as plugins: it is the host of the protocol in
+// spi/pluginpb, over hashicorp/go-plugin and gRPC.
+//
+// A [Host] loads files ([Host.Load]). A program is started to describe itself
+// and then serves all its plugins at once, also many calls at the same time.
+// What it says is checked as that of a module is; an error code that only a
+// host may use becomes [spi.CodeProtocol].
+//
+// # What is executed
+//
+// The file is opened once, copied while its SHA-256 is taken, and that copy is
+// what runs, at every start until the bundle is closed: a file that changes
+// after the check changes nothing. On Linux the copy of a binary is a sealed
+// file in memory that nobody can write to, this process included. A script, and
+// everything on other systems, is a file in a private directory, because an
+// interpreter opens it by name. The program finds its own path in
+// [EnvPath], since its argument 0 alone is not reliable in all languages.
+//
+// # What a program is given
+//
+// An environment of the granted variables and those of the protocol, an empty
+// standard input that ends when the host is gone, a process group of its own,
+// and the services of the running call. Everything else that the operating
+// system allows its user, it can do: a process is not a sandbox.
+//
+// # Life
+//
+// A program that ended is started again by the next call, the first time at
+// once and then after a delay that doubles. After a few failures in a row calls
+// fail at once until the delay is over, with the last lines that the program
+// wrote to its standard error. A program that does not answer health checks is
+// ended. All calls of a program that ended fail with [spi.CodePluginGone].
+//
+// # Interruption
+//
+// A call is told when its context ends, and why. It has until the grace is over
+// to return; then the whole process group is ended, with all other calls in it.
+// So no code of a call runs on after the call has returned.
+//
+// On Linux the kernel ends a program whose host was killed. Elsewhere, and for
+// what the program has started itself, that is up to the program: it sees the
+// end of its standard input.
+package process
+
+// EnvPath is the environment variable that holds the path of the file that was
+// loaded, of which the running program is a copy.
+const EnvPath = "ELASTICJOB_PLUGIN_PATH"
