@@ -52,7 +52,7 @@ func (j *Job) takeOver(a registry.Assignment) (adopted, isNew bool) {
 	}
 	j.unowned = common(registry.NewItems(append(j.unowned.Slice(), before.Items.Slice()...)...), a.Unowned)
 	j.orphans = j.orphansOf(a, before)
-	hasMissed := before.Generation != 0 && a.Previous != before.Generation
+	hasMissed := before.Generation != 0 && before.Generation < a.Previous
 	if j.isMonitored() {
 		// What this node decided under the old assignment is in the floors.
 		j.decided = time.Time{}

@@ -57,8 +57,10 @@ type CommitResult struct {
 type Assignment struct {
 	Job        string
 	Generation int64
-	// Previous is the generation before it; who has another one has missed a
-	// hand-over.
+	// Previous is the last generation that took items of an unmonitored job from
+	// living owners and whose hand-over is over: an owner whose last one is older
+	// does not know until when some of its items were its own. One that has only
+	// missed later generations does: hand-overs under way end at From.
 	Previous  int64
 	Monitored bool
 	// Items are the owned ones.

@@ -54,19 +54,28 @@ func TestBreakagesAreCaught(t *testing.T) {
 	for _, b := range breakages() {
 		t.Run(b.name, func(t *testing.T) {
 			t.Parallel()
-			for seed := b.seed; seed < b.seed+most; seed++ {
-				if notices(t, b, seed) {
-					t.Logf("noticed by sequence %d", seed)
-					return
-				}
-			}
-			t.Errorf("%d random sequences notice nothing", most)
+			b.mustNotice(t, most, func(t testing.TB, seed uint64, edit func(name, source string) string) {
+				t.Helper()
+				newRandomRun(t, onEmbedded, seed, edit).run(*steps)
+			})
 		})
 	}
 }
 
-// notices reports whether a sequence fails on the broken scripts.
-func notices(t *testing.T, b breakage, seed uint64) bool {
+// mustNotice runs sequences on the broken scripts until one fails, as at least one
+// of so many must.
+func (b breakage) mustNotice(t *testing.T, most uint64, run func(testing.TB, uint64, func(name, source string) string)) {
+	t.Helper()
+	for seed := b.seed; seed < b.seed+most; seed++ {
+		if b.isNoticed(t, seed, run) {
+			t.Logf("noticed by sequence %d", seed)
+			return
+		}
+	}
+	t.Errorf("%d random sequences notice nothing", most)
+}
+
+func (b breakage) isNoticed(t *testing.T, seed uint64, run func(testing.TB, uint64, func(name, source string) string)) bool {
 	t.Helper()
 	failed := false
 	t.Run(fmt.Sprintf("sequence %d", seed), func(t *testing.T) {
@@ -74,7 +83,7 @@ func notices(t *testing.T, b breakage, seed uint64) bool {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			newRandomRun(r, onEmbedded, seed, func(name, source string) string {
+			run(r, seed, func(name, source string) string {
 				if name != b.script {
 					return source
 				}
@@ -82,7 +91,7 @@ func notices(t *testing.T, b breakage, seed uint64) bool {
 					t.Errorf("script %s has %q %d times, want once", name, b.old, strings.Count(source, b.old))
 				}
 				return strings.Replace(source, b.old, b.by, 1)
-			}).run(*steps)
+			})
 		}()
 		<-done
 		failed = r.failed

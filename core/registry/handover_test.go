@@ -142,8 +142,15 @@ func TestItemsOfADrainingOwnerDoNotWaitForAHandOver(t *testing.T) {
 		b.wantFloors("a", []ItemsAt{{NewItems(0), start()}})
 		b.wantFloors("c", []ItemsAt{{NewItems(1), from.Add(-time.Millisecond)}})
 		assigned := must(b, func(ctx context.Context) ([]Assignment, error) { return b.Assignments(ctx, "c", []string{"j"}) })
-		if assigned[0].Previous != first {
-			t.Errorf("Assignments of c follow generation %d, want %d", assigned[0].Previous, first)
+		if assigned[0].Previous >= first {
+			t.Errorf("Previous = %d while the hand-over of %d lasts, want an earlier one", assigned[0].Previous, first)
+		}
+		b.pass(b.HandOver())
+		b.renewAll(l.Lease)
+		given := b.assign(l, "j", map[string]string{"c": "0-1"}).Generation
+		assigned = must(b, func(ctx context.Context) ([]Assignment, error) { return b.Assignments(ctx, "c", []string{"j"}) })
+		if got := assigned[0]; got.Generation != given || got.Previous != first {
+			t.Errorf("Previous = %d of generation %d, want %d as its hand-over is over", got.Previous, got.Generation, first)
 		}
 		if dirty := must(b, b.Dirty); len(dirty) != 1 {
 			t.Errorf("Dirty = %v, want the job to be looked at again", dirty)

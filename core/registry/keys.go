@@ -28,11 +28,13 @@ const schema = 2
 // Of a job:
 //
 //	j:<job>   HASH   cfg, cver, upd (ms), n, mon, mis, fo, dis (flags of the definition);
-//	                 gen, pg (the one before), tok (last generation or fence), x (marks
-//	                 outside the present generation), from (ms), an (items assigned), fl (floor of items
-//	                 never assigned, ms), st (E or D), dn (disabled items), nd (number
-//	                 of servers it is disabled on), ep (last epoch begun when it was
-//	                 assigned), lo (items whose owner died: ranges|node;…)
+//	                 gen, tok (last generation or fence), x (marks outside the present
+//	                 generation), from (ms), an (items assigned), fl (floor of items never
+//	                 assigned, ms), st (E or D), dn (disabled items), nd (number of servers
+//	                 it is disabled on), ep (last epoch begun when it was assigned), lo
+//	                 (items whose owner died: ranges|node;…), lg (last generation that took
+//	                 items from living owners), pg (the last such one whose hand-over is
+//	                 over), nf (from when on an item that comes back is fired, ms)
 //	a:<job>   HASH   node -> ranges@floor;…  The empty node holds items without owner
 //	r:<job>   HASH   node -> fence|epoch|gen|kind|T-or-id|req|items;…  running marks
 //	hw:<job>  HASH   node -> T|req|held|coalesced; the last instant it decided

@@ -20,14 +20,15 @@ type model struct {
 	stops    map[string]int64
 	exists   bool
 
-	n, assigned                                   int
-	version, gen, previous, tok, from, floor, upd int64
-	began                                         int64 // the last epoch at the last assignment
-	monitored, misfire, failover                  bool
-	enabled                                       bool
-	offItems                                      map[int]bool
-	offServers                                    map[string]bool
-	off                                           map[string]bool // servers, for all jobs
+	n, assigned                                         int
+	version, gen, previous, gave, tok, from, floor, upd int64
+	began                                               int64 // the last epoch at the last assignment
+	reborn                                              int64 // from when on an item that comes back is fired
+	monitored, misfire, failover                        bool
+	enabled                                             bool
+	offItems                                            map[int]bool
+	offServers                                          map[string]bool
+	off                                                 map[string]bool // servers, for all jobs
 
 	owned  map[string]map[int]int64 // node -> item -> floor
 	marks  map[string][]*modelMark
@@ -366,7 +367,7 @@ func (m *model) commit(p Plan) CommitResult {
 		r.Code, r.From = CodeNone, instantOf(m.from)
 		return r
 	}
-	from := max(m.now(), m.from)
+	from, handedOver := max(m.now(), m.from), m.from <= m.now()
 	if waits {
 		from = m.now() + handOver
 	}
@@ -391,11 +392,20 @@ func (m *model) commit(p Plan) CommitResult {
 			floor[item] = max(floor[item], last)
 		}
 	}
+	newest := m.floor
+	if m.reborn > m.now() {
+		newest = max(newest, m.reborn-1, from-1)
+	}
+	for item := range before {
+		if !m.monitored && item >= p.Items {
+			m.reborn = m.now() + handOver
+		}
+	}
 	m.owned = map[string]map[int]int64{}
 	for item, node := range owner {
 		f, ok := floor[item]
 		if !ok {
-			f = m.floor
+			f = newest
 		}
 		if m.owned[node] == nil {
 			m.owned[node] = map[int]int64{}
@@ -407,8 +417,13 @@ func (m *model) commit(p Plan) CommitResult {
 	if first {
 		m.from = m.floor
 	}
-	m.previous = m.gen
+	if handedOver && m.gave > 0 {
+		m.previous = m.gave
+	}
 	m.assigned, m.gen = p.Items, m.rise(&m.tok)
+	if waits {
+		m.gave = m.gen
+	}
 	r.Code, r.Generation, r.From = CodeOK, m.gen, instantOf(m.from)
 	if later {
 		r.Code, r.From = CodePending, instantOf(m.now()+handOver)
@@ -589,10 +604,10 @@ func (m *model) dump() map[string]map[string]string {
 	if m.exists {
 		state := map[bool]string{true: "E", false: "D"}[m.enabled]
 		d["j"] = map[string]string{
-			"gen": number(m.gen), "pg": number(m.previous), "tok": number(m.tok), "cver": number(m.version), "upd": number(m.upd),
+			"gen": number(m.gen), "pg": number(m.previous), "lg": number(m.gave), "tok": number(m.tok), "cver": number(m.version), "upd": number(m.upd),
 			"x": strconv.Itoa(foreign), "n": strconv.Itoa(m.n), "from": number(m.from), "fl": number(m.floor),
 			"st": state, "dn": setOf(m.offItems).String(), "nd": strconv.Itoa(len(m.offServers)),
-			"an": strconv.Itoa(m.assigned), "ep": number(m.began), "lo": m.orphans(),
+			"an": strconv.Itoa(m.assigned), "ep": number(m.began), "lo": m.orphans(), "nf": number(m.reborn),
 		}
 	}
 	d["dead"], d["stop"] = map[string]string{}, map[string]string{}

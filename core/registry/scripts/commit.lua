@@ -91,7 +91,7 @@ local function drop(k, n, off)
 end
 
 local function commit(k, name, gen, ver, n, seen, wanted)
-  local s = call('HMGET', k.j, 'gen', 'cver', 'tok', 'mon', 'fl', 'from', 'an', 'dn', 'ep', 'lo')
+  local s = call('HMGET', k.j, 'gen', 'cver', 'tok', 'mon', 'fl', 'from', 'an', 'dn', 'ep', 'lo', 'nf', 'pg', 'lg')
   if not s[1] then return {NOJOB, '0', '', '0'} end
   if s[1] ~= gen or s[2] ~= ver then return {STALE, s[1], '', '0'} end
   local target = {}
@@ -164,10 +164,17 @@ local function commit(k, name, gen, ver, n, seen, wanted)
       floor[i] = math.max(floor[i], over)
     end
   end
+  -- An item that comes back may still be fired by who had it and does not know yet
+  -- that it was gone.
+  local newest, reborn = tonumber(s[5]), tonumber(s[11] or '0')
+  if reborn > NOW then newest = math.max(newest, reborn - 1, from - 1) end
+  for item in pairs(owner) do
+    if unmonitored and item >= n then reborn = NOW + handover end
+  end
   local by, list, x = {}, {}, 0
   for i = 0, n - 1 do
     by[target[i]] = by[target[i]] or {}
-    by[target[i]][i] = floor[i] or tonumber(s[5])
+    by[target[i]][i] = floor[i] or newest
   end
   for _, owns in ipairs(sorted(by)) do
     list[#list + 1] = owns
@@ -180,8 +187,13 @@ local function commit(k, name, gen, ver, n, seen, wanted)
   chunked('HSET', k.a, list)
   local new = num(after(s[3]))
   from = first and s[5] or num(from)
-  call('HSET', k.j, 'pg', gen, 'gen', new, 'tok', new, 'x', num(x), 'an', num(n), 'from', from,
-    'ep', call('HGET', META, 'hlc') or '0', 'lo', orphans(former))
+  -- Generations in which a hand-over has not ended do not matter to who missed
+  -- them: it still ends at the same instant.
+  local heard, gave = s[12] or '0', s[13] or '0'
+  if tonumber(s[6]) <= NOW and gave ~= '0' then heard = gave end
+  if waits then gave = new end
+  call('HSET', k.j, 'pg', heard, 'lg', gave, 'gen', new, 'tok', new, 'x', num(x), 'an', num(n), 'from', from,
+    'ep', call('HGET', META, 'hlc') or '0', 'lo', orphans(former), 'nf', num(reborn))
   return {later and PENDING or OK, new, dropped, later or from}
 end
 
