@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -11,9 +12,11 @@ type regCenter struct {
 	servers, password string
 	// connectionTimeout is 15 s unless it is set.
 	connectionTimeout time.Duration
+	// sessionTimeout is the constant of this name unless it is set.
+	sessionTimeout time.Duration
 }
 
-// sessionTimeout is that of all fleets: the shortest that is allowed.
+// sessionTimeout is that of most fleets: the shortest that is allowed.
 const sessionTimeout = 3 * time.Second
 
 // nodeFile is the configuration of a node.
@@ -53,7 +56,7 @@ func (n nodeFile) yaml(center regCenter) string {
 	line("  regCenter:")
 	line("    serverLists: %s", center.servers)
 	line("    namespace: fleet")
-	line("    sessionTimeoutMilliseconds: %d", sessionTimeout.Milliseconds())
+	line("    sessionTimeoutMilliseconds: %d", cmp.Or(center.sessionTimeout, sessionTimeout).Milliseconds())
 	if center.connectionTimeout > 0 {
 		line("    connectionTimeoutMilliseconds: %d", center.connectionTimeout.Milliseconds())
 	}
