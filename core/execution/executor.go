@@ -92,7 +92,7 @@ const (
 func New(c Config) *Executor {
 	e := &Executor{
 		instance: c.Instance, ip: c.IP, grace: c.Grace, handOver: c.HandOver, now: c.Now, logger: c.Logger, events: c.Events,
-		workers: newWorkers(c.MaxRunningItems), handlers: newHandlers(c.Logger, c.StopJob), jobs: make(map[string]*Job),
+		workers: newWorkers(c.MaxRunningItems, func(t task) { t.run.perform(t.item) }), handlers: newHandlers(c.Logger, c.StopJob), jobs: make(map[string]*Job),
 	}
 	for _, center := range c.Partitions {
 		e.partitions = append(e.partitions, &Partition{executor: e, center: center, jobs: make(map[string]*Job)})

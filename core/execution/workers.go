@@ -14,6 +14,7 @@ type task struct {
 // as it takes until nothing waits, but short tasks do not cost one each.
 type workers struct {
 	max     int
+	perform func(task)
 	running tracker
 
 	mu       sync.Mutex
@@ -22,7 +23,7 @@ type workers struct {
 	queue    fifo
 }
 
-func newWorkers(most int) *workers { return &workers{max: most} }
+func newWorkers(most int, perform func(task)) *workers { return &workers{max: most, perform: perform} }
 
 // submit takes a task and never blocks: when all workers are busy, the task
 // waits.
@@ -71,7 +72,7 @@ func (w *workers) work(t task, ok bool) {
 		}
 	}()
 	for ; ok; t, ok = w.next() {
-		t.run.perform(t.item)
+		w.perform(t)
 	}
 	returned = true
 	w.running.done()

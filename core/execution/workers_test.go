@@ -3,6 +3,7 @@ package execution
 import (
 	"context"
 	"errors"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -36,6 +37,98 @@ func TestFifoKeepsItsOrderAcrossReuse(t *testing.T) {
 	}
 	if _, ok := f.pop(); ok {
 		t.Error("pop() of an empty queue = true")
+	}
+}
+
+func TestWorkersRunAsManyAsTheyMayInOrder(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const most, tasks = 4, 20
+		var mu sync.Mutex
+		var begun []int
+		running, peak := 0, 0
+		release := make(chan struct{})
+		w := newWorkers(most, func(one task) {
+			mu.Lock()
+			begun = append(begun, one.item)
+			running++
+			peak = max(peak, running)
+			mu.Unlock()
+			<-release
+			mu.Lock()
+			running--
+			mu.Unlock()
+		})
+		var want []int
+		for i := range tasks {
+			w.submit(task{item: i})
+			want = append(want, i)
+		}
+		synctest.Wait()
+		mu.Lock()
+		if running != most {
+			t.Errorf("%d tasks run, want %d", running, most)
+		}
+		mu.Unlock()
+		for range tasks {
+			// One at a time: what begins next is the one that waited longest.
+			release <- struct{}{}
+			synctest.Wait()
+		}
+		if err := w.running.wait(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		slices.Sort(begun[:most]) // these began together
+		if !slices.Equal(begun, want) {
+			t.Errorf("tasks began in the order %v, want %v", begun, want)
+		}
+		if peak != most {
+			t.Errorf("%d tasks ran at once, want %d", peak, most)
+		}
+	})
+}
+
+func TestWorkersOutliveCodeThatEndsItsGoroutine(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var performed atomic.Int32
+		w := newWorkers(2, func(one task) {
+			performed.Add(1)
+			if one.item%2 == 0 {
+				runtime.Goexit()
+			}
+		})
+		for i := range 50 {
+			w.submit(task{item: i})
+		}
+		if err := w.running.wait(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := performed.Load(); got != 50 {
+			t.Errorf("%d tasks performed, want 50", got)
+		}
+	})
+}
+
+// TestWorkersHammer submits from many goroutines: nothing is left behind.
+func TestWorkersHammer(t *testing.T) {
+	t.Parallel()
+	var performed atomic.Int32
+	w := newWorkers(3, func(task) { performed.Add(1) })
+	var callers sync.WaitGroup
+	for range 8 {
+		callers.Go(func() {
+			for range 2000 {
+				w.submit(task{})
+			}
+		})
+	}
+	callers.Wait()
+	if err := w.running.wait(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := performed.Load(); got != 16_000 {
+		t.Errorf("%d tasks performed, want 16000", got)
 	}
 }
 
