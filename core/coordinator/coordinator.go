@@ -7,9 +7,11 @@ package coordinator
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/elasticjob-go/elasticjob/core/catalog"
@@ -81,6 +83,7 @@ type Coordinator struct {
 	term       int64                   // of the last call
 	brakeUntil time.Time               // sessions that ended in a mass are kept until then
 	drained    map[registry.Lease]bool // dead sessions that are not buried yet
+	failed     map[string]failure      // jobs whose strategy failed
 	reconciler reconciler
 }
 
@@ -88,7 +91,7 @@ type Coordinator struct {
 func New(c Config) *Coordinator {
 	return &Coordinator{
 		registry: c.Registry, strategist: c.Strategist, lost: c.Lost, timeout: c.SessionTimeout, now: c.Now, logger: c.Logger,
-		drained: make(map[registry.Lease]bool), reconciler: reconciler{interval: c.Interval, due: make(map[string]time.Time)},
+		drained: make(map[registry.Lease]bool), failed: make(map[string]failure), reconciler: reconciler{interval: c.Interval, due: make(map[string]time.Time)},
 	}
 }
 
@@ -101,6 +104,7 @@ func (c *Coordinator) Coordinate(ctx context.Context, leader registry.Leadership
 	if c.term != leader.Term {
 		c.term, c.brakeUntil = leader.Term, time.Time{}
 		clear(c.drained)
+		clear(c.failed)
 		c.reconciler.reset()
 	}
 	next, err = c.reap(ctx, leader)
@@ -143,12 +147,18 @@ func earlier(a, b time.Time) time.Time {
 // self-preservation of Netflix's Eureka.
 func (c *Coordinator) reap(ctx context.Context, leader registry.Leadership) (next time.Time, err error) {
 	force := !c.brakeUntil.IsZero() && !c.now().Before(c.brakeUntil)
-	reaped, err := c.registry.Reap(ctx, leader, force)
-	if err != nil {
-		return time.Time{}, err
-	}
-	for _, d := range reaped.Dead {
-		c.logger.Warn("instance is dead, its items move", "dead", d.Instance)
+	var reaped registry.Reaped
+	for {
+		if reaped, err = c.registry.Reap(ctx, leader, force); err != nil {
+			return time.Time{}, err
+		}
+		for _, d := range reaped.Dead {
+			c.logger.Warn("instance is dead, its items move", "dead", d.Instance)
+		}
+		// One call takes a few: after the brake all of the mass are due.
+		if !force || len(reaped.Dead) == 0 {
+			break
+		}
 	}
 	switch {
 	case reaped.Held == 0:
@@ -237,19 +247,19 @@ func (c *Coordinator) reshardBatch(ctx context.Context, leader registry.Leadersh
 		since[d.Name] = d.Since
 	}
 	states, err := c.registry.Jobs(ctx, names...)
+	var bad *registry.JobsError
+	if errors.As(err, &bad) {
+		// Whoever hosts them says so; the others go on.
+		left.count += len(bad.ByJob)
+		err = nil
+	}
 	if err != nil {
 		return left, err
 	}
-	plans := make([]registry.Plan, 0, len(states))
-	for _, state := range states {
-		plan, err := c.plan(ctx, state, instances)
-		if err != nil {
-			c.logger.Error("items not assigned, the assignment stays as it was", "job", state.Definition.Name, "err", err)
-			left.count++
-			continue
-		}
-		plan.Dirty = since[state.Definition.Name]
-		plans = append(plans, plan)
+	plans := c.planAll(ctx, states, instances)
+	left.count += len(states) - len(plans)
+	for i := range plans {
+		plans[i].Dirty = since[plans[i].Job]
 	}
 	results, err := c.registry.CommitAssignments(ctx, leader, plans)
 	for _, r := range results {
@@ -267,6 +277,60 @@ func (c *Coordinator) reshardBatch(ctx context.Context, leader registry.Leadersh
 		}
 	}
 	return left, err
+}
+
+// failure is what the leader knows of a job whose strategy has failed.
+type failure struct {
+	version int64 // of the definition
+	retry   time.Time
+	pause   time.Duration
+}
+
+const (
+	// firstRetry and lastRetry bound how long a failed strategy is left alone; a new
+	// definition is tried at once.
+	firstRetry = 5 * time.Second
+	lastRetry  = 5 * time.Minute
+	// plansAtOnce is how many strategies are asked at the same time, so that one
+	// which hangs does not hold up the others.
+	plansAtOnce = 16
+)
+
+// planAll plans the jobs, all but those whose strategy fails or has failed
+// lately.
+func (c *Coordinator) planAll(ctx context.Context, states []registry.JobState, instances []host) []registry.Plan {
+	made := make([]*registry.Plan, len(states))
+	errs := make([]error, len(states))
+	free := make(chan struct{}, plansAtOnce)
+	var asked sync.WaitGroup
+	for i, state := range states {
+		if f, failed := c.failed[state.Definition.Name]; failed && f.version == state.Version && c.now().Before(f.retry) {
+			continue
+		}
+		free <- struct{}{}
+		asked.Go(func() {
+			defer func() { <-free }()
+			plan, err := c.plan(ctx, state, instances)
+			if errs[i] = err; err == nil {
+				made[i] = &plan
+			}
+		})
+	}
+	asked.Wait()
+	plans := make([]registry.Plan, 0, len(states))
+	for i, state := range states {
+		name := state.Definition.Name
+		switch {
+		case made[i] != nil:
+			delete(c.failed, name)
+			plans = append(plans, *made[i])
+		case errs[i] != nil:
+			c.logger.Error("items not assigned, the assignment stays as it was", "job", name, "err", errs[i])
+			pause := min(max(firstRetry, 2*c.failed[name].pause), lastRetry)
+			c.failed[name] = failure{version: state.Version, retry: c.now().Add(pause), pause: pause}
+		}
+	}
+	return plans
 }
 
 // staleRetry is how soon a plan is made again that was outdated when it was

@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/elasticjob-go/elasticjob/core/registry"
@@ -56,7 +57,8 @@ func (c *Coordinator) reconcile(ctx context.Context, leader registry.Leadership)
 		}
 	}
 	states, err := c.registry.Jobs(ctx, unknown...)
-	if err != nil {
+	var bad *registry.JobsError
+	if err != nil && !errors.As(err, &bad) {
 		return r.look, err
 	}
 	for _, s := range states {

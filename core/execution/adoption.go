@@ -32,17 +32,18 @@ func (j *Job) Adopt(a registry.Assignment) time.Time {
 func (j *Job) takeOver(a registry.Assignment) (adopted, isNew bool) {
 	j.mu.Lock()
 	defer j.unlock()
-	if j.closed || a.Generation < j.current.Generation {
+	if j.closed || a.Generation < j.current.Generation && !j.distrusts {
 		return false, false
 	}
-	isNew = a.Generation > j.current.Generation
+	isNew = a.Generation != j.current.Generation
 	if !isNew && !j.rejoined {
 		// The same items, but somebody may have disabled or enabled some.
 		enabled := j.current.Disabled && !a.Disabled || !a.DisabledItems.Equal(j.current.DisabledItems)
 		j.current.Disabled, j.current.DisabledItems = a.Disabled, a.DisabledItems
 		return enabled, false
 	}
-	j.rejoined = false
+	isOther := j.distrusts && isNew
+	j.rejoined, j.distrusts = false, false
 	// What waits has no verdict yet and is found again.
 	j.waiting = nil
 	before := j.current
@@ -51,8 +52,15 @@ func (j *Job) takeOver(a registry.Assignment) (adopted, isNew bool) {
 		return true, false
 	}
 	j.unowned = common(registry.NewItems(append(j.unowned.Slice(), before.Items.Slice()...)...), a.Unowned)
-	j.orphans = j.orphansOf(a, before)
 	hasMissed := before.Generation != 0 && before.Generation < a.Previous
+	j.orphans = j.orphansOf(a, before)
+	if before.Generation != 0 && !hasMissed {
+		// An item stays an orphan for a while, in case its new owner missed that.
+		j.orphans = without(j.orphans, before.Items)
+	}
+	if isOther {
+		j.missForgotten(a, before)
+	}
 	if j.isMonitored() {
 		// What this node decided under the old assignment is in the floors.
 		j.decided = time.Time{}
@@ -67,6 +75,41 @@ func (j *Job) takeOver(a registry.Assignment) (adopted, isNew bool) {
 		}
 	}
 	return true, isNew
+}
+
+// missForgotten records what this node would have decided of the items that it
+// keeps, and the registry, whose data are others than before, has forgotten.
+func (j *Job) missForgotten(a, before registry.Assignment) {
+	if before.Generation == 0 {
+		return
+	}
+	missed := func(items registry.Items, after, until time.Time) {
+		due := schedule.Missed(j.spec.Schedule, after, until)
+		for item := range items.All() {
+			if due.Count > 0 {
+				j.miss(item, j.absence(item), due.Count, due.First, due.Last)
+			}
+		}
+	}
+	for _, group := range a.Floors {
+		if j.isMonitored() {
+			if !j.decided.IsZero() {
+				missed(common(group.Items, before.Items), j.decided, group.At)
+			}
+			continue
+		}
+		for _, d := range j.duties {
+			missed(common(group.Items, d.items), d.after, group.At)
+		}
+	}
+}
+
+// distrust makes the job adopt the next assignment although it may be older: the
+// registry has lost what it knew.
+func (j *Job) distrust() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.distrusts = true
 }
 
 // orphansOf returns the items of an assignment whose former owner died. Those
@@ -112,6 +155,13 @@ func (j *Job) findDue(now time.Time) {
 		j.findDuties(now)
 		return
 	}
+	// It is found again, so that nothing is there twice.
+	j.waiting = nil
+	if j.current.Disabled {
+		// Its owners record what is due while they have it.
+		j.decide(now)
+		return
+	}
 	var last, beforeLast time.Time
 	for _, group := range j.current.Floors {
 		due := schedule.Missed(j.spec.Schedule, later(later(group.At, j.decided), j.spec.Since), now)
@@ -125,7 +175,7 @@ func (j *Job) findDue(now time.Time) {
 			last = later(last, due.Last)
 		}
 		if missed > 0 {
-			for item := range group.Items.All() {
+			for item := range without(group.Items, j.current.DisabledItems).All() {
 				j.miss(item, j.absence(item), missed, due.First, to)
 			}
 			beforeLast = later(beforeLast, to)

@@ -79,23 +79,40 @@ func (j *Job) takeDuties(a registry.Assignment, hasMissed bool) {
 			continue
 		}
 		held = append(held, d)
-		if j.leaving && a.Generation >= j.left.UnixMicro() {
-			// Others took over as of the instant at which this node stopped to fire.
-			continue
-		}
 		given := duty{common(without(d.items, a.Items), exists), d.generation, d.after, a.From}
+		if !j.left.IsZero() && a.Generation >= j.left.UnixMicro() {
+			// The leader knew already which instant is this node's last.
+			given.until = j.left.Add(time.Millisecond)
+		}
 		if hasMissed {
 			j.missDuty(&given, now)
 			continue
 		}
 		next = append(next, given)
 	}
-	for _, group := range a.Floors {
+	floors := a.Floors
+	if j.leaving {
+		floors = nil
+	}
+	for _, group := range floors {
 		rest := group.Items
 		for _, d := range held {
-			if same := common(rest, d.items); same.Len() > 0 {
-				next = append(next, duty{items: same, generation: a.Generation, after: later(group.At, d.after)})
-				rest = without(rest, same)
+			same := common(rest, d.items)
+			if same.Len() == 0 {
+				continue
+			}
+			next = append(next, duty{items: same, generation: a.Generation, after: later(group.At, d.after)})
+			rest = without(rest, same)
+			if !group.At.After(d.after) {
+				continue
+			}
+			// These went away and came back.
+			until := duty{same, d.generation, d.after, group.At.Add(time.Millisecond)}
+			switch {
+			case hasMissed:
+				j.missDuty(&until, now)
+			case group.At.After(now):
+				next = append(next, until)
 			}
 		}
 		if rest.Len() > 0 {
@@ -149,7 +166,8 @@ func (j *Job) isFresh(instant time.Time) bool {
 	}
 	j.putOff = true
 	j.partition.putOff.Store(true)
-	return false
+	// The renewal may have come between the two.
+	return j.partition.center.Fresh(instant)
 }
 
 // findDuties gives everything that is due its verdict: the latest instant of

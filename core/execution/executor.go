@@ -146,12 +146,12 @@ func (e *Executor) Jobs() []*Job {
 	return slices.Collect(maps.Values(e.jobs))
 }
 
-// HandOver prepares a stop while other nodes live: what was due up to the
-// instant is begun here, anything later is left to whoever gets the items.
-func (e *Executor) HandOver(stopped time.Time) {
+// HandOver begins what is due up to the last instant, and nothing later but items
+// that were given away before and are this node's up to HandOverBound.
+func (e *Executor) HandOver() {
 	e.draining.Store(true)
 	for _, j := range e.Jobs() {
-		j.handOver(stopped)
+		j.handOver()
 	}
 }
 

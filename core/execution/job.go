@@ -59,17 +59,19 @@ type Job struct {
 	gaps     gaps
 	misfired []ItemMisfired // to publish when the lock is released
 
-	waiting  []firing  // instants without a verdict, in order
-	begun    time.Time // the instant whose begin is under way
-	decided  time.Time // of a monitored job: instants up to this one have a verdict under the current assignment
-	catchUp  bool      // held items may be free: ask for them
-	reports  []*run    // marked runs with finished items to report
-	stepping bool      // the step goroutine runs
-	putOff   bool      // instants of an unmonitored job wait for the next renewal
-	rejoined bool      // the session or the spec is another one, the assignment not adopted since
-	leaving  bool      // what comes due from now on is for other nodes
-	left     time.Time // since when it is
-	closed   bool      // nothing begins any more
+	waiting   []firing  // instants without a verdict, in order
+	begun     time.Time // the instant whose begin is under way
+	decided   time.Time // of a monitored job: instants up to this one have a verdict under the current assignment
+	catchUp   bool      // held items may be free: ask for them
+	reports   []*run    // marked runs with finished items to report
+	stepping  bool      // the step goroutine runs
+	putOff    bool      // instants of an unmonitored job wait for the next renewal
+	rejoined  bool      // the session or the spec is another one, the assignment not adopted since
+	fence     int64     // the newest under which items were launched
+	distrusts bool      // the registry has lost data: what it says now counts, however old
+	left      time.Time // the last instant of this node, zero while it does not leave
+	leaving   bool      // what is due after it is for other nodes
+	closed    bool      // nothing begins any more
 
 	firstRunning [1]*run // where running begins: most jobs have no other item
 }
@@ -94,7 +96,10 @@ const maxWaiting = 64
 // mayBegin reports whether what is due may be begun now. What is not is found
 // again when the assignment is adopted or the partition resumes.
 func (j *Job) mayBegin() bool {
-	return !j.closed && !j.leaving && !j.rejoined && !j.partition.held.Load() && j.partition.session.Load() != nil
+	// A leaving job has its last monitored instants; unmonitored ones are told by
+	// its duties.
+	isOver := j.closed || j.leaving && j.isMonitored()
+	return !isOver && !j.rejoined && !j.partition.held.Load() && j.partition.session.Load() != nil
 }
 
 func (j *Job) isMonitored() bool { return j.spec.Config.MonitorExecution }
@@ -273,6 +278,18 @@ func (j *Job) Assignment() registry.Assignment {
 	return j.current
 }
 
+func (j *Job) isLeaving() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.leaving
+}
+
+func (j *Job) isClosed() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.closed
+}
+
 // Running yields the items whose code runs here, or waits for room, and the ids
 // of their runs.
 func (j *Job) Running() iter.Seq2[int, string] {
@@ -306,18 +323,37 @@ func (j *Job) resume() {
 	}
 }
 
-// handOver begins what was due up to the instant and leaves the rest to others.
-func (j *Job) handOver(stopped time.Time) {
+// leave says which instant is the last of this node. Until handOver nothing
+// changes but what assignments mean.
+func (j *Job) leave(stopped time.Time) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.left = stopped
+}
+
+// handOver begins what was due up to the last instant and leaves the rest to
+// others, but for items that were given away before and are still this node's for
+// a while.
+func (j *Job) handOver() {
 	j.mu.Lock()
 	defer j.unlock()
+	if j.closed || j.leaving {
+		return
+	}
 	if j.mayBegin() {
-		j.findDue(stopped)
+		j.findDue(j.left)
 	}
 	if j.putOff {
 		// Too late to learn whether these were this node's.
-		j.missDuties(stopped)
+		j.missDuties(j.left)
+		j.putOff = false
 	}
-	j.leaving, j.left = true, stopped
+	for i := range j.duties {
+		if d := &j.duties[i]; d.until.IsZero() {
+			d.until = j.left.Add(time.Millisecond)
+		}
+	}
+	j.leaving = true
 	j.catchUp = false
 }
 

@@ -104,6 +104,9 @@ func (p *Partition) Detach(lease registry.Lease) {
 // Hold puts off whatever is due until Resume. Items that run go on.
 func (p *Partition) Hold() { p.held.Store(true) }
 
+// Release ends Hold without beginning anything.
+func (p *Partition) Release() { p.held.Store(false) }
+
 // IsHeld reports whether what is due waits for Resume.
 func (p *Partition) IsHeld() bool { return p.held.Load() }
 
@@ -115,6 +118,35 @@ func (p *Partition) Resume() {
 		j.resume()
 	}
 }
+
+// Leave says which instant is the last of this node, so that assignments made
+// later are understood. [Executor.HandOver] follows.
+func (p *Partition) Leave(stopped time.Time) {
+	for _, j := range p.Jobs() {
+		j.leave(stopped)
+	}
+}
+
+// HasHandedOver reports whether no job of the partition fires any more.
+func (p *Partition) HasHandedOver() bool {
+	for _, j := range p.Jobs() {
+		if !j.isLeaving() {
+			return false
+		}
+	}
+	return true
+}
+
+// Distrust says that the registry has lost data: the assignments that it names
+// next count, although their generations may be lower than those before.
+func (p *Partition) Distrust() {
+	for _, j := range p.Jobs() {
+		j.distrust()
+	}
+}
+
+// IsPutOff reports whether unmonitored firings wait for Renewed.
+func (p *Partition) IsPutOff() bool { return p.putOff.Load() }
 
 // Renewed says that the lease was renewed and what changed was followed:
 // unmonitored firings that waited for that start now.

@@ -164,11 +164,15 @@ func (j *Job) begin(f firing) {
 			j.apply(s, f, generation, reply)
 			return
 		}
+		if reply.Generation < generation {
+			// Generations rise: the registry has lost this one.
+			j.distrust()
+		}
 		if j.partition.center.Refresh(s.ctx, j.name); j.Assignment().Generation != generation {
 			j.undecided(f)
 			return
 		}
-		if !s.sleep(pause) {
+		if j.isClosed() || !s.sleep(pause) {
 			j.undecided(f)
 			return
 		}
@@ -214,8 +218,10 @@ func (j *Job) apply(s *session, f firing, generation int64, reply registry.Begin
 				j.miss(item, ReasonDisabled, 1, f.instant, f.instant)
 			}
 		}
-		// An answer that was long on its way may come after the lease's end.
-		if reply.Items.Len() > 0 && j.partition.center.Alive() {
+		// An answer that was long on its way may come after the lease's end, and a
+		// repeated request has the answer of the first.
+		if reply.Items.Len() > 0 && reply.Fence > j.fence && j.partition.center.Alive() {
+			j.fence = reply.Fence
 			j.launch(newRun(j, s, j.spec, reply.Instant, f.source, reply.Fence, reply.Items, true), reply.Items)
 		}
 	case registry.CodeDisabled:
@@ -264,6 +270,7 @@ func (j *Job) beginMisfired() {
 			return
 		}
 		j.mu.Lock()
+		j.fence = max(j.fence, reply.Fence)
 		j.launch(newRun(j, s, j.spec, reply.Instant, spi.SourceMisfire, reply.Fence, reply.Items, true), reply.Items)
 		j.unlock()
 	}

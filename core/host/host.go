@@ -58,9 +58,8 @@ type Host struct {
 	members    []*member
 	group      *service.Group
 	isUp       atomic.Bool // the node has started
-	// stopped is the instant in milliseconds up to which the node has fired, zero
-	// while it fires.
-	stopped atomic.Int64
+	// leaving is when the node paused to leave, in milliseconds, zero before.
+	leaving atomic.Int64
 
 	closeOnce sync.Once
 }

@@ -37,10 +37,23 @@ type jobs struct {
 	// stored are the partitions in which the file's jobs were stored once.
 	stored map[int]bool
 
-	// closing are old specs that wait for their last run to end.
-	closing     sync.WaitGroup
-	closed      context.Context //nolint:containedctx // the lifetime of the waiting
-	stopClosing context.CancelFunc
+	// built are new specs that wait to be installed, by partition; wanted is the
+	// version of each job that is built or hosted.
+	built  map[int][]builtSpec
+	wanted map[string]int64
+
+	// background are specs that are built, and old ones that wait for their last
+	// run to end.
+	background     sync.WaitGroup
+	lifetime       context.Context //nolint:containedctx // that of the background
+	stopBackground context.CancelFunc
+}
+
+// builtSpec is what became of a definition.
+type builtSpec struct {
+	state registry.JobState
+	spec  *execution.Spec
+	err   error
 }
 
 // hostedJob is a job and what it is executed from.
@@ -56,13 +69,16 @@ type hostedJob struct {
 	spec    *execution.Spec
 	encoded []byte            // the definition that spec was made of
 	state   registry.JobState // as last read, without version before that
+	// waits says that spec is the file's and another one counts, which is built.
+	waits bool
 }
 
 // newJobs makes what the jobs of the file are executed from; problems are what
 // is wrong with them beyond their definitions themselves.
 func newJobs(ctx context.Context, specs *specs, file []job.Config, logger *slog.Logger) (*jobs, config.Problems) {
-	js := &jobs{specs: specs, logger: logger, byName: make(map[string]*hostedJob, len(file)), names: make(map[int][]string), stored: make(map[int]bool)}
-	js.closed, js.stopClosing = context.WithCancel(context.WithoutCancel(ctx))
+	js := &jobs{specs: specs, logger: logger, byName: make(map[string]*hostedJob, len(file)), names: make(map[int][]string), stored: make(map[int]bool),
+		built: make(map[int][]builtSpec), wanted: make(map[string]int64)}
+	js.lifetime, js.stopBackground = context.WithCancel(context.WithoutCancel(ctx))
 	var problems config.Problems
 	for _, c := range file {
 		spec, wrong := specs.build(ctx, c)
@@ -101,6 +117,14 @@ func (js *jobs) namesIn(partition int) []string {
 	slices.Sort(names)
 	js.names[partition] = names
 	return names
+}
+
+// isOfFile reports whether a job is in this node's file.
+func (js *jobs) isOfFile(name string) bool {
+	js.mu.Lock()
+	defer js.mu.Unlock()
+	h := js.byName[name]
+	return h != nil && h.file != nil
 }
 
 // statesIn returns what the node knows of the jobs of a partition.
@@ -162,6 +186,9 @@ func (js *jobs) store(ctx context.Context, m *member) error {
 	for i, r := range results {
 		if isFirst && (r.Outcome == registry.PutKept || r.Outcome == registry.PutConflict) {
 			errs = append(errs, js.compare(r, definitions[i]))
+			js.mu.Lock()
+			js.byName[r.Name].waits = true
+			js.mu.Unlock()
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
@@ -219,59 +246,104 @@ func (js *jobs) define(ctx context.Context, m *member, names []string) error {
 		return nil
 	}
 	states, err := m.partition.Jobs(ctx, names...)
+	var bad *registry.JobsError
+	if errors.As(err, &bad) {
+		for _, name := range slices.Sorted(maps.Keys(bad.ByJob)) {
+			js.logger.Error("job in the registry not understood", "job", name, "err", bad.ByJob[name])
+		}
+		err = nil
+	}
 	if err != nil {
 		return err
 	}
 	for _, state := range states {
-		js.apply(ctx, state)
+		js.apply(m, state)
 	}
 	return nil
 }
 
-// apply hosts a job as the registry has it, unless this node cannot.
-func (js *jobs) apply(ctx context.Context, state registry.JobState) {
+// apply takes note of a job as the registry has it. A definition that is new here
+// is built in the background, as constructors of plugins may take their time;
+// install hosts it then.
+func (js *jobs) apply(m *member, state registry.JobState) {
 	name, encoded := state.Definition.Name, state.Definition.Config
 	js.mu.Lock()
-	h := js.byName[name]
-	var old *execution.Spec
-	if h != nil {
-		old = h.spec
-		known := h.encoded
-		if known == nil {
-			known, _ = job.Encode(old.Config)
+	defer js.mu.Unlock()
+	if h := js.byName[name]; h != nil {
+		if h.encoded == nil {
+			h.encoded, _ = job.Encode(h.spec.Config)
 		}
-		if bytes.Equal(known, encoded) {
-			h.state, h.encoded = state, encoded
-			js.mu.Unlock()
+		if bytes.Equal(h.encoded, encoded) {
+			h.state, h.waits = state, false
+			js.wanted[name] = state.Version
 			return
 		}
 	}
-	js.mu.Unlock()
-	spec, err := js.specs.buildStored(ctx, state)
-	if err != nil {
-		js.logger.Warn("job not hosted here: its definition in the registry cannot be used on this node", "job", name, "version", state.Version, "err", err)
-		js.remove(name)
-		return
+	if js.wanted[name] == state.Version {
+		return // it is being built, or cannot be
 	}
-	if h == nil {
+	js.wanted[name] = state.Version
+	js.background.Go(func() {
+		spec, err := js.specs.buildStored(js.lifetime, state)
+		index := m.partition.Index()
 		js.mu.Lock()
-		js.byName[name] = &hostedJob{spec: spec, encoded: encoded, state: state}
+		js.built[index] = append(js.built[index], builtSpec{state, spec, err})
+		js.mu.Unlock()
+		m.membership.tell()
+	})
+}
+
+// install hosts what was built, and stops hosting what this node cannot run. It
+// returns the names of the jobs whose assignment is to be read.
+func (js *jobs) install(partition int) []string {
+	js.mu.Lock()
+	built := js.built[partition]
+	delete(js.built, partition)
+	js.mu.Unlock()
+	var names []string
+	for _, b := range built {
+		name := b.state.Definition.Name
+		js.mu.Lock()
+		isLatest := js.wanted[name] == b.state.Version
+		js.mu.Unlock()
+		switch {
+		case !isLatest:
+			if b.spec != nil {
+				js.retire(b.spec, name)
+			}
+		case b.err != nil:
+			js.logger.Warn("job not hosted here: its definition in the registry cannot be used on this node", "job", name, "version", b.state.Version, "err", b.err)
+			js.drop(name)
+		default:
+			js.put(b)
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// put hosts a job, or gives it the new spec.
+func (js *jobs) put(b builtSpec) {
+	name := b.state.Definition.Name
+	js.mu.Lock()
+	h := js.byName[name]
+	if h == nil {
+		js.byName[name] = &hostedJob{spec: b.spec, encoded: b.state.Definition.Config, state: b.state}
 		js.names = make(map[int][]string)
 		js.mu.Unlock()
-		js.executor.Add(name, spec, js.partitionOf(name))
+		js.executor.Add(name, b.spec, js.partitionOf(name))
 		return
 	}
-	if sameSchedule(old.Config, spec.Config) {
-		spec.Since = old.Since
+	if sameSchedule(h.spec.Config, b.spec.Config) {
+		b.spec.Since = h.spec.Since
 	}
-	js.mu.Lock()
-	h.spec, h.state, h.encoded = spec, state, encoded
+	h.spec, h.state, h.encoded, h.waits = b.spec, b.state, b.state.Definition.Config, false
 	js.mu.Unlock()
-	js.logger.Info("job has a new definition", "job", name, "version", state.Version)
+	js.logger.Info("job has a new definition", "job", name, "version", b.state.Version)
 	// What is due until the new schedule is in force is found by its adoption.
 	h.adopting.Lock()
 	js.timer.Remove(name)
-	replaced := js.executor.Job(name).Replace(spec)
+	replaced := js.executor.Job(name).Replace(b.spec)
 	h.adopting.Unlock()
 	js.retire(replaced, name)
 }
@@ -280,8 +352,16 @@ func sameSchedule(a, b job.Config) bool {
 	return a.Cron == b.Cron && a.Every == b.Every && a.At.Equal(b.At) && a.TimeZone == b.TimeZone
 }
 
-// remove stops hosting a job.
+// remove stops hosting a job that the registry does not have any more.
 func (js *jobs) remove(name string) {
+	js.mu.Lock()
+	delete(js.wanted, name)
+	js.mu.Unlock()
+	js.drop(name)
+}
+
+// drop stops hosting a job.
+func (js *jobs) drop(name string) {
 	js.mu.Lock()
 	h := js.byName[name]
 	delete(js.byName, name)
@@ -299,10 +379,10 @@ func (js *jobs) remove(name string) {
 
 // retire closes the plugins of a spec when its last run has ended.
 func (js *jobs) retire(spec *execution.Spec, name string) {
-	js.closing.Go(func() {
+	js.background.Go(func() {
 		// A run that never ends keeps its plugins until the node stops.
-		_ = spec.WaitUnused(js.closed)
-		js.closeSpec(context.WithoutCancel(js.closed), spec, name)
+		_ = spec.WaitUnused(js.lifetime)
+		js.closeSpec(context.WithoutCancel(js.lifetime), spec, name)
 	})
 }
 
@@ -317,8 +397,9 @@ func (js *jobs) closeSpec(ctx context.Context, spec *execution.Spec, name string
 func (js *jobs) adopt(j *execution.Job, a registry.Assignment) {
 	js.mu.Lock()
 	h := js.byName[j.Name()]
+	waits := h != nil && h.waits
 	js.mu.Unlock()
-	if h == nil {
+	if h == nil || waits {
 		return
 	}
 	h.adopting.Lock()
@@ -336,10 +417,17 @@ func (js *jobs) adopt(j *execution.Job, a registry.Assignment) {
 
 // close closes the plugins of all jobs, which must not run any more.
 func (js *jobs) close(ctx context.Context) {
-	js.stopClosing()
-	js.closing.Wait()
+	js.stopBackground()
+	js.background.Wait()
 	js.mu.Lock()
 	defer js.mu.Unlock()
+	for _, built := range js.built {
+		for _, b := range built {
+			if b.spec != nil {
+				js.closeSpec(ctx, b.spec, b.state.Definition.Name)
+			}
+		}
+	}
 	for name, h := range js.byName {
 		js.closeSpec(ctx, h.spec, name)
 	}

@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
@@ -27,6 +28,11 @@ type member struct {
 
 	// applied is the version of the feed up to which changes were followed.
 	applied atomic.Int64
+	// departed says that the registry knows of the node's farewell under this
+	// session, and last is the instant in milliseconds that it agreed to, zero
+	// before.
+	departed atomic.Bool
+	last     atomic.Int64
 	// notBefore is the end of the quarantine in milliseconds of the server's
 	// clock, zero if there is none.
 	notBefore atomic.Int64
@@ -60,8 +66,10 @@ func (m *member) description() registry.Instance {
 // hosts what others have stored.
 func (m *member) joined(ctx context.Context, r registry.Registration) error {
 	m.applied.Store(0)
+	m.departed.Store(false)
 	m.quarantine(r.NotBefore)
 	if isAnother := m.incarnation != "" && m.incarnation != r.Incarnation; isAnother {
+		m.executor.Distrust()
 		if err := m.restore(ctx); err != nil {
 			return err
 		}
@@ -100,8 +108,10 @@ func (m *member) quarantine(notBefore time.Time) {
 	if notBefore.IsZero() || !notBefore.After(m.host.now()) {
 		return
 	}
+	until := notBefore.UnixMilli()
+	isNews := m.notBefore.Swap(until) != until
 	m.executor.Hold()
-	if until := notBefore.UnixMilli(); m.notBefore.Swap(until) != until {
+	if isNews {
 		m.logger.Warn("nothing is started for a while: the registry is new or may have lost its latest writes, so items of earlier holders may still run", "until", notBefore)
 		m.membership.tell()
 	}
@@ -113,7 +123,9 @@ func (m *member) isHeld() bool { return m.notBefore.Load() > m.host.now().UnixMi
 // renewed takes note of the quarantine.
 func (m *member) renewed(r registry.Renewal) {
 	m.quarantine(r.NotBefore)
-	m.caughtUp()
+	if m.executor.IsPutOff() {
+		m.membership.tell()
+	}
 	if m.partition.Index() == 0 && m.host.clock != nil {
 		m.checkClock()
 	}
@@ -153,7 +165,7 @@ func (m *member) lost(lease registry.Lease) { m.executor.Detach(lease) }
 
 // stopped is the instant up to which the node has fired, zero while it fires.
 func (m *member) stopped() time.Time {
-	if ms := m.host.stopped.Load(); ms != 0 {
+	if ms := m.last.Load(); ms != 0 {
 		return time.UnixMilli(ms)
 	}
 	return time.Time{}
@@ -165,9 +177,20 @@ func (m *member) changed(ctx context.Context, leadership *registry.Leadership) (
 	if m.isHeld() {
 		return time.UnixMilli(m.notBefore.Load()), m.follow(ctx)
 	}
-	if m.executor.IsHeld() {
-		m.logger.Info("the wait is over")
+	leaves := m.host.leaving.Load() != 0
+	if m.executor.IsHeld() && (!leaves || m.executor.HasHandedOver()) {
+		if m.notBefore.Swap(0) != 0 {
+			m.logger.Info("the wait is over")
+			// The data may be older than what this node knows: read them anew.
+			m.executor.Distrust()
+			m.applied.Store(0)
+		}
 		m.executor.Resume()
+	}
+	if leaves && !m.departed.Load() && m.executor.HasHandedOver() {
+		if err := m.depart(ctx, true); err != nil {
+			return time.Time{}, err
+		}
 	}
 	var next time.Time
 	var errs []error
@@ -176,13 +199,16 @@ func (m *member) changed(ctx context.Context, leadership *registry.Leadership) (
 		next, err = m.coordinator.Coordinate(ctx, *leadership)
 		if errors.Is(err, registry.ErrQuarantined) || errors.Is(err, registry.ErrNotLeader) {
 			m.membership.poke()
-			err = nil
+			next, err = m.host.now().Add(refusedRetry), nil
 		}
 		errs = append(errs, err)
 	}
 	errs = append(errs, m.follow(ctx))
 	return next, errors.Join(errs...)
 }
+
+// refusedRetry is how soon a leader tries again that was refused.
+const refusedRetry = 50 * time.Millisecond
 
 // follow hosts jobs that were defined, drops those that were removed, adopts
 // what was assigned anew and begins what is held no longer.
@@ -191,6 +217,7 @@ func (m *member) follow(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	news.assigned = append(news.assigned, m.host.jobs.install(m.partition.Index())...)
 	if news.servers {
 		if m.disabled, err = m.partition.DisabledServers(ctx); err != nil {
 			return err
@@ -258,9 +285,19 @@ func (m *member) newsSince(ctx context.Context, since int64) (news, error) {
 		if n.defined, err = m.partition.JobNames(ctx); err != nil {
 			return n, err
 		}
-		hosted := m.host.jobs.namesIn(m.partition.Index())
-		for _, name := range hosted {
-			if _, stored := slices.BinarySearch(n.defined, name); !stored {
+		// Only data that were there say that a job is not.
+		incarnation, err := m.partition.Incarnation(ctx)
+		if err != nil {
+			return n, err
+		}
+		if incarnation != m.incarnation {
+			return n, fmt.Errorf("%w: the registry has other data than it had", registry.ErrLeaseLost)
+		}
+		if latest < since {
+			m.executor.Distrust()
+		}
+		for _, name := range m.host.jobs.namesIn(m.partition.Index()) {
+			if _, stored := slices.BinarySearch(n.defined, name); !stored && !m.host.jobs.isOfFile(name) {
 				n.removed = append(n.removed, name)
 			}
 		}

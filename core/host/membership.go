@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/elasticjob-go/elasticjob/core/registry"
 	"github.com/elasticjob-go/elasticjob/core/service"
 )
@@ -158,17 +160,21 @@ func (m *membership) run(ctx context.Context) {
 	pause := firstPause
 	// since is when this node last had a session, or began to want one.
 	since := m.elapsed()
+	nonce := uuid.NewString()
 	for isFirst := true; ctx.Err() == nil; {
-		registration, sent, err := m.register(ctx)
+		registration, sent, err := m.register(ctx, nonce)
 		switch {
 		case err == nil:
-			pause, isFirst = firstPause, false
+			isFirst, nonce = false, uuid.NewString()
 			m.logger.Info("session registered")
 			err = m.hold(ctx, registration, sent)
 			if ctx.Err() != nil {
 				return
 			}
 			m.logger.Warn("session lost", "err", err)
+			if m.elapsed()-since > m.timeout {
+				pause = firstPause
+			}
 			since = m.elapsed()
 		case ctx.Err() != nil:
 			return
@@ -212,11 +218,14 @@ const registerTimeout = 5 * time.Second
 
 // register opens a session. It returns when the request was sent, by the lease
 // clock.
-func (m *membership) register(ctx context.Context) (registry.Registration, time.Duration, error) {
+func (m *membership) register(ctx context.Context, nonce string) (registry.Registration, time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, registerTimeout)
 	defer cancel()
 	at, sent := time.Now(), m.elapsed()
-	registration, err := m.partition.Register(ctx, m.follower.description())
+	instance := m.follower.description()
+	// A registration whose answer was lost is known by it when it is repeated.
+	instance.Nonce = nonce
+	registration, err := m.partition.Register(ctx, instance)
 	if err != nil {
 		return registration, sent, err
 	}

@@ -28,6 +28,10 @@ type clockSample struct {
 // bounds the error by half of itself, as in Cristian's algorithm (1989).
 const clockSamples = 16
 
+// clockDrift is how far apart two clocks may drift while a sample is remembered,
+// some minutes at most.
+const clockDrift = 20 * time.Millisecond
+
 // now returns the server's time.
 func (c *serverClock) now() time.Time { return time.Now().Add(time.Duration(c.offset.Load())) }
 
@@ -42,8 +46,13 @@ func (c *serverClock) observe(server, sent, received time.Time) {
 	c.samples[c.next] = clockSample{trip, offset}
 	c.next = (c.next + 1) % clockSamples
 	best := clockSample{trip, offset}
-	for _, s := range c.samples {
-		if s.trip > 0 && s.trip < best.trip {
+	for i, s := range c.samples {
+		switch {
+		case s.trip == 0:
+		case (s.offset - offset).Abs() > (s.trip+trip)/2+clockDrift:
+			// Both cannot be true: somebody has set a clock since.
+			c.samples[i] = clockSample{}
+		case s.trip < best.trip:
 			best = s
 		}
 	}

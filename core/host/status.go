@@ -112,7 +112,7 @@ type InstanceInfo struct {
 	Jobs []string
 }
 
-// Jobs returns all jobs of the namespace, by name.
+// Jobs returns all jobs of the namespace that this version can read, by name.
 func (h *Host) Jobs(ctx context.Context) ([]JobInfo, error) {
 	var all []JobInfo
 	for _, p := range h.center.Partitions() {
@@ -121,7 +121,8 @@ func (h *Host) Jobs(ctx context.Context) ([]JobInfo, error) {
 			return nil, err
 		}
 		states, err := p.Jobs(ctx, names...)
-		if err != nil {
+		var bad *registry.JobsError
+		if err != nil && !errors.As(err, &bad) {
 			return nil, err
 		}
 		instances, err := p.Instances(ctx)

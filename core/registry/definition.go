@@ -186,9 +186,28 @@ func (p *Partition) JobNames(ctx context.Context) ([]string, error) {
 	return names, nil
 }
 
-// Jobs reads jobs; unknown ones are left out. Each is consistent in itself.
+// JobsError says which jobs of several cannot be read, because what is stored of
+// them is none of this version's.
+type JobsError struct {
+	// ByJob has the error of each.
+	ByJob map[string]error
+}
+
+// Error names the first of the jobs.
+func (e *JobsError) Error() string {
+	names := slices.Sorted(maps.Keys(e.ByJob))
+	text := fmt.Sprintf("reading job %s: %v", names[0], e.ByJob[names[0]])
+	if len(names) > 1 {
+		text += fmt.Sprintf("; and %d more jobs", len(names)-1)
+	}
+	return text
+}
+
+// Jobs reads jobs; unknown ones are left out. Each is consistent in itself. With
+// a [*JobsError] come the jobs that could be read.
 func (p *Partition) Jobs(ctx context.Context, names ...string) ([]JobState, error) {
 	states := make([]JobState, 0, len(names))
+	bad := make(map[string]error)
 	for batch := range batches(names) {
 		fields := make([]*redis.MapStringStringCmd, 0, 3*len(batch))
 		_, err := p.config.Client.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
@@ -207,10 +226,14 @@ func (p *Partition) Jobs(ctx context.Context, names ...string) ([]JobState, erro
 			}
 			s, err := readJob(name, fields[3*i].Val(), fields[3*i+1].Val(), fields[3*i+2].Val())
 			if err != nil {
-				return nil, fmt.Errorf("reading job %s: %w", name, err)
+				bad[name] = err
+				continue
 			}
 			states = append(states, s)
 		}
+	}
+	if len(bad) > 0 {
+		return states, &JobsError{bad}
 	}
 	return states, nil
 }

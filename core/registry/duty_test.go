@@ -182,7 +182,7 @@ func (s *dutySimulation) step(n *dutyNode) {
 	switch {
 	case n.stops && n.stopped.IsZero() && !gives:
 		n.stopped = s.now
-		if err := s.Depart(s.t.Context(), n.lease, n.stopped, []string{"j"}); err != nil {
+		if _, err := s.Depart(s.t.Context(), n.lease, s.now, false, []string{"j"}); err != nil {
 			s.t.Fatal(err)
 		}
 	case !n.stopped.IsZero() && s.now.Sub(n.stopped) >= time.Second:

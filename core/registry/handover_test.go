@@ -79,7 +79,7 @@ func TestDrainingOwnerHandsOverAtOnce(t *testing.T) {
 		b.pass(b.HandOver())
 		b.renewAll(l.Lease, other)
 		stopped := b.now.Add(time.Second)
-		if err := b.Depart(t.Context(), other, stopped, []string{"j"}); err != nil {
+		if _, err := b.Depart(t.Context(), other, stopped, false, []string{"j"}); err != nil {
 			t.Fatal(err)
 		}
 		if r := b.assign(l, "j", map[string]string{"b": "0-1"}); r.Code != CodeOwnerGone {
@@ -131,7 +131,7 @@ func TestItemsOfADrainingOwnerDoNotWaitForAHandOver(t *testing.T) {
 		from := b.assign(l, "j", map[string]string{"a": "0", "b": "1"}).From
 		first := b.job("j").Generation
 		b.pass(time.Second)
-		if err := b.Depart(t.Context(), other, b.now, []string{"j"}); err != nil {
+		if _, err := b.Depart(t.Context(), other, b.now, false, []string{"j"}); err != nil {
 			t.Fatal(err)
 		}
 		b.pass(time.Second)

@@ -110,6 +110,16 @@ type InstanceState struct {
 	Disabled bool
 }
 
+// Incarnation is the identity of the partition's data, empty if there is none:
+// then nothing that is missing is a decision of anybody.
+func (p *Partition) Incarnation(ctx context.Context) (string, error) {
+	inc, err := p.config.Client.HGet(ctx, p.keys.meta(), "inc").Result()
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return "", fmt.Errorf("reading the incarnation: %w", err)
+	}
+	return inc, nil
+}
+
 // Instances are the registered nodes, by id. One whose lease has ended is among
 // them until it is reaped.
 func (p *Partition) Instances(ctx context.Context) ([]InstanceState, error) {

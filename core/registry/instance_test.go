@@ -89,8 +89,9 @@ func TestDepartKeepsTheFirstInstant(t *testing.T) {
 		b.put(definition("j", 1))
 		node := b.register("a")
 		for _, d := range []time.Duration{1, 2} {
-			if err := b.Depart(t.Context(), node, at(d*time.Second), []string{"j", "unknown"}); err != nil {
-				t.Fatal(err)
+			stopped, err := b.Depart(t.Context(), node, at(d*time.Second), false, []string{"j", "unknown"})
+			if err != nil || !stopped.Equal(at(time.Second)) {
+				t.Fatalf("Depart = %v, %v, want %v", stopped, err, at(time.Second))
 			}
 		}
 		if got := must(b, b.Instances)[0]; !got.Draining || !got.Stopped.Equal(at(time.Second)) || !got.Live {
@@ -102,7 +103,7 @@ func TestDepartKeepsTheFirstInstant(t *testing.T) {
 		if err := b.Leave(t.Context(), node, at(3*time.Second)); err != nil {
 			t.Fatal(err)
 		}
-		if err := b.Depart(t.Context(), node, at(time.Second), nil); !errors.Is(err, ErrLeaseLost) {
+		if _, err := b.Depart(t.Context(), node, at(time.Second), false, nil); !errors.Is(err, ErrLeaseLost) {
 			t.Errorf("Depart after Leave = %v, want %v", err, ErrLeaseLost)
 		}
 		dead := must(b, func(ctx context.Context) (map[string]string, error) {

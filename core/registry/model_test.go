@@ -125,7 +125,7 @@ func (m *model) depart(node string, epoch, stopped int64) bool {
 		return false
 	}
 	if _, departed := m.stops[node]; !departed {
-		m.stops[node] = stopped
+		m.stops[node] = max(stopped, m.now())
 	}
 	m.dirty = m.dirty || m.exists
 	return true

@@ -265,9 +265,11 @@ func (r *randomRun) depart() {
 		return
 	}
 	stopped := r.now.Truncate(time.Millisecond).Add(time.Duration(r.rand.IntN(3)-1) * time.Second)
-	err := r.Depart(r.t.Context(), l, stopped, []string{"j"})
+	got, err := r.Depart(r.t.Context(), l, stopped, false, []string{"j"})
 	if ok := r.m.depart(node, l.Epoch, stopped.UnixMilli()); ok != (err == nil) {
 		r.t.Errorf("Depart(%q) = %v, want success: %v", node, err, ok)
+	} else if ok && got.UnixMilli() != r.m.stops[node] {
+		r.t.Errorf("Depart(%q) = %v, want %d", node, got, r.m.stops[node])
 	}
 }
 

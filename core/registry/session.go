@@ -122,26 +122,34 @@ func readRenewal(r *reply) Renewal {
 	return n
 }
 
-// Depart begins the farewell of a node: it fires no instant after stopped, by the
-// server's clock, and gets no items any more. It stays registered, and what runs
-// goes on. The given jobs, of which it may own items, become dirty. Repeated, the
-// first stopped stays. Of what was assigned before, and is followed with the feed
-// afterwards, instants up to stopped are still the node's.
-func (p *Partition) Depart(ctx context.Context, l Lease, stopped time.Time, jobs []string) error {
-	if stopped.UnixMilli() <= 0 {
-		return fmt.Errorf("departing as %q: instant %v is before 1970", l.Instance, stopped)
+// Depart begins the farewell of a node that has paused after the instant fired,
+// by the server's clock, and gets no items any more. It returns the last instant
+// that the node is to fire: now, or fired if that is later or exact. The node stays
+// registered, and what runs goes on. The given jobs, of which it may own items,
+// become dirty. Repeated, it returns what it returned first. Of what was assigned
+// before, and is followed with the feed afterwards, instants up to the returned one
+// are still the node's; generations of later assignments are not below it, in
+// microseconds.
+func (p *Partition) Depart(ctx context.Context, l Lease, fired time.Time, exact bool, jobs []string) (stopped time.Time, err error) {
+	if fired.UnixMilli() <= 0 {
+		return time.Time{}, fmt.Errorf("departing as %q: instant %v is before 1970", l.Instance, fired)
 	}
-	args := []any{l.Instance, l.Epoch, millis(stopped)}
+	args := []any{l.Instance, l.Epoch, millis(fired), bit(exact)}
 	for _, name := range jobs {
 		if err := checkName(name); err != nil {
-			return fmt.Errorf("departing as %q: %w", l.Instance, err)
+			return time.Time{}, fmt.Errorf("departing as %q: %w", l.Instance, err)
 		}
 		args = append(args, name)
 	}
-	if _, err := p.callSession(ctx, p.scripts.depart, args...); err != nil {
-		return fmt.Errorf("departing as %q: %w", l.Instance, err)
+	r, err := p.callSession(ctx, p.scripts.depart, args...)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("departing as %q: %w", l.Instance, err)
 	}
-	return nil
+	stopped = r.instant()
+	if err := r.end(); err != nil {
+		return time.Time{}, fmt.Errorf("departing as %q: %w", l.Instance, err)
+	}
+	return stopped, nil
 }
 
 // Leave ends the session at once; a session that has already ended is no error.

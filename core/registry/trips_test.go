@@ -108,7 +108,7 @@ func TestSessionsHaveTheirOwnClient(t *testing.T) {
 	other := b.register("b")
 	for what, err := range map[string]error{
 		"Host":   b.Host(t.Context(), other, Instance{}),
-		"Depart": b.Depart(t.Context(), other, time.Now(), nil),
+		"Depart": second(b.Depart(t.Context(), other, time.Now(), false, nil)),
 		"Leave":  b.Leave(t.Context(), other, time.Time{}),
 		"Reap":   second(b.Reap(t.Context(), l, false)),
 		"Bury":   b.Bury(t.Context(), l, other),

@@ -1,8 +1,10 @@
 -- Begins the farewell of a node: it gets no items any more.
--- ARGV: node, epoch, last instant that it fires, jobs that it may own...
--- Reply: OK | LOST
-local node, epoch, stopped = take(), take(), take()
+-- ARGV: node, epoch, instant up to which it may have fired, exact (1: that is the
+-- last, however late it is said), jobs that it may own...
+-- Reply: OK, last instant that it fires | LOST
+-- An assignment of before is older than that instant, one of afterwards is not.
+local node, epoch, fired, exact = take(), take(), tonumber(take()), take()
 if not deadline(node, epoch) then return {LOST} end
-call('HSETNX', STOP, node, stopped)
+call('HSETNX', STOP, node, num(exact == '1' and fired or math.max(fired, NOW)))
 mark_dirty(known(arg + 1), bump('depart', node, '', ''))
-return {OK}
+return {OK, call('HGET', STOP, node)}
