@@ -178,7 +178,8 @@ func live(t *testing.T, p *registry.Partition, flushScripts func()) {
 	l.done("Restore", err)
 	_, err = p.RemoveJobs(ctx, "j")
 	l.done("RemoveJobs", err)
-	l.done("Depart", p.Depart(ctx, l.lead.Lease, time.Now(), nil))
+	_, err = p.Depart(ctx, l.lead.Lease, time.Now(), false, nil)
+	l.done("Depart", err)
 	l.done("Leave", p.Leave(ctx, l.lead.Lease, time.Now()))
 }
 
