@@ -14,7 +14,7 @@
 // file in memory that nobody can write to, this process included. A script, and
 // everything on other systems, is a file in a private directory, because an
 // interpreter opens it by name. The program finds its own path in
-// [EnvPath], since its argument 0 alone is not reliable in all languages.
+// [pluginpb.EnvPath], since its argument 0 alone is not reliable in all languages.
 //
 // # What a program is given
 //
@@ -41,7 +41,3 @@
 // what the program has started itself, that is up to the program: it sees the
 // end of its standard input.
 package process
-
-// EnvPath is the environment variable that holds the path of the file that was
-// loaded, of which the running program is a copy.
-const EnvPath = "ELASTICJOB_PLUGIN_PATH"

@@ -1,0 +1,12 @@
+//go:build !unix
+
+package serve
+
+import "os"
+
+// endGroup ends this program.
+func endGroup() {
+	if self, err := os.FindProcess(os.Getpid()); err == nil {
+		_ = self.Kill() // does not return
+	}
+}
