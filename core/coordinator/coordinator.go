@@ -247,8 +247,7 @@ func (c *Coordinator) reshardBatch(ctx context.Context, leader registry.Leadersh
 		since[d.Name] = d.Since
 	}
 	states, err := c.registry.Jobs(ctx, names...)
-	var bad *registry.JobsError
-	if errors.As(err, &bad) {
+	if bad, ok := errors.AsType[*registry.JobsError](err); ok {
 		// Whoever hosts them says so; the others go on.
 		left.count += len(bad.ByJob)
 		err = nil

@@ -26,6 +26,7 @@ func TestChaosDoublesNothing(t *testing.T) {
 		for _, level := range []string{"members", "states", "faults"} {
 			for seed := range *seeds {
 				t.Run(fmt.Sprintf("%s, monitored=%v, seed %d", level, monitored, seed), func(t *testing.T) {
+					t.Parallel()
 					synctest.Test(t, func(t *testing.T) { chaos(t, level, monitored, seed) })
 				})
 			}
@@ -34,6 +35,7 @@ func TestChaosDoublesNothing(t *testing.T) {
 }
 
 func chaos(t *testing.T, level string, monitored bool, seed uint64) {
+	t.Helper()
 	random := rand.New(rand.NewPCG(seed, 7))
 	var mu sync.Mutex
 	delays := rand.New(rand.NewPCG(seed, 8))

@@ -76,8 +76,10 @@ type hostedJob struct {
 // newJobs makes what the jobs of the file are executed from; problems are what
 // is wrong with them beyond their definitions themselves.
 func newJobs(ctx context.Context, specs *specs, file []job.Config, logger *slog.Logger) (*jobs, config.Problems) {
-	js := &jobs{specs: specs, logger: logger, byName: make(map[string]*hostedJob, len(file)), names: make(map[int][]string), stored: make(map[int]bool),
-		built: make(map[int][]builtSpec), wanted: make(map[string]int64)}
+	js := &jobs{
+		specs: specs, logger: logger, byName: make(map[string]*hostedJob, len(file)), names: make(map[int][]string),
+		stored: make(map[int]bool), built: make(map[int][]builtSpec), wanted: make(map[string]int64),
+	}
 	js.lifetime, js.stopBackground = context.WithCancel(context.WithoutCancel(ctx))
 	var problems config.Problems
 	for _, c := range file {
@@ -246,8 +248,7 @@ func (js *jobs) define(ctx context.Context, m *member, names []string) error {
 		return nil
 	}
 	states, err := m.partition.Jobs(ctx, names...)
-	var bad *registry.JobsError
-	if errors.As(err, &bad) {
+	if bad, ok := errors.AsType[*registry.JobsError](err); ok {
 		for _, name := range slices.Sorted(maps.Keys(bad.ByJob)) {
 			js.logger.Error("job in the registry not understood", "job", name, "err", bad.ByJob[name])
 		}

@@ -60,7 +60,7 @@ func (t *timetable) add(e *entry) (isFirst bool) {
 		t.push(m)
 		isFirst = m.place == 0
 	}
-	e.place = int32(len(m.entries)) //nolint:gosec // there are not that many jobs
+	e.place = int32(len(m.entries))
 	m.entries = append(m.entries, e)
 	return isFirst
 }
