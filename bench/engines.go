@@ -43,7 +43,7 @@ func startNodes(ctx context.Context, s *settings, l load, probes []*probe) (star
 			return started{}, errors.Join(fmt.Errorf("writing the log: %w", err), n.stop(ctx))
 		}
 		n.closers = append(n.closers, file.Close)
-		options = append(options, elasticjob.WithLogger(slog.New(slog.NewJSONHandler(file, nil)))) //nolint:sloglint // what the records cost is the question
+		options = append(options, elasticjob.WithLogger(slog.New(slog.NewJSONHandler(file, nil))))
 	}
 	for range max(l.nodes, 1) {
 		if err := n.start(ctx, config, options...); err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -118,8 +119,8 @@ func (n *nodes) stop(ctx context.Context) error {
 	for _, node := range n.list {
 		errs = append(errs, node.Stop(context.WithoutCancel(ctx)))
 	}
-	for i := len(n.closers) - 1; i >= 0; i-- {
-		errs = append(errs, n.closers[i]())
+	for _, closer := range slices.Backward(n.closers) {
+		errs = append(errs, closer())
 	}
 	return errors.Join(errs...)
 }

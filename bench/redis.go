@@ -22,7 +22,8 @@ type redisServer struct {
 	addr   string
 	dir    string
 	cmd    *exec.Cmd
-	ended  chan error
+	ended  chan struct{} // closed when the process is gone
+	err    error         // of the process then
 	client *redis.Client
 }
 
@@ -34,7 +35,7 @@ func startRedis(ctx context.Context) (*redisServer, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &redisServer{dir: dir, ended: make(chan error, 1)}
+	s := &redisServer{dir: dir, ended: make(chan struct{})}
 	port, err := freePort(ctx)
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
@@ -47,14 +48,17 @@ func startRedis(ctx context.Context) (*redisServer, error) {
 	if err := s.cmd.Start(); err != nil {
 		return nil, errors.Join(fmt.Errorf("starting Redis: %w", err), os.RemoveAll(dir))
 	}
-	go func() { s.ended <- s.cmd.Wait() }()
+	go func() {
+		defer close(s.ended)
+		s.err = s.cmd.Wait()
+	}()
 	s.client = redis.NewClient(&redis.Options{Addr: s.addr})
 	bounded, cancel := context.WithTimeout(ctx, redisStart)
 	defer cancel()
 	for s.client.Ping(bounded).Err() != nil {
 		select {
-		case err := <-s.ended:
-			return nil, errors.Join(fmt.Errorf("redis-server ended (%w): %s", err, &output), s.client.Close(), os.RemoveAll(dir))
+		case <-s.ended:
+			return nil, errors.Join(fmt.Errorf("redis-server ended (%w): %s", s.err, &output), s.client.Close(), os.RemoveAll(dir))
 		default:
 		}
 		if err := waitUntil(bounded, time.Now().Add(10*time.Millisecond)); err != nil {
