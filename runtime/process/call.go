@@ -60,13 +60,22 @@ func invoke[Q proto.Message, A answer](ctx context.Context, p *program, s spi.Se
 		return response, nil
 	}
 	failed := fromError(response.GetError())
-	if ctx.Err() != nil {
+	if ended(ctx) {
 		// Why the plugin was asked to stop counts for more than how it says so.
 		why := interrupted(ctx)
 		why.Message, why.Stack = wire.Cut(why.Message+": "+failed.Message, wire.MaxText), failed.Stack
 		return response, why
 	}
 	return response, failed
+}
+
+// ended reports whether ctx has ended. The plugin has the same deadline and may
+// be the first to see it.
+func ended(ctx context.Context) bool {
+	if deadline, ok := ctx.Deadline(); ok && !time.Now().Before(deadline) {
+		<-ctx.Done()
+	}
+	return ctx.Err() != nil
 }
 
 // guard watches over one call.
@@ -146,8 +155,13 @@ func (p *program) broken(ctx context.Context, in *instance, overran bool, err er
 	state := status.Convert(err)
 	switch state.Code() {
 	case codes.Unavailable, codes.Canceled:
-		text := "its connection is broken: " + state.Message()
-		in.process.end(text)
+		text := "its connection is broken: " + wire.Cut(state.Message(), wire.MaxText/2)
+		// Mostly because it has ended, which says more.
+		select {
+		case <-in.process.reaped:
+		case <-time.After(drainTime):
+			in.process.end(text)
+		}
 		select {
 		case <-in.process.exited:
 			text = in.process.how()

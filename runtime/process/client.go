@@ -36,6 +36,7 @@ type instance struct {
 	health  grpc_health_v1.HealthClient
 	calls   *calls
 	started time.Time
+	over    chan struct{} // closed when its program knows that it has ended
 
 	serving sync.WaitGroup
 	served  chan struct{} // closed when host is set
@@ -90,7 +91,7 @@ type connection struct {
 
 // connect starts the program and attaches it. When ctx ends, the program does.
 func (p *program) connect(ctx context.Context) (*instance, error) {
-	in := &instance{calls: newCalls(), served: make(chan struct{})}
+	in := &instance{calls: newCalls(), served: make(chan struct{}), over: make(chan struct{})}
 	p.out.forget()
 	env := append([]string{pluginpb.EnvPath + "=" + p.path}, p.env...)
 	made := make(chan *process, 1)

@@ -188,6 +188,13 @@ func (p *process) end(reason string) {
 	}
 }
 
+// ending reports whether the process has ended, or will soon.
+func (p *process) ending() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.ended || !p.running
+}
+
 // ask asks the program to end, in the way of its system.
 func (p *process) ask() {
 	p.mu.Lock()

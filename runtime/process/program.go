@@ -137,7 +137,15 @@ func (p *program) running(ctx context.Context) (*instance, error) {
 		p.mu.Lock()
 		if in := p.current; in != nil {
 			p.mu.Unlock()
-			return in, nil
+			if !in.process.ending() {
+				return in, nil
+			}
+			select {
+			case <-in.over:
+				continue
+			case <-ctx.Done():
+				return nil, interrupted(ctx)
+			}
 		}
 		f := p.flight
 		var wait time.Duration
@@ -240,6 +248,7 @@ func (p *program) ended(ctx context.Context, in *instance) {
 	broken := p.backoff.broken()
 	failures, wait := p.backoff.failures, p.backoff.left(time.Now())
 	p.mu.Unlock()
+	close(in.over)
 	if !unasked {
 		return // free clears up
 	}

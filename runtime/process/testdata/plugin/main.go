@@ -126,7 +126,8 @@ func execute(ctx context.Context, req spi.ExecuteRequest) (spi.ExecuteResponse, 
 		req.Services.Log(ctx, spi.LogRecord{Line: "hanging"})
 		select {}
 	case "stop":
-		return spi.ExecuteResponse{}, syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+		syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+		select {}
 	case "stderr":
 		for range number {
 			fmt.Fprintln(os.Stderr, strings.Repeat("e", 1000))
