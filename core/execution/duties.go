@@ -80,7 +80,7 @@ func (j *Job) takeDuties(a registry.Assignment, hasMissed bool) {
 		}
 		held = append(held, d)
 		given := duty{common(without(d.items, a.Items), exists), d.generation, d.after, a.From}
-		if !j.left.IsZero() && a.Generation >= j.left.UnixMicro() {
+		if !j.left.IsZero() && a.Departed {
 			// The leader knew already which instant is this node's last.
 			given.until = j.left.Add(time.Millisecond)
 		}

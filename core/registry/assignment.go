@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -62,6 +63,8 @@ type Assignment struct {
 	// does not know until when some of its items were its own. One that has only
 	// missed later generations does: hand-overs under way end at From.
 	Previous  int64
+	// Departed says that this assignment was made after the instance's Depart.
+	Departed  bool
 	Monitored bool
 	// Items are the owned ones.
 	Items Items
@@ -211,7 +214,7 @@ func (p *Partition) Assignments(ctx context.Context, instance string, jobs []str
 		_, err := p.config.Client.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
 			off = pipe.HExists(ctx, p.keys.off(), ServerName(instance))
 			for i, name := range batch {
-				heads[i] = pipe.HMGet(ctx, p.keys.job(name), "gen", "pg", "mon", "from", "st", "dn", "lo")
+				heads[i] = pipe.HMGet(ctx, p.keys.job(name), "gen", "pg", "sd", "mon", "from", "st", "dn", "lo")
 				owned[i] = pipe.HMGet(ctx, p.keys.assignments(name), instance, "")
 				disabled[i] = pipe.HExists(ctx, p.keys.states(name), "node:"+ServerName(instance))
 			}
@@ -226,7 +229,7 @@ func (p *Partition) Assignments(ctx context.Context, instance string, jobs []str
 			}
 			r := &reply{source: "j:" + name, values: append(orEmpty(heads[i].Val()), orEmpty(owned[i].Val())...)}
 			a := Assignment{
-				Job: name, Generation: r.number(), Previous: r.number(), Monitored: r.flag(), From: r.instant(), Disabled: r.text() == "D", DisabledItems: r.items(),
+				Job: name, Generation: r.number(), Previous: r.number(), Departed: isListed(r.text(), instance), Monitored: r.flag(), From: r.instant(), Disabled: r.text() == "D", DisabledItems: r.items(),
 				Orphans: r.orphans(), Floors: r.groups(), Unowned: union(r.groups()),
 			}
 			if err := r.end(); err != nil {
@@ -239,6 +242,16 @@ func (p *Partition) Assignments(ctx context.Context, instance string, jobs []str
 		}
 	}
 	return list, nil
+}
+
+// isListed reports whether an id is in a list joined by commas.
+func isListed(list, id string) bool {
+	for one := range strings.SplitSeq(list, ",") {
+		if one == id {
+			return true
+		}
+	}
+	return false
 }
 
 // orphansIn are the orphans that are in a set of items.

@@ -34,7 +34,8 @@ const schema = 2
 //	                 it is disabled on), ep (last epoch begun when it was assigned), lo
 //	                 (items whose owner died: ranges|node;…), lg (last generation that took
 //	                 items from living owners), pg (the last such one whose hand-over is
-//	                 over), nf (from when on an item that comes back is fired, ms)
+//	                 over), nf (from when on an item that comes back is fired, ms), sd
+//	                 (nodes that drained when it was assigned, comma list)
 //	a:<job>   HASH   node -> ranges@floor;…  The empty node holds items without owner
 //	r:<job>   HASH   node -> fence|epoch|gen|kind|T-or-id|req|items;…  running marks
 //	hw:<job>  HASH   node -> T|req|held|coalesced; the last instant it decided

@@ -21,6 +21,7 @@ type model struct {
 	exists   bool
 
 	n, assigned                                         int
+	departed                                            string // nodes that drained at the last commit
 	version, gen, previous, gave, tok, from, floor, upd int64
 	began                                               int64 // the last epoch at the last assignment
 	reborn                                              int64 // from when on an item that comes back is fired
@@ -417,6 +418,7 @@ func (m *model) commit(p Plan) CommitResult {
 	if first {
 		m.from = m.floor
 	}
+	m.departed = strings.Join(slices.Sorted(maps.Keys(m.stops)), ",")
 	if handedOver && m.gave > 0 {
 		m.previous = m.gave
 	}
@@ -607,7 +609,7 @@ func (m *model) dump() map[string]map[string]string {
 			"gen": number(m.gen), "pg": number(m.previous), "lg": number(m.gave), "tok": number(m.tok), "cver": number(m.version), "upd": number(m.upd),
 			"x": strconv.Itoa(foreign), "n": strconv.Itoa(m.n), "from": number(m.from), "fl": number(m.floor),
 			"st": state, "dn": setOf(m.offItems).String(), "nd": strconv.Itoa(len(m.offServers)),
-			"an": strconv.Itoa(m.assigned), "ep": number(m.began), "lo": m.orphans(), "nf": number(m.reborn),
+			"an": strconv.Itoa(m.assigned), "ep": number(m.began), "lo": m.orphans(), "nf": number(m.reborn), "sd": m.departed,
 		}
 	}
 	d["dead"], d["stop"] = map[string]string{}, map[string]string{}

@@ -128,8 +128,7 @@ func readRenewal(r *reply) Renewal {
 // registered, and what runs goes on. The given jobs, of which it may own items,
 // become dirty. Repeated, it returns what it returned first. Of what was assigned
 // before, and is followed with the feed afterwards, instants up to the returned one
-// are still the node's; generations of later assignments are not below it, in
-// microseconds.
+// are still the node's; Assignment.Departed tells which was made later.
 func (p *Partition) Depart(ctx context.Context, l Lease, fired time.Time, exact bool, jobs []string) (stopped time.Time, err error) {
 	if fired.UnixMilli() <= 0 {
 		return time.Time{}, fmt.Errorf("departing as %q: instant %v is before 1970", l.Instance, fired)

@@ -48,6 +48,11 @@ local function fate(n, upto)
   return false, nil, true
 end
 
+-- Who drains reads here whether a commit knew of it.
+local departed = call('HKEYS', STOP)
+table.sort(departed)
+departed = join(departed, ',')
+
 local function floors_of(k, fresh)
   local floor, owner = {}, {}
   if fresh then return floor, owner end
@@ -193,7 +198,7 @@ local function commit(k, name, gen, ver, n, seen, wanted)
   if tonumber(s[6]) <= NOW and gave ~= '0' then heard = gave end
   if waits then gave = new end
   call('HSET', k.j, 'pg', heard, 'lg', gave, 'gen', new, 'tok', new, 'x', num(x), 'an', num(n), 'from', from,
-    'ep', call('HGET', META, 'hlc') or '0', 'lo', orphans(former), 'nf', num(reborn))
+    'ep', call('HGET', META, 'hlc') or '0', 'lo', orphans(former), 'nf', num(reborn), 'sd', departed)
   return {later and PENDING or OK, new, dropped, later or from}
 end
 
