@@ -32,3 +32,33 @@ func BenchmarkStart(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkRestart is the end of a process in a call, and the next call.
+func BenchmarkRestart(b *testing.B) {
+	h := newHost(b, nil)
+	j := jobOf(b, h.load(b))
+	for b.Loop() {
+		for p := range h.programs {
+			p.mu.Lock()
+			p.backoff = backoff{}
+			p.mu.Unlock()
+		}
+		_, _ = execute(b.Context(), b, j, "exit")
+		if _, err := execute(b.Context(), b, j, "say:x"); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkParallelCalls has many calls at once.
+func BenchmarkParallelCalls(b *testing.B) {
+	j := jobOf(b, newHost(b, nil).load(b))
+	b.SetParallelism(16)
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			if _, err := execute(b.Context(), b, j, "say:x"); err != nil {
+				b.Error(err)
+			}
+		}
+	})
+}

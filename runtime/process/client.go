@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os/exec"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -56,7 +57,7 @@ func (p *program) clientConfig(newRunner func(env []string) (*process, error)) *
 		},
 		AutoMTLS:         true,
 		SkipHostEnv:      true,
-		StartTimeout:     p.config.StartTimeout,
+		StartTimeout:     2 * p.config.StartTimeout, // the context of the start ends first
 		SyncStdout:       &lines{out: p.out, stream: spi.StreamStdout},
 		SyncStderr:       &lines{out: p.out, stream: spi.StreamStderr},
 		Logger:           hclog.NewNullLogger(),
@@ -94,43 +95,39 @@ func (p *program) connect(ctx context.Context) (*instance, error) {
 	in := &instance{calls: newCalls(), served: make(chan struct{}), over: make(chan struct{})}
 	p.out.forget()
 	env := append([]string{pluginpb.EnvPath + "=" + p.path}, p.env...)
-	made := make(chan *process, 1)
 	ctx, cancel := context.WithTimeoutCause(ctx, p.config.StartTimeout, spi.ErrTimeout)
 	defer cancel()
+	var made atomic.Pointer[process]
 	in.client = goplugin.NewClient(p.clientConfig(func(protocol []string) (*process, error) {
 		proc := newProcess(p.host.launcher, p.image, p.path, append(env, protocol...), p.out)
-		made <- proc
+		made.Store(proc)
 		return proc, context.Cause(ctx)
 	}))
-	// go-plugin's start takes no context, but ends when the program does.
-	var proc *process
-	stop := context.AfterFunc(ctx, func() {
-		select {
-		case started := <-made:
-			started.end("it did not start: " + context.Cause(ctx).Error())
-			made <- started
-		default:
+	giveUp := func() {
+		if proc := made.Load(); proc != nil {
+			proc.end("it did not start: " + context.Cause(ctx).Error())
 		}
-	})
+	}
+	// go-plugin's start takes no context, but ends when the program does.
+	stop := context.AfterFunc(ctx, giveUp)
 	err := in.attach(ctx)
 	stop()
-	select {
-	case proc = <-made:
-	default:
-	}
-	in.process = proc
-	if err == nil {
+	in.process = made.Load()
+	switch {
+	case err == nil:
 		in.started = time.Now()
 		return in, nil
-	}
-	if proc == nil || proc.cmd.Process == nil {
+	case in.process != nil && in.process.cmd.Process != nil:
+	case ctx.Err() != nil:
+		return nil, interrupted(ctx)
+	default:
 		return nil, spi.NewError(spi.CodeUnavailable, "starting the program: "+err.Error())
 	}
 	if ctx.Err() != nil {
-		proc.end("it did not start: " + context.Cause(ctx).Error())
+		giveUp()
 	}
 	in.close(0)
-	return nil, p.startError(ctx, proc, err)
+	return nil, p.startError(ctx, in.process, err)
 }
 
 // startError says why a program did not come up.

@@ -247,8 +247,13 @@ func (p *process) Stderr() io.ReadCloser { return p.noStderr }
 // Name is the path of the program.
 func (p *process) Name() string { return p.cmd.Args[0] }
 
-// ID is the process id.
-func (p *process) ID() string { return strconv.Itoa(p.cmd.Process.Pid) }
+// ID is the process id, "" before there is one.
+func (p *process) ID() string {
+	if p.cmd.Process == nil {
+		return ""
+	}
+	return strconv.Itoa(p.cmd.Process.Pid)
+}
 
 // Diagnose knows no more than what how says.
 func (p *process) Diagnose(context.Context) string { return "" }

@@ -3,6 +3,7 @@ package process
 import (
 	"context"
 	"errors"
+	"os/exec"
 	"strings"
 	"sync"
 	"testing"
@@ -232,6 +233,26 @@ func TestTerminationIgnored(t *testing.T) {
 	pid, err := execute(t.Context(), t, jobOf(t, b), "pid")
 	if err != nil || !isRunning(pid) {
 		t.Fatalf("Execute(pid) = %q, %v", pid, err)
+	}
+	if err := b.Close(t.Context()); err != nil {
+		t.Errorf("Close = %v", err)
+	}
+	if isRunning(pid) {
+		t.Error("the process still runs after Close")
+	}
+}
+
+// TestCloseOfAStoppedProcess closes a plugin that answers nothing.
+func TestCloseOfAStoppedProcess(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, nil, func(c *Config) { c.ExitGrace = 200 * time.Millisecond })
+	b := h.load(t)
+	pid, failed := execute(t.Context(), t, jobOf(t, b), "pid")
+	if failed != nil {
+		t.Fatal(failed)
+	}
+	if err := exec.CommandContext(t.Context(), "kill", "-STOP", pid).Run(); err != nil {
+		t.Fatal(err)
 	}
 	if err := b.Close(t.Context()); err != nil {
 		t.Errorf("Close = %v", err)

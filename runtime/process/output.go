@@ -157,17 +157,15 @@ func (l *lines) Write(p []byte) (int, error) {
 // flush logs what is there of a line.
 func (l *lines) flush() {
 	line := bytes.TrimSuffix(l.partial, []byte{'\r'})
-	switch {
-	case l.stream == spi.StreamStderr:
+	r := spi.LogRecord{Level: spi.LevelInfo, Stream: l.stream, Line: string(line)}
+	if l.stream == spi.StreamStderr {
 		l.out.keep(line)
-		if r, ok := parseLogLine(line); ok {
-			l.out.record(r)
-			break
+		r.Level = spi.LevelWarn
+		if parsed, ok := parseLogLine(line); ok {
+			r = parsed
 		}
-		l.out.record(spi.LogRecord{Level: spi.LevelWarn, Stream: l.stream, Line: string(line)})
-	default:
-		l.out.record(spi.LogRecord{Level: spi.LevelInfo, Stream: l.stream, Line: string(line)})
 	}
+	l.out.record(r)
 	l.partial = l.partial[:0]
 }
 
