@@ -58,7 +58,7 @@ generate: ## write generated files anew
 verify: ## check modules, generated files, all platforms and links
 	@GO="$(GO)" PLATFORMS="$(PLATFORMS)" scripts/verify.sh
 
-bench: ## measure, beside peers; BENCHFLAGS="-full -json" for more
+bench: ## measure, beside peers; BENCHFLAGS="-quick -json" for less
 	cd bench && $(GO) run . $(BENCHFLAGS)
 
 build: ## compile the command for all platforms into dist/

@@ -241,7 +241,7 @@ func TestALostCommitIsNoticed(t *testing.T) {
 		f := newFleet(t, setup{jobs: []job.Config{c}, plugins: []spi.Plugin{probe(quick)}})
 		f.joinAs("first")
 		f.joinAs("second")
-		time.Sleep(10 * time.Second)
+		time.Sleep(10*time.Second + 500*time.Millisecond) // nothing runs
 		client := f.server.Connect()
 		defer client.Close()
 		back := snapshot(t, client, c.Name)

@@ -97,8 +97,9 @@ func newJobs(ctx context.Context, specs *specs, file []job.Config, logger *slog.
 func (js *jobs) host() {
 	js.mu.Lock()
 	defer js.mu.Unlock()
-	for name, h := range js.byName {
-		js.executor.Add(name, h.spec, js.partitionOf(name))
+	// The order of their names is that of memory, and of firing.
+	for _, name := range slices.Sorted(maps.Keys(js.byName)) {
+		js.executor.Add(name, js.byName[name].spec, js.partitionOf(name))
 	}
 }
 

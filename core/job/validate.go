@@ -20,9 +20,6 @@ import (
 	"github.com/elasticjob-go/elasticjob/core/cron"
 )
 
-// typeForm is what a type name looks like.
-const typeForm = `^[A-Z][A-Z0-9_]{0,63}$`
-
 // What the forms checked here allow, as noun phrases.
 const (
 	allowedName = "1 to 100 of the characters A-Z a-z 0-9 . _ -"
@@ -241,8 +238,19 @@ func capitals(text string) string {
 	return name
 }
 
+// maxType is the length of the longest type name.
+const maxType = 64
+
 // IsType says whether text can be the type name of a plugin.
-func IsType(text string) bool { return regexp.MustCompile(typeForm).MatchString(text) }
+func IsType(text string) bool {
+	for i, c := range []byte(text) {
+		isUpper := c >= 'A' && c <= 'Z'
+		if !isUpper && (i == 0 || c != '_' && (c < '0' || c > '9')) {
+			return false
+		}
+	}
+	return text != "" && len(text) <= maxType
+}
 
 func requiredForms(field string) string {
 	switch field {
@@ -271,7 +279,7 @@ var structRules = sync.OnceValue(func() *validator.Validate {
 	}
 	for tag, check := range map[string]validator.Func{
 		"job_name":  matching(`^[A-Za-z0-9._-]{1,100}$`),
-		"type_name": matching(typeForm),
+		"type_name": func(f validator.FieldLevel) bool { return IsType(f.Field().String()) },
 		"pool":      func(f validator.FieldLevel) bool { return IsPool(f.Field().String()) },
 		"prop_key":  func(f validator.FieldLevel) bool { return isPropKey(f.Field().String()) },
 	} {
