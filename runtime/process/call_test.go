@@ -161,13 +161,16 @@ func TestCancel(t *testing.T) {
 	} {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		done := make(chan *spi.Error)
+		r := &recorder{logged: make(chan struct{})}
 		go func() {
-			_, err := execute(ctx, t, j, "wait")
+			_, err := execute(ctx, t, j, "wait", r)
 			done <- err
 		}()
+		<-r.logged
 		cancel(cause)
 		// What the plugin says at its end is the cause as it has seen it.
-		if err := <-done; err == nil || err.Code != code || !strings.Contains(err.Message, cause.Error()) {
+		want := "the plugin was stopped: " + cause.Error() + ": " + cause.Error()
+		if err := <-done; err == nil || err.Code != code || err.Message != want {
 			t.Errorf("a call cancelled by %v = %v, want %v", cause, err, code)
 		}
 	}

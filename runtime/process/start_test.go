@@ -178,11 +178,14 @@ func TestWhatWasCheckedIsExecuted(t *testing.T) {
 				if err != nil || !bytes.Equal(copied, original) {
 					t.Errorf("the copy has changed with the file, or cannot be read: %v", err)
 				}
-				if f, err := os.OpenFile(i.path, os.O_WRONLY, 0); err == nil {
-					_ = f.Close()
-					if _, err := f.Write([]byte("x")); err == nil {
-						t.Error("the copy can be written to")
-					}
+				if i.memory == nil {
+					return // root may write to everything on disk
+				}
+				if _, err := i.memory.WriteAt([]byte("x"), 0); err == nil {
+					t.Error("the copy in memory can be written to")
+				}
+				if err := i.memory.Truncate(1); err == nil {
+					t.Error("the copy in memory can be cut")
 				}
 			})
 		}

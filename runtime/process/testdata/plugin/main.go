@@ -59,8 +59,18 @@ func main() {
 	case "lie":
 		os.Exit(serve.Main(cookie, os.Stdin, os.Stderr, spi.Plugin{Descriptor: spi.Descriptor{Kind: spi.KindJobType, Type: "lower"}}))
 	}
-	status := serve.Main(cookie, os.Stdin, os.Stderr, plugins()...)
-	if os.Getenv("MODE") == "stay" {
+	stdin := os.Stdin
+	if os.Getenv("MODE") == "deaf" {
+		// The end of the host goes unnoticed: the other end is kept open here.
+		r, w, err := os.Pipe()
+		if err != nil {
+			panic(err)
+		}
+		defer w.Close()
+		stdin = r
+	}
+	status := serve.Main(cookie, stdin, os.Stderr, plugins()...)
+	if mode := os.Getenv("MODE"); mode == "stay" || mode == "deaf" {
 		signal.Ignore(syscall.SIGTERM)
 		time.Sleep(time.Hour)
 	}
@@ -120,6 +130,7 @@ func execute(ctx context.Context, req spi.ExecuteRequest) (spi.ExecuteResponse, 
 		go panic("in the background")
 		select {}
 	case "wait":
+		req.Services.Log(ctx, spi.LogRecord{Line: "waiting"})
 		<-ctx.Done()
 		return spi.ExecuteResponse{}, context.Cause(ctx)
 	case "hang":
