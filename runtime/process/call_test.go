@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -149,6 +150,31 @@ func TestServices(t *testing.T) {
 	broken := &recorder{call: func(context.Context, string, []byte) ([]byte, error) { panic("broken") }}
 	if _, err := execute(t.Context(), t, j, "call:x", broken); err == nil || !strings.Contains(err.Message, "panicked") {
 		t.Errorf("Execute with services that panic = %v", err)
+	}
+}
+
+// TestServicesEndWithTheirCall has a plugin that leaves a host operation behind.
+func TestServicesEndWithTheirCall(t *testing.T) {
+	t.Parallel()
+	j := jobOf(t, newHost(t, nil).load(t))
+	runs := make(chan struct{})
+	var over atomic.Bool
+	r := &recorder{call: func(ctx context.Context, op string, _ []byte) ([]byte, error) {
+		if op != "slow" {
+			<-runs
+			return nil, nil
+		}
+		close(runs)
+		<-ctx.Done()
+		time.Sleep(20 * time.Millisecond)
+		over.Store(true)
+		return nil, context.Cause(ctx)
+	}}
+	if _, err := execute(t.Context(), t, j, "leave", r); err != nil {
+		t.Fatal(err)
+	}
+	if !over.Load() {
+		t.Error("a host operation outlives its call")
 	}
 }
 

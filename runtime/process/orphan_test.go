@@ -53,8 +53,15 @@ func TestHostIsKilled(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			// It leaves its directory behind. The name of t.TempDir would be
+			// too long for a socket.
+			dir, err := os.MkdirTemp("", "host-")
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = os.RemoveAll(dir) })
 			cmd := exec.CommandContext(t.Context(), self)
-			cmd.Env = append(os.Environ(), hostVariable+"="+pluginPath, "MODE="+mode)
+			cmd.Env = append(os.Environ(), hostVariable+"="+pluginPath, "MODE="+mode, "TMPDIR="+dir)
 			cmd.Stderr = t.Output()
 			stdout, err := cmd.StdoutPipe()
 			if err != nil {

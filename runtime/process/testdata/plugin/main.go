@@ -119,6 +119,10 @@ func execute(ctx context.Context, req spi.ExecuteRequest) (spi.ExecuteResponse, 
 	case "call":
 		response, err := req.Services.Call(ctx, argument, []byte(`{"name":"db"}`))
 		return spi.ExecuteResponse{Message: string(response)}, err
+	case "leave":
+		go req.Services.Call(ctx, "slow", nil)
+		_, err := req.Services.Call(ctx, "until slow runs", nil)
+		return spi.ExecuteResponse{}, err
 	case "fail":
 		return spi.ExecuteResponse{}, &spi.Error{Code: spi.Code(number), Message: "as told", Stack: "here", Property: "size", Retryable: true}
 	case "panic":
