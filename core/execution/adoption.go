@@ -42,8 +42,8 @@ func (j *Job) takeOver(a registry.Assignment) (adopted, isNew bool) {
 		j.current.Disabled, j.current.DisabledItems = a.Disabled, a.DisabledItems
 		return enabled, false
 	}
-	isOther := j.distrusts && isNew
-	j.rejoined, j.distrusts = false, false
+	isOther, wasAway := j.distrusts && isNew, j.wasAway
+	j.rejoined, j.distrusts, j.wasAway = false, false, false
 	// What waits has no verdict yet and is found again.
 	j.waiting = nil
 	before := j.current
@@ -65,12 +65,12 @@ func (j *Job) takeOver(a registry.Assignment) (adopted, isNew bool) {
 		// What this node decided under the old assignment is in the floors.
 		j.decided = time.Time{}
 	} else {
-		j.takeDuties(a, hasMissed)
+		j.takeDuties(a, hasMissed, wasAway)
 	}
 	for item := range j.gaps {
 		// Under an assignment that this node has never seen it may have been
 		// another's.
-		if hasMissed || !a.Items.Contains(item) && !j.unowned.Contains(item) {
+		if hasMissed || wasAway || !a.Items.Contains(item) && !j.unowned.Contains(item) {
 			j.closeGap(item)
 		}
 	}

@@ -68,8 +68,9 @@ func (d duties) merged(now time.Time) duties {
 // takeDuties makes the stretches of a new assignment. What the node has already
 // decided stays decided. Who has missed an assignment does not know when items
 // that it lost changed hands: their new owners may have fired whatever this node
-// has put off since.
-func (j *Job) takeDuties(a registry.Assignment, hasMissed bool) {
+// has put off since. Who was away was counted as dead, and whatever it missed of
+// such items has been recorded.
+func (j *Job) takeDuties(a registry.Assignment, hasMissed, wasAway bool) {
 	now := j.executor.now()
 	var next, held duties
 	exists := registry.AllItems(j.spec.Config.ShardingTotalCount)
@@ -83,6 +84,9 @@ func (j *Job) takeDuties(a registry.Assignment, hasMissed bool) {
 		if !j.left.IsZero() && a.Departed {
 			// The leader knew already which instant is this node's last.
 			given.until = j.left.Add(time.Millisecond)
+		}
+		if wasAway && hasMissed {
+			continue
 		}
 		if hasMissed {
 			j.missDuty(&given, now)
@@ -109,6 +113,7 @@ func (j *Job) takeDuties(a registry.Assignment, hasMissed bool) {
 			// These went away and came back.
 			until := duty{same, d.generation, d.after, group.At.Add(time.Millisecond)}
 			switch {
+			case wasAway:
 			case hasMissed:
 				j.missDuty(&until, now)
 			case group.At.After(now):

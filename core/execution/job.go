@@ -67,6 +67,7 @@ type Job struct {
 	stepping  bool      // the step goroutine runs
 	putOff    bool      // instants of an unmonitored job wait for the next renewal
 	rejoined  bool      // the session or the spec is another one, the assignment not adopted since
+	wasAway   bool      // the session is another than the assignment was adopted under: somebody may have filled in
 	fence     int64     // the newest under which items were launched
 	distrusts bool      // the registry has lost data: what it says now counts, however old
 	left      time.Time // the last instant of this node, zero while it does not leave
@@ -310,6 +311,7 @@ func (j *Job) rejoin() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.rejoined = j.current.Generation != 0
+	j.wasAway = true
 }
 
 // resume begins what was put off.

@@ -126,10 +126,11 @@ func chaos(t *testing.T, level string, monitored bool, seed uint64) {
 		case 7:
 			n := f.up[random.IntN(len(f.up))]
 			n.note("away")
-			away[n].Store(true)
+			isAway := away[n]
+			isAway.Store(true)
 			go func() {
 				time.Sleep(delay(30000))
-				away[n].Store(false)
+				isAway.Store(false)
 				n.note("back")
 			}()
 		}

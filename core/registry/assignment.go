@@ -62,7 +62,7 @@ type Assignment struct {
 	// living owners and whose hand-over is over: an owner whose last one is older
 	// does not know until when some of its items were its own. One that has only
 	// missed later generations does: hand-overs under way end at From.
-	Previous  int64
+	Previous int64
 	// Departed says that this assignment was made after the instance's Depart.
 	Departed  bool
 	Monitored bool
