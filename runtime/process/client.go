@@ -119,7 +119,7 @@ func (p *program) connect(ctx context.Context) (*instance, error) {
 		return in, nil
 	case in.process != nil && in.process.cmd.Process != nil:
 	case ctx.Err() != nil:
-		return nil, interrupted(ctx)
+		return nil, spi.NewError(interrupted(ctx).Code, "it did not start: "+context.Cause(ctx).Error())
 	default:
 		return nil, spi.NewError(spi.CodeUnavailable, "starting the program: "+err.Error())
 	}

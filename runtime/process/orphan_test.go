@@ -53,9 +53,8 @@ func TestHostIsKilled(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			// It leaves its directory behind. The name of t.TempDir would be
-			// too long for a socket.
-			dir, err := os.MkdirTemp("", "host-")
+			// It leaves its directory behind.
+			dir, err := os.MkdirTemp("", "host-") //nolint:usetesting // the name of t.TempDir is too long for a socket
 			if err != nil {
 				t.Fatal(err)
 			}
