@@ -22,21 +22,55 @@ type Limits struct {
 	Memory int64
 	// Timeout bounds every call; 0 leaves it to the job and the host.
 	Timeout time.Duration
+	// Concurrency bounds the calls that run at once; more wait until their
+	// contexts end. 0 is the host's default.
+	Concurrency int
 }
 
 // Dir is a granted directory.
 type Dir struct {
-	Path     string
+	// Path is the directory on the host, absolute.
+	Path string
+	// Guest is the path under which the module sees it.
+	Guest    string
 	Writable bool
 }
 
+// ClockGrant says which wall clock a module sees.
+type ClockGrant string
+
+// The clocks. Monotonic time and sleeping always work.
+const (
+	ClockReal   ClockGrant = "real"   // the default
+	ClockFrozen ClockGrant = "frozen" // every call sees the same instant, 2022-01-01T00:00:00Z
+)
+
+// RandomGrant says which random numbers a module sees.
+type RandomGrant string
+
+// The sources of random numbers.
+const (
+	RandomReal   RandomGrant = "real"   // the default: the system's
+	RandomSeeded RandomGrant = "seeded" // every call sees the same numbers
+)
+
 // Grants are what the operator allows a plugin beyond computing. The zero
-// value grants nothing.
+// value grants nothing; clock and random numbers are real.
 type Grants struct {
-	HTTP    []string
-	Env     []string
-	Dirs    []Dir
+	// HTTP lists the hosts that http.request may reach:
+	// [METHOD,… ][scheme://]host[:port], where host may begin with "*." for any
+	// name below, or be "*", an address or a network such as 10.0.0.0/8. An
+	// address that is not public is reached only if an entry names it, its
+	// network or localhost.
+	HTTP []string
+	// Env lists the environment variables that the plugin sees.
+	Env []string
+	// Dirs lists the directories that a module sees, each under its Guest path.
+	Dirs []Dir
+	// Secrets lists the names that secret.get may ask for.
 	Secrets []string
+	Clock   ClockGrant
+	Random  RandomGrant
 }
 
 // LoadRequest names a plugin file and the terms on which it is loaded.

@@ -12,9 +12,8 @@ import (
 // Kind says which interface a plugin implements.
 type Kind string
 
-// The kinds of plugins. Of these the engine uses KindJobType,
-// KindShardingStrategy and KindErrorHandler so far; the other names are
-// reserved by the ABI.
+// The kinds of plugins. KindExecutorPool is reserved by the ABI: pools are
+// numbers so far.
 const (
 	KindJobType          Kind = "jobType"
 	KindShardingStrategy Kind = "shardingStrategy"
@@ -25,10 +24,12 @@ const (
 )
 
 // Capabilities that a descriptor can announce. Without any, a job type has
-// CapabilityExecute.
+// CapabilityExecute and a job listener has CapabilityPerInstance.
 const (
-	CapabilityExecute  = "execute"
-	CapabilityDataflow = "dataflow"
+	CapabilityExecute        = "execute"        // of job types: JobType.Execute
+	CapabilityDataflow       = "dataflow"       // of job types: Dataflow, instead of Execute
+	CapabilityPerInstance    = "perInstance"    // of listeners: called by each instance for its part of a run
+	CapabilityDistributeOnce = "distributeOnce" // of listeners: called once for the whole run
 )
 
 // Descriptor is what a plugin says about itself. It is plain data, so that it
@@ -65,7 +66,10 @@ func (d Descriptor) Has(capability string) bool {
 	if slices.Contains(d.Capabilities, capability) {
 		return true
 	}
-	return len(d.Capabilities) == 0 && d.Kind == KindJobType && capability == CapabilityExecute
+	if len(d.Capabilities) > 0 {
+		return false
+	}
+	return d.Kind == KindJobType && capability == CapabilityExecute || d.Kind == KindJobListener && capability == CapabilityPerInstance
 }
 
 // Check reports what is wrong with the descriptor itself: its kind, the form
@@ -131,6 +135,8 @@ type Plugin struct {
 	JobType          Constructor[JobType]
 	ShardingStrategy Constructor[ShardingStrategy]
 	ErrorHandler     Constructor[ErrorHandler]
+	JobListener      Constructor[JobListener]
+	TracingSink      Constructor[TracingSink]
 }
 
 // Check reports whether the descriptor is well formed and its constructor,
@@ -143,6 +149,8 @@ func (p Plugin) Check() error {
 		KindJobType:          p.JobType != nil,
 		KindShardingStrategy: p.ShardingStrategy != nil,
 		KindErrorHandler:     p.ErrorHandler != nil,
+		KindJobListener:      p.JobListener != nil,
+		KindTracingSink:      p.TracingSink != nil,
 	}
 	for kind, isSet := range set {
 		if isSet != (kind == p.Descriptor.Kind) {

@@ -123,7 +123,7 @@ func TestPluginCheck(t *testing.T) {
 	}
 	for name, change := range map[string]func(*spi.Plugin){
 		"unknown kind":      func(p *spi.Plugin) { p.Descriptor.Kind = "jobtype" },
-		"reserved kind":     func(p *spi.Plugin) { p.Descriptor.Kind = spi.KindTracingSink; p.JobType = nil },
+		"reserved kind":     func(p *spi.Plugin) { p.Descriptor.Kind = spi.KindExecutorPool; p.JobType = nil },
 		"bad type":          func(p *spi.Plugin) { p.Descriptor.Type = "a" },
 		"no constructor":    func(p *spi.Plugin) { p.JobType = nil },
 		"other constructor": func(p *spi.Plugin) { p.JobType, p.ErrorHandler = nil, newHandler },

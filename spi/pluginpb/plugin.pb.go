@@ -88,7 +88,7 @@ func (x CancelRequest_Reason) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use CancelRequest_Reason.Descriptor instead.
 func (CancelRequest_Reason) EnumDescriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{19, 0}
+	return file_plugin_proto_rawDescGZIP(), []int{30, 0}
 }
 
 // Error is how a call or a host operation fails. It travels in the response. A
@@ -414,7 +414,7 @@ func (x *DescribeResponse) GetPlugins() []*Descriptor {
 
 type Descriptor struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// jobType, shardingStrategy or errorHandler.
+	// jobType, shardingStrategy, errorHandler, jobListener or tracingSink.
 	Kind          string   `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
 	Type          string   `protobuf:"bytes,2,opt,name=type,proto3" json:"type,omitempty"`
 	Version       string   `protobuf:"bytes,3,opt,name=version,proto3" json:"version,omitempty"`
@@ -1399,6 +1399,825 @@ func (x *HandleErrorResponse) GetDecision() string {
 	return ""
 }
 
+type FetchDataRequest struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Call    *Call                  `protobuf:"bytes,1,opt,name=call,proto3" json:"call,omitempty"`
+	Plugin  string                 `protobuf:"bytes,2,opt,name=plugin,proto3" json:"plugin,omitempty"`
+	Context *ShardingContext       `protobuf:"bytes,3,opt,name=context,proto3" json:"context,omitempty"`
+	// What the fetch before returned; empty for the first.
+	Cursor        string `protobuf:"bytes,4,opt,name=cursor,proto3" json:"cursor,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FetchDataRequest) Reset() {
+	*x = FetchDataRequest{}
+	mi := &file_plugin_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FetchDataRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FetchDataRequest) ProtoMessage() {}
+
+func (x *FetchDataRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_plugin_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FetchDataRequest.ProtoReflect.Descriptor instead.
+func (*FetchDataRequest) Descriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *FetchDataRequest) GetCall() *Call {
+	if x != nil {
+		return x.Call
+	}
+	return nil
+}
+
+func (x *FetchDataRequest) GetPlugin() string {
+	if x != nil {
+		return x.Plugin
+	}
+	return ""
+}
+
+func (x *FetchDataRequest) GetContext() *ShardingContext {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *FetchDataRequest) GetCursor() string {
+	if x != nil {
+		return x.Cursor
+	}
+	return ""
+}
+
+type FetchDataResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Error *Error                 `protobuf:"bytes,1,opt,name=error,proto3" json:"error,omitempty"`
+	// JSON values; none ends the execution.
+	Data          [][]byte `protobuf:"bytes,2,rep,name=data,proto3" json:"data,omitempty"`
+	Cursor        string   `protobuf:"bytes,3,opt,name=cursor,proto3" json:"cursor,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FetchDataResponse) Reset() {
+	*x = FetchDataResponse{}
+	mi := &file_plugin_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FetchDataResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FetchDataResponse) ProtoMessage() {}
+
+func (x *FetchDataResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_plugin_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FetchDataResponse.ProtoReflect.Descriptor instead.
+func (*FetchDataResponse) Descriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *FetchDataResponse) GetError() *Error {
+	if x != nil {
+		return x.Error
+	}
+	return nil
+}
+
+func (x *FetchDataResponse) GetData() [][]byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
+func (x *FetchDataResponse) GetCursor() string {
+	if x != nil {
+		return x.Cursor
+	}
+	return ""
+}
+
+type ProcessDataRequest struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Call    *Call                  `protobuf:"bytes,1,opt,name=call,proto3" json:"call,omitempty"`
+	Plugin  string                 `protobuf:"bytes,2,opt,name=plugin,proto3" json:"plugin,omitempty"`
+	Context *ShardingContext       `protobuf:"bytes,3,opt,name=context,proto3" json:"context,omitempty"`
+	// JSON values.
+	Data          [][]byte `protobuf:"bytes,4,rep,name=data,proto3" json:"data,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProcessDataRequest) Reset() {
+	*x = ProcessDataRequest{}
+	mi := &file_plugin_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProcessDataRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProcessDataRequest) ProtoMessage() {}
+
+func (x *ProcessDataRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_plugin_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProcessDataRequest.ProtoReflect.Descriptor instead.
+func (*ProcessDataRequest) Descriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *ProcessDataRequest) GetCall() *Call {
+	if x != nil {
+		return x.Call
+	}
+	return nil
+}
+
+func (x *ProcessDataRequest) GetPlugin() string {
+	if x != nil {
+		return x.Plugin
+	}
+	return ""
+}
+
+func (x *ProcessDataRequest) GetContext() *ShardingContext {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *ProcessDataRequest) GetData() [][]byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
+type ProcessDataResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Error         *Error                 `protobuf:"bytes,1,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProcessDataResponse) Reset() {
+	*x = ProcessDataResponse{}
+	mi := &file_plugin_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProcessDataResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProcessDataResponse) ProtoMessage() {}
+
+func (x *ProcessDataResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_plugin_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProcessDataResponse.ProtoReflect.Descriptor instead.
+func (*ProcessDataResponse) Descriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *ProcessDataResponse) GetError() *Error {
+	if x != nil {
+		return x.Error
+	}
+	return nil
+}
+
+type RunItem struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Item      int64                  `protobuf:"varint,1,opt,name=item,proto3" json:"item,omitempty"`
+	Parameter string                 `protobuf:"bytes,2,opt,name=parameter,proto3" json:"parameter,omitempty"`
+	// success, failure or cancelled; empty before the run.
+	Outcome string `protobuf:"bytes,3,opt,name=outcome,proto3" json:"outcome,omitempty"`
+	// Absent unless the item failed or was cancelled.
+	Error         *Error `protobuf:"bytes,4,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RunItem) Reset() {
+	*x = RunItem{}
+	mi := &file_plugin_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RunItem) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RunItem) ProtoMessage() {}
+
+func (x *RunItem) ProtoReflect() protoreflect.Message {
+	mi := &file_plugin_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RunItem.ProtoReflect.Descriptor instead.
+func (*RunItem) Descriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *RunItem) GetItem() int64 {
+	if x != nil {
+		return x.Item
+	}
+	return 0
+}
+
+func (x *RunItem) GetParameter() string {
+	if x != nil {
+		return x.Parameter
+	}
+	return ""
+}
+
+func (x *RunItem) GetOutcome() string {
+	if x != nil {
+		return x.Outcome
+	}
+	return ""
+}
+
+func (x *RunItem) GetError() *Error {
+	if x != nil {
+		return x.Error
+	}
+	return nil
+}
+
+type JobRun struct {
+	state              protoimpl.MessageState `protogen:"open.v1"`
+	JobName            string                 `protobuf:"bytes,1,opt,name=job_name,json=jobName,proto3" json:"job_name,omitempty"`
+	TaskId             string                 `protobuf:"bytes,2,opt,name=task_id,json=taskId,proto3" json:"task_id,omitempty"`
+	RunId              string                 `protobuf:"bytes,3,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`
+	FireTime           *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=fire_time,json=fireTime,proto3" json:"fire_time,omitempty"`
+	ExecutionSource    string                 `protobuf:"bytes,5,opt,name=execution_source,json=executionSource,proto3" json:"execution_source,omitempty"`
+	ShardingTotalCount int64                  `protobuf:"varint,6,opt,name=sharding_total_count,json=shardingTotalCount,proto3" json:"sharding_total_count,omitempty"`
+	JobParameter       string                 `protobuf:"bytes,7,opt,name=job_parameter,json=jobParameter,proto3" json:"job_parameter,omitempty"`
+	Items              []*RunItem             `protobuf:"bytes,8,rep,name=items,proto3" json:"items,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
+}
+
+func (x *JobRun) Reset() {
+	*x = JobRun{}
+	mi := &file_plugin_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *JobRun) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*JobRun) ProtoMessage() {}
+
+func (x *JobRun) ProtoReflect() protoreflect.Message {
+	mi := &file_plugin_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use JobRun.ProtoReflect.Descriptor instead.
+func (*JobRun) Descriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *JobRun) GetJobName() string {
+	if x != nil {
+		return x.JobName
+	}
+	return ""
+}
+
+func (x *JobRun) GetTaskId() string {
+	if x != nil {
+		return x.TaskId
+	}
+	return ""
+}
+
+func (x *JobRun) GetRunId() string {
+	if x != nil {
+		return x.RunId
+	}
+	return ""
+}
+
+func (x *JobRun) GetFireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.FireTime
+	}
+	return nil
+}
+
+func (x *JobRun) GetExecutionSource() string {
+	if x != nil {
+		return x.ExecutionSource
+	}
+	return ""
+}
+
+func (x *JobRun) GetShardingTotalCount() int64 {
+	if x != nil {
+		return x.ShardingTotalCount
+	}
+	return 0
+}
+
+func (x *JobRun) GetJobParameter() string {
+	if x != nil {
+		return x.JobParameter
+	}
+	return ""
+}
+
+func (x *JobRun) GetItems() []*RunItem {
+	if x != nil {
+		return x.Items
+	}
+	return nil
+}
+
+type JobListenerRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Call          *Call                  `protobuf:"bytes,1,opt,name=call,proto3" json:"call,omitempty"`
+	Plugin        string                 `protobuf:"bytes,2,opt,name=plugin,proto3" json:"plugin,omitempty"`
+	Props         map[string]string      `protobuf:"bytes,3,rep,name=props,proto3" json:"props,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Once          bool                   `protobuf:"varint,4,opt,name=once,proto3" json:"once,omitempty"`
+	Run           *JobRun                `protobuf:"bytes,5,opt,name=run,proto3" json:"run,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *JobListenerRequest) Reset() {
+	*x = JobListenerRequest{}
+	mi := &file_plugin_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *JobListenerRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*JobListenerRequest) ProtoMessage() {}
+
+func (x *JobListenerRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_plugin_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use JobListenerRequest.ProtoReflect.Descriptor instead.
+func (*JobListenerRequest) Descriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *JobListenerRequest) GetCall() *Call {
+	if x != nil {
+		return x.Call
+	}
+	return nil
+}
+
+func (x *JobListenerRequest) GetPlugin() string {
+	if x != nil {
+		return x.Plugin
+	}
+	return ""
+}
+
+func (x *JobListenerRequest) GetProps() map[string]string {
+	if x != nil {
+		return x.Props
+	}
+	return nil
+}
+
+func (x *JobListenerRequest) GetOnce() bool {
+	if x != nil {
+		return x.Once
+	}
+	return false
+}
+
+func (x *JobListenerRequest) GetRun() *JobRun {
+	if x != nil {
+		return x.Run
+	}
+	return nil
+}
+
+type JobListenerResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Error         *Error                 `protobuf:"bytes,1,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *JobListenerResponse) Reset() {
+	*x = JobListenerResponse{}
+	mi := &file_plugin_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *JobListenerResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*JobListenerResponse) ProtoMessage() {}
+
+func (x *JobListenerResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_plugin_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use JobListenerResponse.ProtoReflect.Descriptor instead.
+func (*JobListenerResponse) Descriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *JobListenerResponse) GetError() *Error {
+	if x != nil {
+		return x.Error
+	}
+	return nil
+}
+
+type TraceEvent struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// execution or status. Fields that do not belong to the kind are empty.
+	Kind            string                 `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
+	Time            *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=time,proto3" json:"time,omitempty"`
+	JobName         string                 `protobuf:"bytes,4,opt,name=job_name,json=jobName,proto3" json:"job_name,omitempty"`
+	TaskId          string                 `protobuf:"bytes,5,opt,name=task_id,json=taskId,proto3" json:"task_id,omitempty"`
+	RunId           string                 `protobuf:"bytes,6,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`
+	Instance        *Instance              `protobuf:"bytes,7,opt,name=instance,proto3" json:"instance,omitempty"`
+	ExecutionSource string                 `protobuf:"bytes,8,opt,name=execution_source,json=executionSource,proto3" json:"execution_source,omitempty"`
+	Item            int64                  `protobuf:"varint,9,opt,name=item,proto3" json:"item,omitempty"`
+	Attempt         int64                  `protobuf:"varint,10,opt,name=attempt,proto3" json:"attempt,omitempty"`
+	Start           *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=start,proto3" json:"start,omitempty"`
+	// Absent while the item runs.
+	End           *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=end,proto3" json:"end,omitempty"`
+	Success       bool                   `protobuf:"varint,13,opt,name=success,proto3" json:"success,omitempty"`
+	Error         *Error                 `protobuf:"bytes,14,opt,name=error,proto3" json:"error,omitempty"`
+	Items         []int64                `protobuf:"varint,15,rep,packed,name=items,proto3" json:"items,omitempty"`
+	State         string                 `protobuf:"bytes,16,opt,name=state,proto3" json:"state,omitempty"`
+	Message       string                 `protobuf:"bytes,17,opt,name=message,proto3" json:"message,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TraceEvent) Reset() {
+	*x = TraceEvent{}
+	mi := &file_plugin_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TraceEvent) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TraceEvent) ProtoMessage() {}
+
+func (x *TraceEvent) ProtoReflect() protoreflect.Message {
+	mi := &file_plugin_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TraceEvent.ProtoReflect.Descriptor instead.
+func (*TraceEvent) Descriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *TraceEvent) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *TraceEvent) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *TraceEvent) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
+func (x *TraceEvent) GetJobName() string {
+	if x != nil {
+		return x.JobName
+	}
+	return ""
+}
+
+func (x *TraceEvent) GetTaskId() string {
+	if x != nil {
+		return x.TaskId
+	}
+	return ""
+}
+
+func (x *TraceEvent) GetRunId() string {
+	if x != nil {
+		return x.RunId
+	}
+	return ""
+}
+
+func (x *TraceEvent) GetInstance() *Instance {
+	if x != nil {
+		return x.Instance
+	}
+	return nil
+}
+
+func (x *TraceEvent) GetExecutionSource() string {
+	if x != nil {
+		return x.ExecutionSource
+	}
+	return ""
+}
+
+func (x *TraceEvent) GetItem() int64 {
+	if x != nil {
+		return x.Item
+	}
+	return 0
+}
+
+func (x *TraceEvent) GetAttempt() int64 {
+	if x != nil {
+		return x.Attempt
+	}
+	return 0
+}
+
+func (x *TraceEvent) GetStart() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Start
+	}
+	return nil
+}
+
+func (x *TraceEvent) GetEnd() *timestamppb.Timestamp {
+	if x != nil {
+		return x.End
+	}
+	return nil
+}
+
+func (x *TraceEvent) GetSuccess() bool {
+	if x != nil {
+		return x.Success
+	}
+	return false
+}
+
+func (x *TraceEvent) GetError() *Error {
+	if x != nil {
+		return x.Error
+	}
+	return nil
+}
+
+func (x *TraceEvent) GetItems() []int64 {
+	if x != nil {
+		return x.Items
+	}
+	return nil
+}
+
+func (x *TraceEvent) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *TraceEvent) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+type TraceRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Call          *Call                  `protobuf:"bytes,1,opt,name=call,proto3" json:"call,omitempty"`
+	Plugin        string                 `protobuf:"bytes,2,opt,name=plugin,proto3" json:"plugin,omitempty"`
+	Props         map[string]string      `protobuf:"bytes,3,rep,name=props,proto3" json:"props,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Events        []*TraceEvent          `protobuf:"bytes,4,rep,name=events,proto3" json:"events,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TraceRequest) Reset() {
+	*x = TraceRequest{}
+	mi := &file_plugin_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TraceRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TraceRequest) ProtoMessage() {}
+
+func (x *TraceRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_plugin_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TraceRequest.ProtoReflect.Descriptor instead.
+func (*TraceRequest) Descriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *TraceRequest) GetCall() *Call {
+	if x != nil {
+		return x.Call
+	}
+	return nil
+}
+
+func (x *TraceRequest) GetPlugin() string {
+	if x != nil {
+		return x.Plugin
+	}
+	return ""
+}
+
+func (x *TraceRequest) GetProps() map[string]string {
+	if x != nil {
+		return x.Props
+	}
+	return nil
+}
+
+func (x *TraceRequest) GetEvents() []*TraceEvent {
+	if x != nil {
+		return x.Events
+	}
+	return nil
+}
+
+type TraceResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Error         *Error                 `protobuf:"bytes,1,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TraceResponse) Reset() {
+	*x = TraceResponse{}
+	mi := &file_plugin_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TraceResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TraceResponse) ProtoMessage() {}
+
+func (x *TraceResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_plugin_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TraceResponse.ProtoReflect.Descriptor instead.
+func (*TraceResponse) Descriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *TraceResponse) GetError() *Error {
+	if x != nil {
+		return x.Error
+	}
+	return nil
+}
+
 type CancelRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The id of the call.
@@ -1410,7 +2229,7 @@ type CancelRequest struct {
 
 func (x *CancelRequest) Reset() {
 	*x = CancelRequest{}
-	mi := &file_plugin_proto_msgTypes[19]
+	mi := &file_plugin_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1422,7 +2241,7 @@ func (x *CancelRequest) String() string {
 func (*CancelRequest) ProtoMessage() {}
 
 func (x *CancelRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[19]
+	mi := &file_plugin_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1435,7 +2254,7 @@ func (x *CancelRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelRequest.ProtoReflect.Descriptor instead.
 func (*CancelRequest) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{19}
+	return file_plugin_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *CancelRequest) GetCall() string {
@@ -1460,7 +2279,7 @@ type CancelResponse struct {
 
 func (x *CancelResponse) Reset() {
 	*x = CancelResponse{}
-	mi := &file_plugin_proto_msgTypes[20]
+	mi := &file_plugin_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1472,7 +2291,7 @@ func (x *CancelResponse) String() string {
 func (*CancelResponse) ProtoMessage() {}
 
 func (x *CancelResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[20]
+	mi := &file_plugin_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1485,7 +2304,7 @@ func (x *CancelResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelResponse.ProtoReflect.Descriptor instead.
 func (*CancelResponse) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{20}
+	return file_plugin_proto_rawDescGZIP(), []int{31}
 }
 
 type LogRequest struct {
@@ -1499,7 +2318,7 @@ type LogRequest struct {
 
 func (x *LogRequest) Reset() {
 	*x = LogRequest{}
-	mi := &file_plugin_proto_msgTypes[21]
+	mi := &file_plugin_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1511,7 +2330,7 @@ func (x *LogRequest) String() string {
 func (*LogRequest) ProtoMessage() {}
 
 func (x *LogRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[21]
+	mi := &file_plugin_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1524,7 +2343,7 @@ func (x *LogRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogRequest.ProtoReflect.Descriptor instead.
 func (*LogRequest) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{21}
+	return file_plugin_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *LogRequest) GetCall() string {
@@ -1553,7 +2372,7 @@ type LogRecord struct {
 
 func (x *LogRecord) Reset() {
 	*x = LogRecord{}
-	mi := &file_plugin_proto_msgTypes[22]
+	mi := &file_plugin_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1565,7 +2384,7 @@ func (x *LogRecord) String() string {
 func (*LogRecord) ProtoMessage() {}
 
 func (x *LogRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[22]
+	mi := &file_plugin_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1578,7 +2397,7 @@ func (x *LogRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogRecord.ProtoReflect.Descriptor instead.
 func (*LogRecord) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{22}
+	return file_plugin_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *LogRecord) GetLevel() int32 {
@@ -1603,7 +2422,7 @@ type LogResponse struct {
 
 func (x *LogResponse) Reset() {
 	*x = LogResponse{}
-	mi := &file_plugin_proto_msgTypes[23]
+	mi := &file_plugin_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1615,7 +2434,7 @@ func (x *LogResponse) String() string {
 func (*LogResponse) ProtoMessage() {}
 
 func (x *LogResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[23]
+	mi := &file_plugin_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1628,7 +2447,7 @@ func (x *LogResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogResponse.ProtoReflect.Descriptor instead.
 func (*LogResponse) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{23}
+	return file_plugin_proto_rawDescGZIP(), []int{34}
 }
 
 type CallRequest struct {
@@ -1645,7 +2464,7 @@ type CallRequest struct {
 
 func (x *CallRequest) Reset() {
 	*x = CallRequest{}
-	mi := &file_plugin_proto_msgTypes[24]
+	mi := &file_plugin_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1657,7 +2476,7 @@ func (x *CallRequest) String() string {
 func (*CallRequest) ProtoMessage() {}
 
 func (x *CallRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[24]
+	mi := &file_plugin_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1670,7 +2489,7 @@ func (x *CallRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallRequest.ProtoReflect.Descriptor instead.
 func (*CallRequest) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{24}
+	return file_plugin_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *CallRequest) GetCall() string {
@@ -1705,7 +2524,7 @@ type CallResponse struct {
 
 func (x *CallResponse) Reset() {
 	*x = CallResponse{}
-	mi := &file_plugin_proto_msgTypes[25]
+	mi := &file_plugin_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1717,7 +2536,7 @@ func (x *CallResponse) String() string {
 func (*CallResponse) ProtoMessage() {}
 
 func (x *CallResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[25]
+	mi := &file_plugin_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1730,7 +2549,7 @@ func (x *CallResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallResponse.ProtoReflect.Descriptor instead.
 func (*CallResponse) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{25}
+	return file_plugin_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *CallResponse) GetError() *Error {
@@ -1880,7 +2699,80 @@ const file_plugin_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"d\n" +
 	"\x13HandleErrorResponse\x121\n" +
 	"\x05error\x18\x01 \x01(\v2\x1b.elasticjob.plugin.v1.ErrorR\x05error\x12\x1a\n" +
-	"\bdecision\x18\x02 \x01(\tR\bdecision\"\xde\x01\n" +
+	"\bdecision\x18\x02 \x01(\tR\bdecision\"\xb3\x01\n" +
+	"\x10FetchDataRequest\x12.\n" +
+	"\x04call\x18\x01 \x01(\v2\x1a.elasticjob.plugin.v1.CallR\x04call\x12\x16\n" +
+	"\x06plugin\x18\x02 \x01(\tR\x06plugin\x12?\n" +
+	"\acontext\x18\x03 \x01(\v2%.elasticjob.plugin.v1.ShardingContextR\acontext\x12\x16\n" +
+	"\x06cursor\x18\x04 \x01(\tR\x06cursor\"r\n" +
+	"\x11FetchDataResponse\x121\n" +
+	"\x05error\x18\x01 \x01(\v2\x1b.elasticjob.plugin.v1.ErrorR\x05error\x12\x12\n" +
+	"\x04data\x18\x02 \x03(\fR\x04data\x12\x16\n" +
+	"\x06cursor\x18\x03 \x01(\tR\x06cursor\"\xb1\x01\n" +
+	"\x12ProcessDataRequest\x12.\n" +
+	"\x04call\x18\x01 \x01(\v2\x1a.elasticjob.plugin.v1.CallR\x04call\x12\x16\n" +
+	"\x06plugin\x18\x02 \x01(\tR\x06plugin\x12?\n" +
+	"\acontext\x18\x03 \x01(\v2%.elasticjob.plugin.v1.ShardingContextR\acontext\x12\x12\n" +
+	"\x04data\x18\x04 \x03(\fR\x04data\"H\n" +
+	"\x13ProcessDataResponse\x121\n" +
+	"\x05error\x18\x01 \x01(\v2\x1b.elasticjob.plugin.v1.ErrorR\x05error\"\x88\x01\n" +
+	"\aRunItem\x12\x12\n" +
+	"\x04item\x18\x01 \x01(\x03R\x04item\x12\x1c\n" +
+	"\tparameter\x18\x02 \x01(\tR\tparameter\x12\x18\n" +
+	"\aoutcome\x18\x03 \x01(\tR\aoutcome\x121\n" +
+	"\x05error\x18\x04 \x01(\v2\x1b.elasticjob.plugin.v1.ErrorR\x05error\"\xc3\x02\n" +
+	"\x06JobRun\x12\x19\n" +
+	"\bjob_name\x18\x01 \x01(\tR\ajobName\x12\x17\n" +
+	"\atask_id\x18\x02 \x01(\tR\x06taskId\x12\x15\n" +
+	"\x06run_id\x18\x03 \x01(\tR\x05runId\x127\n" +
+	"\tfire_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\bfireTime\x12)\n" +
+	"\x10execution_source\x18\x05 \x01(\tR\x0fexecutionSource\x120\n" +
+	"\x14sharding_total_count\x18\x06 \x01(\x03R\x12shardingTotalCount\x12#\n" +
+	"\rjob_parameter\x18\a \x01(\tR\fjobParameter\x123\n" +
+	"\x05items\x18\b \x03(\v2\x1d.elasticjob.plugin.v1.RunItemR\x05items\"\xa5\x02\n" +
+	"\x12JobListenerRequest\x12.\n" +
+	"\x04call\x18\x01 \x01(\v2\x1a.elasticjob.plugin.v1.CallR\x04call\x12\x16\n" +
+	"\x06plugin\x18\x02 \x01(\tR\x06plugin\x12I\n" +
+	"\x05props\x18\x03 \x03(\v23.elasticjob.plugin.v1.JobListenerRequest.PropsEntryR\x05props\x12\x12\n" +
+	"\x04once\x18\x04 \x01(\bR\x04once\x12.\n" +
+	"\x03run\x18\x05 \x01(\v2\x1c.elasticjob.plugin.v1.JobRunR\x03run\x1a8\n" +
+	"\n" +
+	"PropsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"H\n" +
+	"\x13JobListenerResponse\x121\n" +
+	"\x05error\x18\x01 \x01(\v2\x1b.elasticjob.plugin.v1.ErrorR\x05error\"\xb3\x04\n" +
+	"\n" +
+	"TraceEvent\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
+	"\x04kind\x18\x02 \x01(\tR\x04kind\x12.\n" +
+	"\x04time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x19\n" +
+	"\bjob_name\x18\x04 \x01(\tR\ajobName\x12\x17\n" +
+	"\atask_id\x18\x05 \x01(\tR\x06taskId\x12\x15\n" +
+	"\x06run_id\x18\x06 \x01(\tR\x05runId\x12:\n" +
+	"\binstance\x18\a \x01(\v2\x1e.elasticjob.plugin.v1.InstanceR\binstance\x12)\n" +
+	"\x10execution_source\x18\b \x01(\tR\x0fexecutionSource\x12\x12\n" +
+	"\x04item\x18\t \x01(\x03R\x04item\x12\x18\n" +
+	"\aattempt\x18\n" +
+	" \x01(\x03R\aattempt\x120\n" +
+	"\x05start\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\x05start\x12,\n" +
+	"\x03end\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\x03end\x12\x18\n" +
+	"\asuccess\x18\r \x01(\bR\asuccess\x121\n" +
+	"\x05error\x18\x0e \x01(\v2\x1b.elasticjob.plugin.v1.ErrorR\x05error\x12\x14\n" +
+	"\x05items\x18\x0f \x03(\x03R\x05items\x12\x14\n" +
+	"\x05state\x18\x10 \x01(\tR\x05state\x12\x18\n" +
+	"\amessage\x18\x11 \x01(\tR\amessage\"\x8f\x02\n" +
+	"\fTraceRequest\x12.\n" +
+	"\x04call\x18\x01 \x01(\v2\x1a.elasticjob.plugin.v1.CallR\x04call\x12\x16\n" +
+	"\x06plugin\x18\x02 \x01(\tR\x06plugin\x12C\n" +
+	"\x05props\x18\x03 \x03(\v2-.elasticjob.plugin.v1.TraceRequest.PropsEntryR\x05props\x128\n" +
+	"\x06events\x18\x04 \x03(\v2 .elasticjob.plugin.v1.TraceEventR\x06events\x1a8\n" +
+	"\n" +
+	"PropsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"B\n" +
+	"\rTraceResponse\x121\n" +
+	"\x05error\x18\x01 \x01(\v2\x1b.elasticjob.plugin.v1.ErrorR\x05error\"\xde\x01\n" +
 	"\rCancelRequest\x12\x12\n" +
 	"\x04call\x18\x01 \x01(\tR\x04call\x12B\n" +
 	"\x06reason\x18\x02 \x01(\x0e2*.elasticjob.plugin.v1.CancelRequest.ReasonR\x06reason\"u\n" +
@@ -1905,13 +2797,18 @@ const file_plugin_proto_rawDesc = "" +
 	"\arequest\x18\x03 \x01(\fR\arequest\"]\n" +
 	"\fCallResponse\x121\n" +
 	"\x05error\x18\x01 \x01(\v2\x1b.elasticjob.plugin.v1.ErrorR\x05error\x12\x1a\n" +
-	"\bresponse\x18\x02 \x01(\fR\bresponse2\x9b\x04\n" +
+	"\bresponse\x18\x02 \x01(\fR\bresponse2\xf2\a\n" +
 	"\x06Plugin\x12S\n" +
 	"\x06Attach\x12#.elasticjob.plugin.v1.AttachRequest\x1a$.elasticjob.plugin.v1.AttachResponse\x12Y\n" +
 	"\bDescribe\x12%.elasticjob.plugin.v1.DescribeRequest\x1a&.elasticjob.plugin.v1.DescribeResponse\x12V\n" +
 	"\aExecute\x12$.elasticjob.plugin.v1.ExecuteRequest\x1a%.elasticjob.plugin.v1.ExecuteResponse\x12P\n" +
 	"\x05Shard\x12\".elasticjob.plugin.v1.ShardRequest\x1a#.elasticjob.plugin.v1.ShardResponse\x12b\n" +
-	"\vHandleError\x12(.elasticjob.plugin.v1.HandleErrorRequest\x1a).elasticjob.plugin.v1.HandleErrorResponse\x12S\n" +
+	"\vHandleError\x12(.elasticjob.plugin.v1.HandleErrorRequest\x1a).elasticjob.plugin.v1.HandleErrorResponse\x12\\\n" +
+	"\tFetchData\x12&.elasticjob.plugin.v1.FetchDataRequest\x1a'.elasticjob.plugin.v1.FetchDataResponse\x12b\n" +
+	"\vProcessData\x12(.elasticjob.plugin.v1.ProcessDataRequest\x1a).elasticjob.plugin.v1.ProcessDataResponse\x12`\n" +
+	"\tBeforeJob\x12(.elasticjob.plugin.v1.JobListenerRequest\x1a).elasticjob.plugin.v1.JobListenerResponse\x12_\n" +
+	"\bAfterJob\x12(.elasticjob.plugin.v1.JobListenerRequest\x1a).elasticjob.plugin.v1.JobListenerResponse\x12P\n" +
+	"\x05Trace\x12\".elasticjob.plugin.v1.TraceRequest\x1a#.elasticjob.plugin.v1.TraceResponse\x12S\n" +
 	"\x06Cancel\x12#.elasticjob.plugin.v1.CancelRequest\x1a$.elasticjob.plugin.v1.CancelResponse2\xa1\x01\n" +
 	"\x04Host\x12J\n" +
 	"\x03Log\x12 .elasticjob.plugin.v1.LogRequest\x1a!.elasticjob.plugin.v1.LogResponse\x12M\n" +
@@ -1930,7 +2827,7 @@ func file_plugin_proto_rawDescGZIP() []byte {
 }
 
 var file_plugin_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
+var file_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 45)
 var file_plugin_proto_goTypes = []any{
 	(CancelRequest_Reason)(0),     // 0: elasticjob.plugin.v1.CancelRequest.Reason
 	(*Error)(nil),                 // 1: elasticjob.plugin.v1.Error
@@ -1952,20 +2849,33 @@ var file_plugin_proto_goTypes = []any{
 	(*ShardResponse)(nil),         // 17: elasticjob.plugin.v1.ShardResponse
 	(*HandleErrorRequest)(nil),    // 18: elasticjob.plugin.v1.HandleErrorRequest
 	(*HandleErrorResponse)(nil),   // 19: elasticjob.plugin.v1.HandleErrorResponse
-	(*CancelRequest)(nil),         // 20: elasticjob.plugin.v1.CancelRequest
-	(*CancelResponse)(nil),        // 21: elasticjob.plugin.v1.CancelResponse
-	(*LogRequest)(nil),            // 22: elasticjob.plugin.v1.LogRequest
-	(*LogRecord)(nil),             // 23: elasticjob.plugin.v1.LogRecord
-	(*LogResponse)(nil),           // 24: elasticjob.plugin.v1.LogResponse
-	(*CallRequest)(nil),           // 25: elasticjob.plugin.v1.CallRequest
-	(*CallResponse)(nil),          // 26: elasticjob.plugin.v1.CallResponse
-	nil,                           // 27: elasticjob.plugin.v1.ShardingContext.PropsEntry
-	nil,                           // 28: elasticjob.plugin.v1.Instance.LabelsEntry
-	nil,                           // 29: elasticjob.plugin.v1.ShardRequest.PropsEntry
-	nil,                           // 30: elasticjob.plugin.v1.ShardRequest.PreviousEntry
-	nil,                           // 31: elasticjob.plugin.v1.ShardResponse.AssignmentEntry
-	nil,                           // 32: elasticjob.plugin.v1.HandleErrorRequest.PropsEntry
-	(*timestamppb.Timestamp)(nil), // 33: google.protobuf.Timestamp
+	(*FetchDataRequest)(nil),      // 20: elasticjob.plugin.v1.FetchDataRequest
+	(*FetchDataResponse)(nil),     // 21: elasticjob.plugin.v1.FetchDataResponse
+	(*ProcessDataRequest)(nil),    // 22: elasticjob.plugin.v1.ProcessDataRequest
+	(*ProcessDataResponse)(nil),   // 23: elasticjob.plugin.v1.ProcessDataResponse
+	(*RunItem)(nil),               // 24: elasticjob.plugin.v1.RunItem
+	(*JobRun)(nil),                // 25: elasticjob.plugin.v1.JobRun
+	(*JobListenerRequest)(nil),    // 26: elasticjob.plugin.v1.JobListenerRequest
+	(*JobListenerResponse)(nil),   // 27: elasticjob.plugin.v1.JobListenerResponse
+	(*TraceEvent)(nil),            // 28: elasticjob.plugin.v1.TraceEvent
+	(*TraceRequest)(nil),          // 29: elasticjob.plugin.v1.TraceRequest
+	(*TraceResponse)(nil),         // 30: elasticjob.plugin.v1.TraceResponse
+	(*CancelRequest)(nil),         // 31: elasticjob.plugin.v1.CancelRequest
+	(*CancelResponse)(nil),        // 32: elasticjob.plugin.v1.CancelResponse
+	(*LogRequest)(nil),            // 33: elasticjob.plugin.v1.LogRequest
+	(*LogRecord)(nil),             // 34: elasticjob.plugin.v1.LogRecord
+	(*LogResponse)(nil),           // 35: elasticjob.plugin.v1.LogResponse
+	(*CallRequest)(nil),           // 36: elasticjob.plugin.v1.CallRequest
+	(*CallResponse)(nil),          // 37: elasticjob.plugin.v1.CallResponse
+	nil,                           // 38: elasticjob.plugin.v1.ShardingContext.PropsEntry
+	nil,                           // 39: elasticjob.plugin.v1.Instance.LabelsEntry
+	nil,                           // 40: elasticjob.plugin.v1.ShardRequest.PropsEntry
+	nil,                           // 41: elasticjob.plugin.v1.ShardRequest.PreviousEntry
+	nil,                           // 42: elasticjob.plugin.v1.ShardResponse.AssignmentEntry
+	nil,                           // 43: elasticjob.plugin.v1.HandleErrorRequest.PropsEntry
+	nil,                           // 44: elasticjob.plugin.v1.JobListenerRequest.PropsEntry
+	nil,                           // 45: elasticjob.plugin.v1.TraceRequest.PropsEntry
+	(*timestamppb.Timestamp)(nil), // 46: google.protobuf.Timestamp
 }
 var file_plugin_proto_depIdxs = []int32{
 	2,  // 0: elasticjob.plugin.v1.DescribeRequest.call:type_name -> elasticjob.plugin.v1.Call
@@ -1973,51 +2883,83 @@ var file_plugin_proto_depIdxs = []int32{
 	7,  // 2: elasticjob.plugin.v1.DescribeResponse.plugins:type_name -> elasticjob.plugin.v1.Descriptor
 	8,  // 3: elasticjob.plugin.v1.Descriptor.props:type_name -> elasticjob.plugin.v1.Field
 	9,  // 4: elasticjob.plugin.v1.Descriptor.wants:type_name -> elasticjob.plugin.v1.Want
-	33, // 5: elasticjob.plugin.v1.ShardingContext.fire_time:type_name -> google.protobuf.Timestamp
-	33, // 6: elasticjob.plugin.v1.ShardingContext.deadline:type_name -> google.protobuf.Timestamp
-	27, // 7: elasticjob.plugin.v1.ShardingContext.props:type_name -> elasticjob.plugin.v1.ShardingContext.PropsEntry
+	46, // 5: elasticjob.plugin.v1.ShardingContext.fire_time:type_name -> google.protobuf.Timestamp
+	46, // 6: elasticjob.plugin.v1.ShardingContext.deadline:type_name -> google.protobuf.Timestamp
+	38, // 7: elasticjob.plugin.v1.ShardingContext.props:type_name -> elasticjob.plugin.v1.ShardingContext.PropsEntry
 	2,  // 8: elasticjob.plugin.v1.ExecuteRequest.call:type_name -> elasticjob.plugin.v1.Call
 	10, // 9: elasticjob.plugin.v1.ExecuteRequest.context:type_name -> elasticjob.plugin.v1.ShardingContext
 	1,  // 10: elasticjob.plugin.v1.ExecuteResponse.error:type_name -> elasticjob.plugin.v1.Error
-	28, // 11: elasticjob.plugin.v1.Instance.labels:type_name -> elasticjob.plugin.v1.Instance.LabelsEntry
+	39, // 11: elasticjob.plugin.v1.Instance.labels:type_name -> elasticjob.plugin.v1.Instance.LabelsEntry
 	2,  // 12: elasticjob.plugin.v1.ShardRequest.call:type_name -> elasticjob.plugin.v1.Call
 	13, // 13: elasticjob.plugin.v1.ShardRequest.instances:type_name -> elasticjob.plugin.v1.Instance
-	29, // 14: elasticjob.plugin.v1.ShardRequest.props:type_name -> elasticjob.plugin.v1.ShardRequest.PropsEntry
-	30, // 15: elasticjob.plugin.v1.ShardRequest.previous:type_name -> elasticjob.plugin.v1.ShardRequest.PreviousEntry
+	40, // 14: elasticjob.plugin.v1.ShardRequest.props:type_name -> elasticjob.plugin.v1.ShardRequest.PropsEntry
+	41, // 15: elasticjob.plugin.v1.ShardRequest.previous:type_name -> elasticjob.plugin.v1.ShardRequest.PreviousEntry
 	14, // 16: elasticjob.plugin.v1.ShardRequest.items:type_name -> elasticjob.plugin.v1.Item
 	1,  // 17: elasticjob.plugin.v1.ShardResponse.error:type_name -> elasticjob.plugin.v1.Error
-	31, // 18: elasticjob.plugin.v1.ShardResponse.assignment:type_name -> elasticjob.plugin.v1.ShardResponse.AssignmentEntry
+	42, // 18: elasticjob.plugin.v1.ShardResponse.assignment:type_name -> elasticjob.plugin.v1.ShardResponse.AssignmentEntry
 	2,  // 19: elasticjob.plugin.v1.HandleErrorRequest.call:type_name -> elasticjob.plugin.v1.Call
-	32, // 20: elasticjob.plugin.v1.HandleErrorRequest.props:type_name -> elasticjob.plugin.v1.HandleErrorRequest.PropsEntry
+	43, // 20: elasticjob.plugin.v1.HandleErrorRequest.props:type_name -> elasticjob.plugin.v1.HandleErrorRequest.PropsEntry
 	10, // 21: elasticjob.plugin.v1.HandleErrorRequest.context:type_name -> elasticjob.plugin.v1.ShardingContext
 	1,  // 22: elasticjob.plugin.v1.HandleErrorRequest.error:type_name -> elasticjob.plugin.v1.Error
 	1,  // 23: elasticjob.plugin.v1.HandleErrorResponse.error:type_name -> elasticjob.plugin.v1.Error
-	0,  // 24: elasticjob.plugin.v1.CancelRequest.reason:type_name -> elasticjob.plugin.v1.CancelRequest.Reason
-	23, // 25: elasticjob.plugin.v1.LogRequest.records:type_name -> elasticjob.plugin.v1.LogRecord
-	1,  // 26: elasticjob.plugin.v1.CallResponse.error:type_name -> elasticjob.plugin.v1.Error
-	15, // 27: elasticjob.plugin.v1.ShardRequest.PreviousEntry.value:type_name -> elasticjob.plugin.v1.Items
-	15, // 28: elasticjob.plugin.v1.ShardResponse.AssignmentEntry.value:type_name -> elasticjob.plugin.v1.Items
-	3,  // 29: elasticjob.plugin.v1.Plugin.Attach:input_type -> elasticjob.plugin.v1.AttachRequest
-	5,  // 30: elasticjob.plugin.v1.Plugin.Describe:input_type -> elasticjob.plugin.v1.DescribeRequest
-	11, // 31: elasticjob.plugin.v1.Plugin.Execute:input_type -> elasticjob.plugin.v1.ExecuteRequest
-	16, // 32: elasticjob.plugin.v1.Plugin.Shard:input_type -> elasticjob.plugin.v1.ShardRequest
-	18, // 33: elasticjob.plugin.v1.Plugin.HandleError:input_type -> elasticjob.plugin.v1.HandleErrorRequest
-	20, // 34: elasticjob.plugin.v1.Plugin.Cancel:input_type -> elasticjob.plugin.v1.CancelRequest
-	22, // 35: elasticjob.plugin.v1.Host.Log:input_type -> elasticjob.plugin.v1.LogRequest
-	25, // 36: elasticjob.plugin.v1.Host.Call:input_type -> elasticjob.plugin.v1.CallRequest
-	4,  // 37: elasticjob.plugin.v1.Plugin.Attach:output_type -> elasticjob.plugin.v1.AttachResponse
-	6,  // 38: elasticjob.plugin.v1.Plugin.Describe:output_type -> elasticjob.plugin.v1.DescribeResponse
-	12, // 39: elasticjob.plugin.v1.Plugin.Execute:output_type -> elasticjob.plugin.v1.ExecuteResponse
-	17, // 40: elasticjob.plugin.v1.Plugin.Shard:output_type -> elasticjob.plugin.v1.ShardResponse
-	19, // 41: elasticjob.plugin.v1.Plugin.HandleError:output_type -> elasticjob.plugin.v1.HandleErrorResponse
-	21, // 42: elasticjob.plugin.v1.Plugin.Cancel:output_type -> elasticjob.plugin.v1.CancelResponse
-	24, // 43: elasticjob.plugin.v1.Host.Log:output_type -> elasticjob.plugin.v1.LogResponse
-	26, // 44: elasticjob.plugin.v1.Host.Call:output_type -> elasticjob.plugin.v1.CallResponse
-	37, // [37:45] is the sub-list for method output_type
-	29, // [29:37] is the sub-list for method input_type
-	29, // [29:29] is the sub-list for extension type_name
-	29, // [29:29] is the sub-list for extension extendee
-	0,  // [0:29] is the sub-list for field type_name
+	2,  // 24: elasticjob.plugin.v1.FetchDataRequest.call:type_name -> elasticjob.plugin.v1.Call
+	10, // 25: elasticjob.plugin.v1.FetchDataRequest.context:type_name -> elasticjob.plugin.v1.ShardingContext
+	1,  // 26: elasticjob.plugin.v1.FetchDataResponse.error:type_name -> elasticjob.plugin.v1.Error
+	2,  // 27: elasticjob.plugin.v1.ProcessDataRequest.call:type_name -> elasticjob.plugin.v1.Call
+	10, // 28: elasticjob.plugin.v1.ProcessDataRequest.context:type_name -> elasticjob.plugin.v1.ShardingContext
+	1,  // 29: elasticjob.plugin.v1.ProcessDataResponse.error:type_name -> elasticjob.plugin.v1.Error
+	1,  // 30: elasticjob.plugin.v1.RunItem.error:type_name -> elasticjob.plugin.v1.Error
+	46, // 31: elasticjob.plugin.v1.JobRun.fire_time:type_name -> google.protobuf.Timestamp
+	24, // 32: elasticjob.plugin.v1.JobRun.items:type_name -> elasticjob.plugin.v1.RunItem
+	2,  // 33: elasticjob.plugin.v1.JobListenerRequest.call:type_name -> elasticjob.plugin.v1.Call
+	44, // 34: elasticjob.plugin.v1.JobListenerRequest.props:type_name -> elasticjob.plugin.v1.JobListenerRequest.PropsEntry
+	25, // 35: elasticjob.plugin.v1.JobListenerRequest.run:type_name -> elasticjob.plugin.v1.JobRun
+	1,  // 36: elasticjob.plugin.v1.JobListenerResponse.error:type_name -> elasticjob.plugin.v1.Error
+	46, // 37: elasticjob.plugin.v1.TraceEvent.time:type_name -> google.protobuf.Timestamp
+	13, // 38: elasticjob.plugin.v1.TraceEvent.instance:type_name -> elasticjob.plugin.v1.Instance
+	46, // 39: elasticjob.plugin.v1.TraceEvent.start:type_name -> google.protobuf.Timestamp
+	46, // 40: elasticjob.plugin.v1.TraceEvent.end:type_name -> google.protobuf.Timestamp
+	1,  // 41: elasticjob.plugin.v1.TraceEvent.error:type_name -> elasticjob.plugin.v1.Error
+	2,  // 42: elasticjob.plugin.v1.TraceRequest.call:type_name -> elasticjob.plugin.v1.Call
+	45, // 43: elasticjob.plugin.v1.TraceRequest.props:type_name -> elasticjob.plugin.v1.TraceRequest.PropsEntry
+	28, // 44: elasticjob.plugin.v1.TraceRequest.events:type_name -> elasticjob.plugin.v1.TraceEvent
+	1,  // 45: elasticjob.plugin.v1.TraceResponse.error:type_name -> elasticjob.plugin.v1.Error
+	0,  // 46: elasticjob.plugin.v1.CancelRequest.reason:type_name -> elasticjob.plugin.v1.CancelRequest.Reason
+	34, // 47: elasticjob.plugin.v1.LogRequest.records:type_name -> elasticjob.plugin.v1.LogRecord
+	1,  // 48: elasticjob.plugin.v1.CallResponse.error:type_name -> elasticjob.plugin.v1.Error
+	15, // 49: elasticjob.plugin.v1.ShardRequest.PreviousEntry.value:type_name -> elasticjob.plugin.v1.Items
+	15, // 50: elasticjob.plugin.v1.ShardResponse.AssignmentEntry.value:type_name -> elasticjob.plugin.v1.Items
+	3,  // 51: elasticjob.plugin.v1.Plugin.Attach:input_type -> elasticjob.plugin.v1.AttachRequest
+	5,  // 52: elasticjob.plugin.v1.Plugin.Describe:input_type -> elasticjob.plugin.v1.DescribeRequest
+	11, // 53: elasticjob.plugin.v1.Plugin.Execute:input_type -> elasticjob.plugin.v1.ExecuteRequest
+	16, // 54: elasticjob.plugin.v1.Plugin.Shard:input_type -> elasticjob.plugin.v1.ShardRequest
+	18, // 55: elasticjob.plugin.v1.Plugin.HandleError:input_type -> elasticjob.plugin.v1.HandleErrorRequest
+	20, // 56: elasticjob.plugin.v1.Plugin.FetchData:input_type -> elasticjob.plugin.v1.FetchDataRequest
+	22, // 57: elasticjob.plugin.v1.Plugin.ProcessData:input_type -> elasticjob.plugin.v1.ProcessDataRequest
+	26, // 58: elasticjob.plugin.v1.Plugin.BeforeJob:input_type -> elasticjob.plugin.v1.JobListenerRequest
+	26, // 59: elasticjob.plugin.v1.Plugin.AfterJob:input_type -> elasticjob.plugin.v1.JobListenerRequest
+	29, // 60: elasticjob.plugin.v1.Plugin.Trace:input_type -> elasticjob.plugin.v1.TraceRequest
+	31, // 61: elasticjob.plugin.v1.Plugin.Cancel:input_type -> elasticjob.plugin.v1.CancelRequest
+	33, // 62: elasticjob.plugin.v1.Host.Log:input_type -> elasticjob.plugin.v1.LogRequest
+	36, // 63: elasticjob.plugin.v1.Host.Call:input_type -> elasticjob.plugin.v1.CallRequest
+	4,  // 64: elasticjob.plugin.v1.Plugin.Attach:output_type -> elasticjob.plugin.v1.AttachResponse
+	6,  // 65: elasticjob.plugin.v1.Plugin.Describe:output_type -> elasticjob.plugin.v1.DescribeResponse
+	12, // 66: elasticjob.plugin.v1.Plugin.Execute:output_type -> elasticjob.plugin.v1.ExecuteResponse
+	17, // 67: elasticjob.plugin.v1.Plugin.Shard:output_type -> elasticjob.plugin.v1.ShardResponse
+	19, // 68: elasticjob.plugin.v1.Plugin.HandleError:output_type -> elasticjob.plugin.v1.HandleErrorResponse
+	21, // 69: elasticjob.plugin.v1.Plugin.FetchData:output_type -> elasticjob.plugin.v1.FetchDataResponse
+	23, // 70: elasticjob.plugin.v1.Plugin.ProcessData:output_type -> elasticjob.plugin.v1.ProcessDataResponse
+	27, // 71: elasticjob.plugin.v1.Plugin.BeforeJob:output_type -> elasticjob.plugin.v1.JobListenerResponse
+	27, // 72: elasticjob.plugin.v1.Plugin.AfterJob:output_type -> elasticjob.plugin.v1.JobListenerResponse
+	30, // 73: elasticjob.plugin.v1.Plugin.Trace:output_type -> elasticjob.plugin.v1.TraceResponse
+	32, // 74: elasticjob.plugin.v1.Plugin.Cancel:output_type -> elasticjob.plugin.v1.CancelResponse
+	35, // 75: elasticjob.plugin.v1.Host.Log:output_type -> elasticjob.plugin.v1.LogResponse
+	37, // 76: elasticjob.plugin.v1.Host.Call:output_type -> elasticjob.plugin.v1.CallResponse
+	64, // [64:77] is the sub-list for method output_type
+	51, // [51:64] is the sub-list for method input_type
+	51, // [51:51] is the sub-list for extension type_name
+	51, // [51:51] is the sub-list for extension extendee
+	0,  // [0:51] is the sub-list for field type_name
 }
 
 func init() { file_plugin_proto_init() }
@@ -2033,7 +2975,7 @@ func file_plugin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_plugin_proto_rawDesc), len(file_plugin_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   32,
+			NumMessages:   45,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -37,6 +37,11 @@ const (
 	Plugin_Execute_FullMethodName     = "/elasticjob.plugin.v1.Plugin/Execute"
 	Plugin_Shard_FullMethodName       = "/elasticjob.plugin.v1.Plugin/Shard"
 	Plugin_HandleError_FullMethodName = "/elasticjob.plugin.v1.Plugin/HandleError"
+	Plugin_FetchData_FullMethodName   = "/elasticjob.plugin.v1.Plugin/FetchData"
+	Plugin_ProcessData_FullMethodName = "/elasticjob.plugin.v1.Plugin/ProcessData"
+	Plugin_BeforeJob_FullMethodName   = "/elasticjob.plugin.v1.Plugin/BeforeJob"
+	Plugin_AfterJob_FullMethodName    = "/elasticjob.plugin.v1.Plugin/AfterJob"
+	Plugin_Trace_FullMethodName       = "/elasticjob.plugin.v1.Plugin/Trace"
 	Plugin_Cancel_FullMethodName      = "/elasticjob.plugin.v1.Plugin/Cancel"
 )
 
@@ -44,8 +49,7 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Plugin is served by the process. Methods for the kinds jobListener and
-// tracingSink, and for the capability dataflow, will be added.
+// Plugin is served by the process.
 type PluginClient interface {
 	// Attach is the first call after a start. The plugin connects to the broker
 	// stream that it names before it answers, or never.
@@ -58,6 +62,16 @@ type PluginClient interface {
 	Shard(ctx context.Context, in *ShardRequest, opts ...grpc.CallOption) (*ShardResponse, error)
 	// HandleError decides what a failed item means for its job.
 	HandleError(ctx context.Context, in *HandleErrorRequest, opts ...grpc.CallOption) (*HandleErrorResponse, error)
+	// FetchData returns the next batch of a job type with the capability dataflow.
+	FetchData(ctx context.Context, in *FetchDataRequest, opts ...grpc.CallOption) (*FetchDataResponse, error)
+	// ProcessData works on one batch.
+	ProcessData(ctx context.Context, in *ProcessDataRequest, opts ...grpc.CallOption) (*ProcessDataResponse, error)
+	// BeforeJob tells a listener that a run begins.
+	BeforeJob(ctx context.Context, in *JobListenerRequest, opts ...grpc.CallOption) (*JobListenerResponse, error)
+	// AfterJob tells a listener how a run has ended.
+	AfterJob(ctx context.Context, in *JobListenerRequest, opts ...grpc.CallOption) (*JobListenerResponse, error)
+	// Trace takes a batch of events of a tracing sink.
+	Trace(ctx context.Context, in *TraceRequest, opts ...grpc.CallOption) (*TraceResponse, error)
 	// Cancel asks to end a call soon. It returns at once; the call itself answers
 	// when it has ended. A call that does not is ended with its process.
 	Cancel(ctx context.Context, in *CancelRequest, opts ...grpc.CallOption) (*CancelResponse, error)
@@ -121,6 +135,56 @@ func (c *pluginClient) HandleError(ctx context.Context, in *HandleErrorRequest, 
 	return out, nil
 }
 
+func (c *pluginClient) FetchData(ctx context.Context, in *FetchDataRequest, opts ...grpc.CallOption) (*FetchDataResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(FetchDataResponse)
+	err := c.cc.Invoke(ctx, Plugin_FetchData_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *pluginClient) ProcessData(ctx context.Context, in *ProcessDataRequest, opts ...grpc.CallOption) (*ProcessDataResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ProcessDataResponse)
+	err := c.cc.Invoke(ctx, Plugin_ProcessData_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *pluginClient) BeforeJob(ctx context.Context, in *JobListenerRequest, opts ...grpc.CallOption) (*JobListenerResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(JobListenerResponse)
+	err := c.cc.Invoke(ctx, Plugin_BeforeJob_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *pluginClient) AfterJob(ctx context.Context, in *JobListenerRequest, opts ...grpc.CallOption) (*JobListenerResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(JobListenerResponse)
+	err := c.cc.Invoke(ctx, Plugin_AfterJob_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *pluginClient) Trace(ctx context.Context, in *TraceRequest, opts ...grpc.CallOption) (*TraceResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(TraceResponse)
+	err := c.cc.Invoke(ctx, Plugin_Trace_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *pluginClient) Cancel(ctx context.Context, in *CancelRequest, opts ...grpc.CallOption) (*CancelResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(CancelResponse)
@@ -135,8 +199,7 @@ func (c *pluginClient) Cancel(ctx context.Context, in *CancelRequest, opts ...gr
 // All implementations must embed UnimplementedPluginServer
 // for forward compatibility.
 //
-// Plugin is served by the process. Methods for the kinds jobListener and
-// tracingSink, and for the capability dataflow, will be added.
+// Plugin is served by the process.
 type PluginServer interface {
 	// Attach is the first call after a start. The plugin connects to the broker
 	// stream that it names before it answers, or never.
@@ -149,6 +212,16 @@ type PluginServer interface {
 	Shard(context.Context, *ShardRequest) (*ShardResponse, error)
 	// HandleError decides what a failed item means for its job.
 	HandleError(context.Context, *HandleErrorRequest) (*HandleErrorResponse, error)
+	// FetchData returns the next batch of a job type with the capability dataflow.
+	FetchData(context.Context, *FetchDataRequest) (*FetchDataResponse, error)
+	// ProcessData works on one batch.
+	ProcessData(context.Context, *ProcessDataRequest) (*ProcessDataResponse, error)
+	// BeforeJob tells a listener that a run begins.
+	BeforeJob(context.Context, *JobListenerRequest) (*JobListenerResponse, error)
+	// AfterJob tells a listener how a run has ended.
+	AfterJob(context.Context, *JobListenerRequest) (*JobListenerResponse, error)
+	// Trace takes a batch of events of a tracing sink.
+	Trace(context.Context, *TraceRequest) (*TraceResponse, error)
 	// Cancel asks to end a call soon. It returns at once; the call itself answers
 	// when it has ended. A call that does not is ended with its process.
 	Cancel(context.Context, *CancelRequest) (*CancelResponse, error)
@@ -176,6 +249,21 @@ func (UnimplementedPluginServer) Shard(context.Context, *ShardRequest) (*ShardRe
 }
 func (UnimplementedPluginServer) HandleError(context.Context, *HandleErrorRequest) (*HandleErrorResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method HandleError not implemented")
+}
+func (UnimplementedPluginServer) FetchData(context.Context, *FetchDataRequest) (*FetchDataResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method FetchData not implemented")
+}
+func (UnimplementedPluginServer) ProcessData(context.Context, *ProcessDataRequest) (*ProcessDataResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ProcessData not implemented")
+}
+func (UnimplementedPluginServer) BeforeJob(context.Context, *JobListenerRequest) (*JobListenerResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method BeforeJob not implemented")
+}
+func (UnimplementedPluginServer) AfterJob(context.Context, *JobListenerRequest) (*JobListenerResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method AfterJob not implemented")
+}
+func (UnimplementedPluginServer) Trace(context.Context, *TraceRequest) (*TraceResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Trace not implemented")
 }
 func (UnimplementedPluginServer) Cancel(context.Context, *CancelRequest) (*CancelResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Cancel not implemented")
@@ -291,6 +379,96 @@ func _Plugin_HandleError_Handler(srv interface{}, ctx context.Context, dec func(
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Plugin_FetchData_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(FetchDataRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PluginServer).FetchData(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Plugin_FetchData_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PluginServer).FetchData(ctx, req.(*FetchDataRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Plugin_ProcessData_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ProcessDataRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PluginServer).ProcessData(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Plugin_ProcessData_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PluginServer).ProcessData(ctx, req.(*ProcessDataRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Plugin_BeforeJob_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(JobListenerRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PluginServer).BeforeJob(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Plugin_BeforeJob_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PluginServer).BeforeJob(ctx, req.(*JobListenerRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Plugin_AfterJob_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(JobListenerRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PluginServer).AfterJob(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Plugin_AfterJob_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PluginServer).AfterJob(ctx, req.(*JobListenerRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Plugin_Trace_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(TraceRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PluginServer).Trace(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Plugin_Trace_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PluginServer).Trace(ctx, req.(*TraceRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Plugin_Cancel_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(CancelRequest)
 	if err := dec(in); err != nil {
@@ -335,6 +513,26 @@ var Plugin_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "HandleError",
 			Handler:    _Plugin_HandleError_Handler,
+		},
+		{
+			MethodName: "FetchData",
+			Handler:    _Plugin_FetchData_Handler,
+		},
+		{
+			MethodName: "ProcessData",
+			Handler:    _Plugin_ProcessData_Handler,
+		},
+		{
+			MethodName: "BeforeJob",
+			Handler:    _Plugin_BeforeJob_Handler,
+		},
+		{
+			MethodName: "AfterJob",
+			Handler:    _Plugin_AfterJob_Handler,
+		},
+		{
+			MethodName: "Trace",
+			Handler:    _Plugin_Trace_Handler,
 		},
 		{
 			MethodName: "Cancel",
