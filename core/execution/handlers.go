@@ -22,10 +22,12 @@ const (
 	handlerCalls = 4
 )
 
-// Handler is an error handler and the type name it goes by.
+// Handler is an error handler, the type name it goes by and the door that its
+// calls have.
 type Handler struct {
 	Type    string
 	Handler spi.ErrorHandler
+	Door    Door
 
 	// hanging counts calls that did not return in their time.
 	hanging atomic.Int32
@@ -153,7 +155,7 @@ func (h *handlers) call(ctx context.Context, handler *Handler, f failure) (spi.D
 		var err error
 		a.response, err = handler.Handler.HandleError(ctx, spi.HandleErrorRequest{
 			Context: f.context, Error: f.err, Props: f.run.spec.Values,
-			Services: &itemServices{run: f.run, item: f.item, plugin: handler.Type},
+			Services: &itemServices{run: f.run, item: f.item, plugin: handler.Type, door: handler.Door},
 		})
 		a.err = nil
 		if err != nil {

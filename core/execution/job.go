@@ -25,7 +25,12 @@ type Spec struct {
 	Values     props.Values   // checked properties, with defaults
 	Pool       int            // how many items run at once
 	JobType    spi.JobType
-	Handlers   []*Handler
+	// Dataflow is called instead of JobType; nil for a type without that
+	// capability.
+	Dataflow  spi.Dataflow
+	Door      Door // of the job type
+	Handlers  []*Handler
+	Listeners []*Listener
 	// Since is when the schedule came into force: instants up to it followed
 	// another one. Zero means always.
 	Since time.Time

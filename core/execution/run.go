@@ -53,7 +53,7 @@ func newRun(j *Job, s *session, spec *Spec, instant time.Time, source spi.Source
 	}
 	if items.Len() == 1 {
 		for item := range items.All() {
-			r.services = itemServices{run: r, item: item, plugin: spec.Config.Type}
+			r.services = itemServices{run: r, item: item, plugin: spec.Config.Type, door: spec.Door}
 		}
 	}
 	return r
@@ -103,7 +103,7 @@ func (r *run) servicesOf(item int) *itemServices {
 	if r.items.Len() == 1 {
 		return &r.services
 	}
-	return &itemServices{run: r, item: item, plugin: r.spec.Config.Type}
+	return &itemServices{run: r, item: item, plugin: r.spec.Config.Type, door: r.spec.Door}
 }
 
 // perform runs the code of one item in the calling goroutine.

@@ -8,11 +8,19 @@ import (
 	"github.com/elasticjob-go/elasticjob/spi"
 )
 
+// Door serves the host operations that need a grant, for the plugin of one job
+// that it was made for. It is safe for concurrent use, and its errors are those
+// of [spi.Services].
+type Door interface {
+	Call(ctx context.Context, op string, request []byte) ([]byte, error)
+}
+
 // itemServices are the host services of one call for one item.
 type itemServices struct {
 	run    *run
 	item   int
 	plugin string
+	door   Door // nil: no operation but those of the engine
 }
 
 var _ spi.Services = (*itemServices)(nil)
@@ -28,10 +36,14 @@ func (s *itemServices) Log(ctx context.Context, record spi.LogRecord) {
 		slog.String("stream", string(stream)), slog.String("line", record.Line))
 }
 
-// Call serves should_stop; the other operations come with their grants.
-func (s *itemServices) Call(ctx context.Context, op string, _ []byte) ([]byte, error) {
-	if op != spi.OpShouldStop {
-		return nil, spi.NewError(spi.CodeUnsupported, "operation "+op+" is not available in this version")
+// Call serves should_stop itself and leaves the other operations to the door.
+func (s *itemServices) Call(ctx context.Context, op string, request []byte) ([]byte, error) {
+	switch {
+	case op == spi.OpShouldStop:
+	case s.door != nil:
+		return s.door.Call(ctx, op, request)
+	default:
+		return nil, spi.NewError(spi.CodeUnsupported, "operation "+op+" is not offered to "+s.plugin)
 	}
 	reason := stopReason(ctx)
 	if reason == "" && s.run.job.executor.draining.Load() {

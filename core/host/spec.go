@@ -81,6 +81,12 @@ func (s *specs) build(ctx context.Context, c job.Config) (*execution.Spec, confi
 	if spec.JobType, err = found.jobType.New(ctx, values); err != nil {
 		report(RulePlugin, err.Error(), constructorPath(err, "elasticJobType")...)
 	}
+	if found.jobType.Descriptor.Has(spi.CapabilityDataflow) {
+		var ok bool
+		if spec.Dataflow, ok = spec.JobType.(spi.Dataflow); !ok && err == nil {
+			report(RulePlugin, "job type "+c.Type+" announces dataflow and does not implement it", "elasticJobType")
+		}
+	}
 	for _, h := range found.handlers {
 		handler, err := h.New(ctx, values)
 		if err != nil {
@@ -185,6 +191,9 @@ func (s *specs) find(c job.Config) (f found, unknown []unknownType) {
 		f.handlers = append(f.handlers, h)
 	}
 	f.schema = mergeSchemas(f.jobType.Descriptor.Props, f.strategy.Descriptor.Props)
+	if f.jobType.Descriptor.Has(spi.CapabilityDataflow) {
+		f.schema = mergeSchemas(f.schema, execution.DataflowProps())
+	}
 	for _, h := range f.handlers {
 		f.schema = mergeSchemas(f.schema, h.Descriptor.Props)
 	}
