@@ -44,8 +44,15 @@ const (
 
 // The values of the member "type" in requests.
 const (
-	TypeDescribe = "describe"
-	TypeExecute  = "execute"
+	TypeDescribe    = "describe"
+	TypeExecute     = "execute"
+	TypeFetchData   = "fetch_data"
+	TypeProcessData = "process_data"
+	TypeShard       = "shard"
+	TypeHandleError = "handle_error"
+	TypeBeforeJob   = "before_job"
+	TypeAfterJob    = "after_job"
+	TypeTrace       = "trace"
 )
 
 // PluginWASM is the member "plugin" of requests to a module that describes no
@@ -71,8 +78,15 @@ const (
 	CallTimeout     = 10 * time.Second // of calls other than execute, fetch_data and process_data
 )
 
-// MaxPlugins bounds the plugins that one module describes.
-const MaxPlugins = 256
+// Bounds of the lists in messages. What has more elements is refused.
+const (
+	MaxPlugins   = 256     // of one module
+	MaxItems     = 10_000  // of a job, and of each list of items
+	MaxInstances = 10_000  // of a fleet
+	MaxEvents    = 10_000  // of a batch for a tracing sink
+	MaxData      = 1 << 20 // of a batch of a dataflow
+	MaxHeaders   = 1_000   // of an HTTP message, and values of one header
+)
 
 // Cut returns text, shortened to at most most bytes at the border of a
 // character and ended by "…" when it is longer.

@@ -65,15 +65,29 @@ func appendList[T any](b []byte, elements []T, appendOne func([]byte, T) []byte)
 	return append(b, ']')
 }
 
+func appendInts(b []byte, numbers []int) []byte {
+	return appendList(b, numbers, func(b []byte, n int) []byte { return strconv.AppendInt(b, int64(n), 10) })
+}
+
+func appendBytes(b []byte, name string, data []byte) []byte {
+	b = append(appendName(b, name), '"')
+	return append(appendBase64(b, data), '"')
+}
+
 // appendTextMap adds an object of strings, ordered by name.
 func appendTextMap(b []byte, name string, texts map[string]string) []byte {
-	b = append(appendName(b, name), '{')
-	for i, key := range slices.Sorted(maps.Keys(texts)) {
+	return appendMap(appendName(b, name), texts, appendString)
+}
+
+// appendMap adds an object, ordered by name.
+func appendMap[V any](b []byte, members map[string]V, appendOne func([]byte, V) []byte) []byte {
+	b = append(b, '{')
+	for i, name := range slices.Sorted(maps.Keys(members)) {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = append(appendString(b, key), ':')
-		b = appendString(b, texts[key])
+		b = append(appendString(b, name), ':')
+		b = appendOne(b, members[name])
 	}
 	return append(b, '}')
 }

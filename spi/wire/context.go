@@ -28,9 +28,7 @@ func AppendContext(b []byte, c spi.ShardingContext) []byte {
 		b = appendTime(b, "deadline", c.Deadline)
 	}
 	if c.Checkpoint != nil {
-		b = append(appendName(b, "checkpoint"), '"')
-		b = appendBase64(b, c.Checkpoint)
-		b = append(b, '"')
+		b = appendBytes(b, "checkpoint", c.Checkpoint)
 	}
 	b = appendTextMap(b, "props", c.Props)
 	return append(b, '}')

@@ -90,6 +90,25 @@ func decodeObject(value raw, fields ...field) *mismatch {
 	return nil
 }
 
+// object reads a member that is an object.
+func object(fields ...field) func(raw) *mismatch {
+	return func(value raw) *mismatch { return decodeObject(value, fields...) }
+}
+
+// objects reads an array of at most most objects, whose fields are those that
+// fieldsOf returns.
+func objects[T any](most int, into *[]T, fieldsOf func(*T) []field) func(raw) *mismatch {
+	return func(value raw) *mismatch {
+		*into = nil
+		return list(most, func(element raw) *mismatch {
+			var one T
+			bad := decodeObject(element, fieldsOf(&one)...)
+			*into = append(*into, one)
+			return bad
+		})(value)
+	}
+}
+
 // list reads an array of at most most elements, element by element.
 func list(most int, add func(element raw) *mismatch) func(raw) *mismatch {
 	return func(value raw) *mismatch {
@@ -153,23 +172,37 @@ func texts(most int, into *[]string) func(raw) *mismatch {
 
 // textMap reads an object whose members are all strings.
 func textMap[M ~map[string]string](into *M) func(raw) *mismatch {
+	return mapOf(MaxMessage, into, text[string])
+}
+
+// mapOf reads an object of at most most members, each with what read returns.
+func mapOf[M ~map[string]V, V any](most int, into *M, read func(*V) func(raw) *mismatch) func(raw) *mismatch {
 	return func(value raw) *mismatch {
 		if value[0] != '{' {
 			return &mismatch{want: "an object, not " + value.kind()}
 		}
-		members := make(map[string]raw)
-		s := scanner{data: value}
-		s.object(0, func(name, member raw) { members[name.text()] = member })
+		members := lastMembers(value)
+		if len(members) > most {
+			return &mismatch{want: "at most " + strconv.Itoa(most) + " members"}
+		}
 		*into = make(M, len(members))
 		for name, member := range members {
-			var one string
-			if bad := text(&one)(member); bad != nil {
+			var one V
+			if bad := read(&one)(member); bad != nil {
 				return bad.under("[" + quote(Cut(name, 64)) + "]")
 			}
 			(*into)[name] = one
 		}
 		return nil
 	}
+}
+
+// lastMembers returns the members of an object, the last of each name.
+func lastMembers(object raw) map[string]raw {
+	members := make(map[string]raw)
+	s := scanner{data: object}
+	s.object(0, func(name, member raw) { members[name.text()] = member })
+	return members
 }
 
 func boolean(into *bool) func(raw) *mismatch {
@@ -188,7 +221,7 @@ func boolean(into *bool) func(raw) *mismatch {
 
 // integer reads a whole number within low and high, written without fraction
 // and exponent.
-func integer[T ~int | ~int32](into *T, low, high int64) func(raw) *mismatch {
+func integer[T ~int | ~int32 | ~int64](into *T, low, high int64) func(raw) *mismatch {
 	return func(value raw) *mismatch {
 		if c := value[0]; c != '-' && !isDigit(c) {
 			return &mismatch{want: "an integer, not " + value.kind()}
@@ -200,6 +233,21 @@ func integer[T ~int | ~int32](into *T, low, high int64) func(raw) *mismatch {
 		}
 		*into = T(n)
 		return nil
+	}
+}
+
+// integers reads at most most whole numbers from 0 on.
+func integers(most int) func(into *[]int) func(raw) *mismatch {
+	return func(into *[]int) func(raw) *mismatch {
+		return func(value raw) *mismatch {
+			*into = nil
+			return list(most, func(element raw) *mismatch {
+				var one int
+				bad := integer(&one, 0, maxInteger)(element)
+				*into = append(*into, one)
+				return bad
+			})(value)
+		}
 	}
 }
 

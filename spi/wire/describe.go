@@ -42,13 +42,7 @@ func AppendDescribeResponse(b []byte, plugins []spi.Descriptor) []byte {
 // the form only: the caller asks [spi.Descriptor.Check] about the content.
 func DecodeDescribeResponse(data []byte) ([]spi.Descriptor, error) {
 	var plugins []spi.Descriptor
-	err := decode(data, "describe response",
-		must("plugins", list(MaxPlugins, func(element raw) *mismatch {
-			var d spi.Descriptor
-			bad := decodeObject(element, descriptorFields(&d)...)
-			plugins = append(plugins, d)
-			return bad
-		})))
+	err := decode(data, "describe response", must("plugins", objects(MaxPlugins, &plugins, descriptorFields)))
 	if err != nil {
 		return nil, err
 	}
@@ -75,19 +69,9 @@ func descriptorFields(d *spi.Descriptor) []field {
 		must("type", text(&d.Type)),
 		must("version", text(&d.Version)),
 		must("description", text(&d.Description)),
-		must("props", list(props.MaxFields, func(element raw) *mismatch {
-			var f props.Field
-			bad := decodeObject(element, propertyFields(&f)...)
-			d.Props = append(d.Props, f)
-			return bad
-		})),
+		must("props", objects(props.MaxFields, (*[]props.Field)(&d.Props), propertyFields)),
 		must("capabilities", texts(maxElements, &d.Capabilities)),
-		may("wants", list(maxElements, func(element raw) *mismatch {
-			var w spi.Want
-			bad := decodeObject(element, wantFields(&w)...)
-			d.Wants = append(d.Wants, w)
-			return bad
-		})),
+		may("wants", objects(maxElements, &d.Wants, wantFields)),
 	}
 }
 

@@ -25,26 +25,41 @@ func AppendError(b []byte, e *spi.Error) []byte {
 //
 // The second result is the error of decoding.
 func DecodeError(data []byte) (*spi.Error, error) {
-	e := spi.Error{Code: spi.CodeFailed}
-	hasHint := false
-	err := decode(data, "error object",
-		may("code", integer(&e.Code, math.MinInt32, math.MaxInt32)),
-		must("message", text(&e.Message)),
-		may("stack", text(&e.Stack)),
-		may("retryable", func(value raw) *mismatch {
-			hasHint = true
-			return boolean(&e.Retryable)(value)
-		}),
-		may("property", text(&e.Property)),
-	)
-	if err != nil {
-		return nil, err
+	value, bad := parse(data)
+	if bad == nil {
+		var e *spi.Error
+		if bad = errorObject(&e)(value); bad == nil {
+			return e, nil
+		}
 	}
-	if !hasHint {
-		e.Retryable = e.Code.Retryable()
+	return nil, bad.protocolError("error object")
+}
+
+// errorObject reads an error object, which is a whole message or a member.
+func errorObject(into **spi.Error) func(raw) *mismatch {
+	return func(value raw) *mismatch {
+		e := spi.Error{Code: spi.CodeFailed}
+		hasHint := false
+		bad := decodeObject(value,
+			may("code", integer(&e.Code, math.MinInt32, math.MaxInt32)),
+			must("message", text(&e.Message)),
+			may("stack", text(&e.Stack)),
+			may("retryable", func(value raw) *mismatch {
+				hasHint = true
+				return boolean(&e.Retryable)(value)
+			}),
+			may("property", text(&e.Property)),
+		)
+		if bad != nil {
+			return bad
+		}
+		if !hasHint {
+			e.Retryable = e.Code.Retryable()
+		}
+		e.Message = Cut(e.Message, MaxText)
+		e.Stack = Cut(e.Stack, MaxStack)
+		e.Property = Cut(e.Property, MaxText)
+		*into = &e
+		return nil
 	}
-	e.Message = Cut(e.Message, MaxText)
-	e.Stack = Cut(e.Stack, MaxStack)
-	e.Property = Cut(e.Property, MaxText)
-	return &e, nil
 }

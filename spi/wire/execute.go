@@ -17,7 +17,7 @@ func AppendExecuteRequest(b []byte, plugin string, c spi.ShardingContext) []byte
 func DecodeExecuteRequest(data []byte) (plugin string, c spi.ShardingContext, err error) {
 	err = decode(data, "execute request", requestFields(TypeExecute,
 		must("plugin", text(&plugin)),
-		must("context", func(value raw) *mismatch { return decodeObject(value, contextFields(&c)...) }),
+		must("context", object(contextFields(&c)...)),
 	)...)
 	if err != nil {
 		return "", spi.ShardingContext{}, err
