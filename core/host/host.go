@@ -45,7 +45,6 @@ type Host struct {
 	config   Config
 	logger   *slog.Logger
 	instance registry.Instance
-	specs    *specs
 	jobs     *jobs
 	events   execution.Events
 
@@ -60,6 +59,9 @@ type Host struct {
 	isUp       atomic.Bool // the node has started
 	// leaving is when the node paused to leave, in milliseconds, zero before.
 	leaving atomic.Int64
+	// reloading lets one reload come after the other.
+	reloading sync.Mutex
+	closed    bool // guarded by reloading
 
 	closeOnce sync.Once
 }
@@ -70,16 +72,13 @@ var _ service.Service = (*Host)(nil)
 // jobs beyond the problems that their definitions have by themselves. A node
 // that is not started must be closed.
 func New(ctx context.Context, c Config) (*Host, config.Problems) {
-	h := &Host{
-		config: c, elapsed: newLeaseClock(),
-		specs: &specs{config: c.Node, catalog: c.Catalog, zones: make(map[string]*time.Location), localZone: sync.OnceValues(c.LocalZone)},
-	}
+	h := &Host{config: c, elapsed: newLeaseClock()}
 	ip, err := localIP(c.Node.Instance)
 	var problems config.Problems
 	if err != nil {
 		problems = append(problems, c.Node.Problem("value", err.Error(), "instance", "preferredNetworkIp"))
 	}
-	jobs, wrong := newJobs(ctx, h.specs, c.Node.Jobs, c.Logger)
+	jobs, wrong := newJobs(ctx, newSpecs(c), c.Node.Jobs, c.Logger)
 	h.jobs = jobs
 	if problems = append(problems, wrong...); len(problems) > 0 {
 		h.Close(ctx)
@@ -101,6 +100,10 @@ func New(ctx context.Context, c Config) (*Host, config.Problems) {
 	execution.Record(&h.events, c.Logger)
 	h.group = service.NewGroup(&registryService{host: h}, &engineService{host: h})
 	return h, nil
+}
+
+func newSpecs(c Config) *specs {
+	return &specs{config: c.Node, catalog: c.Catalog, zones: make(map[string]*time.Location), localZone: sync.OnceValues(c.LocalZone)}
 }
 
 // Instance returns the id of the node.
@@ -132,7 +135,12 @@ func (h *Host) Stop(ctx context.Context) error {
 
 // Close closes the plugins of the jobs.
 func (h *Host) Close(ctx context.Context) {
-	h.closeOnce.Do(func() { h.jobs.close(ctx) })
+	h.closeOnce.Do(func() {
+		h.reloading.Lock()
+		defer h.reloading.Unlock()
+		h.closed = true
+		h.jobs.close(ctx)
+	})
 }
 
 // now is the time of the registry's server.
@@ -172,7 +180,7 @@ func (e *engineService) Start(ctx context.Context) error {
 		}
 		m.membership = newMembership(p, timeout, grace, h.elapsed, h.clock, m, m.logger)
 		m.coordinator = coordinator.New(coordinator.Config{
-			Registry: p, Strategist: h.specs.strategist, Interval: reconcileInterval, Lost: m.itemsLost,
+			Registry: p, Strategist: h.jobs.strategist, Interval: reconcileInterval, Lost: m.itemsLost,
 			SessionTimeout: timeout, Now: h.now, Logger: m.logger,
 		})
 		h.members = append(h.members, m)

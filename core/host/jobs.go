@@ -24,7 +24,6 @@ import (
 // other nodes have stored and whose plugins it has. It is safe for concurrent
 // use.
 type jobs struct {
-	specs    *specs
 	logger   *slog.Logger
 	executor *execution.Executor
 	timer    *schedule.Timer
@@ -34,6 +33,10 @@ type jobs struct {
 	mu     sync.Mutex
 	byName map[string]*hostedJob
 	names  map[int][]string // sorted names by partition, nil when they are to be collected
+	// plugins are those of the latest configuration, madeBy those that a spec in
+	// use was made of.
+	plugins *generation
+	madeBy  map[*execution.Spec]*generation
 	// stored are the partitions in which the file's jobs were stored once.
 	stored map[int]bool
 
@@ -51,9 +54,10 @@ type jobs struct {
 
 // builtSpec is what became of a definition.
 type builtSpec struct {
-	state registry.JobState
-	spec  *execution.Spec
-	err   error
+	state   registry.JobState
+	plugins *generation
+	spec    *execution.Spec
+	err     error
 }
 
 // hostedJob is a job and what it is executed from.
@@ -71,13 +75,16 @@ type hostedJob struct {
 	state   registry.JobState // as last read, without version before that
 	// waits says that spec is the file's and another one counts, which is built.
 	waits bool
+	// isStale says that spec was made of plugins that a reload has replaced.
+	isStale bool
 }
 
 // newJobs makes what the jobs of the file are executed from; problems are what
 // is wrong with them beyond their definitions themselves.
 func newJobs(ctx context.Context, specs *specs, file []job.Config, logger *slog.Logger) (*jobs, config.Problems) {
 	js := &jobs{
-		specs: specs, logger: logger, byName: make(map[string]*hostedJob, len(file)), names: make(map[int][]string),
+		logger: logger, byName: make(map[string]*hostedJob, len(file)), names: make(map[int][]string),
+		plugins: newGeneration(specs), madeBy: make(map[*execution.Spec]*generation, len(file)),
 		stored: make(map[int]bool), built: make(map[int][]builtSpec), wanted: make(map[string]int64),
 	}
 	js.lifetime, js.stopBackground = context.WithCancel(context.WithoutCancel(ctx))
@@ -88,6 +95,7 @@ func newJobs(ctx context.Context, specs *specs, file []job.Config, logger *slog.
 			problems = append(problems, wrong...)
 			continue
 		}
+		js.use(spec, js.plugins)
 		js.byName[c.Name] = &hostedJob{file: &spec.Config, spec: spec}
 	}
 	return js, problems
@@ -275,7 +283,7 @@ func (js *jobs) apply(m *member, state registry.JobState) {
 		if h.encoded == nil {
 			h.encoded, _ = job.Encode(h.spec.Config)
 		}
-		if bytes.Equal(h.encoded, encoded) {
+		if bytes.Equal(h.encoded, encoded) && !h.isStale {
 			h.state, h.waits = state, false
 			js.wanted[name] = state.Version
 			return
@@ -285,11 +293,15 @@ func (js *jobs) apply(m *member, state registry.JobState) {
 		return // it is being built, or cannot be
 	}
 	js.wanted[name] = state.Version
+	plugins := js.plugins
 	js.background.Go(func() {
-		spec, err := js.specs.buildStored(js.lifetime, state)
+		spec, err := plugins.specs.buildStored(js.lifetime, state)
 		index := m.partition.Index()
 		js.mu.Lock()
-		js.built[index] = append(js.built[index], builtSpec{state, spec, err})
+		if spec != nil {
+			js.use(spec, plugins)
+		}
+		js.built[index] = append(js.built[index], builtSpec{state, plugins, spec, err})
 		js.mu.Unlock()
 		m.membership.tell()
 	})
@@ -306,7 +318,7 @@ func (js *jobs) install(partition int) []string {
 	for _, b := range built {
 		name := b.state.Definition.Name
 		js.mu.Lock()
-		isLatest := js.wanted[name] == b.state.Version
+		isLatest := js.wanted[name] == b.state.Version && js.plugins == b.plugins
 		js.mu.Unlock()
 		switch {
 		case !isLatest:
@@ -339,9 +351,12 @@ func (js *jobs) put(b builtSpec) {
 	if sameSchedule(h.spec.Config, b.spec.Config) {
 		b.spec.Since = h.spec.Since
 	}
-	h.spec, h.state, h.encoded, h.waits = b.spec, b.state, b.state.Definition.Config, false
+	isReload := h.isStale && bytes.Equal(h.encoded, b.state.Definition.Config)
+	h.spec, h.state, h.encoded, h.waits, h.isStale = b.spec, b.state, b.state.Definition.Config, false, false
 	js.mu.Unlock()
-	js.logger.Info("job has a new definition", "job", name, "version", b.state.Version)
+	if !isReload {
+		js.logger.Info("job has a new definition", "job", name, "version", b.state.Version)
+	}
 	// What is due until the new schedule is in force is found by its adoption.
 	h.adopting.Lock()
 	js.timer.Remove(name)
@@ -389,6 +404,7 @@ func (js *jobs) retire(spec *execution.Spec, name string) {
 }
 
 func (js *jobs) closeSpec(ctx context.Context, spec *execution.Spec, name string) {
+	defer js.release(spec)
 	if err := closeSpec(ctx, spec); err != nil {
 		js.logger.Warn("plugins of the job not closed", "job", name, "err", err)
 	}
@@ -422,16 +438,20 @@ func (js *jobs) close(ctx context.Context) {
 	js.stopBackground()
 	js.background.Wait()
 	js.mu.Lock()
-	defer js.mu.Unlock()
+	unused := make(map[*execution.Spec]string)
 	for _, built := range js.built {
 		for _, b := range built {
 			if b.spec != nil {
-				js.closeSpec(ctx, b.spec, b.state.Definition.Name)
+				unused[b.spec] = b.state.Definition.Name
 			}
 		}
 	}
 	for name, h := range js.byName {
-		js.closeSpec(ctx, h.spec, name)
+		unused[h.spec] = name
+	}
+	js.mu.Unlock()
+	for spec, name := range unused {
+		js.closeSpec(ctx, spec, name)
 	}
 }
 

@@ -213,6 +213,9 @@ const refusedRetry = 50 * time.Millisecond
 // follow hosts jobs that were defined, drops those that were removed, adopts
 // what was assigned anew and begins what is held no longer.
 func (m *member) follow(ctx context.Context) error {
+	if err := m.host.jobs.storeReloaded(ctx, m); err != nil {
+		return err
+	}
 	news, err := m.newsSince(ctx, m.applied.Load())
 	if err != nil {
 		return err
