@@ -12,7 +12,7 @@ QUICKSTART    := examples/quickstart
 GUEST         := GOOS=wasip1 GOARCH=wasm $(GO) build -trimpath -ldflags '-s -w'
 
 .DEFAULT_GOAL := help
-.PHONY: help run test race lint fmt fuzz generate verify bench build check binary quickstart test-tools fmt-check
+.PHONY: help run test race soak lint fmt fuzz generate verify bench build check binary quickstart test-tools fmt-check
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -32,6 +32,10 @@ quickstart: binary # the modules of the quickstart
 
 test: test-tools ## run all tests with the race detector, in random order
 	$(GO) test -race -shuffle=on -timeout $(TEST_TIMEOUT) ./...
+
+soak: test-tools ## what takes long: a Redis that is away for a minute, hundreds of random fleets
+	$(GO) test -race -count=1 -timeout 30m ./cmd/elasticjob -run 'TestFleet/Redis' -fleet.outage 1m -v
+	$(GO) test -race -count=1 -timeout 60m ./core/host -run 'Fleet' -host.seeds 200
 
 race: ## run all tests three times with the race detector
 	$(GO) test -race -shuffle=on -count=3 -timeout $(TEST_TIMEOUT) ./...

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"flag"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,6 +11,9 @@ import (
 
 	"github.com/elasticjob-go/elasticjob/core/registry/redistest"
 )
+
+// longOutage is how long Redis is away so that all leases end.
+var longOutage = flag.Duration("fleet.outage", 2*sessionTimeout, "how long Redis is away, at least twice the session timeout")
 
 // testOutage stops Redis for a second, then for longer than a lease, and then
 // takes its data away, by a restart and while it runs.
@@ -56,7 +60,7 @@ func testOutage(f *fleet) {
 	brief := away(time.Second)
 	// It depends on when the leases were renewed last.
 	t.Logf("%d sessions lost while Redis was away for a second", lost(brief))
-	tooLong := away(2 * sessionTimeout)
+	tooLong := away(*longOutage)
 	if n := lost(tooLong); n != 2 {
 		t.Errorf("sessions lost while Redis was away for longer than a lease = %d, want 2", n)
 	}
