@@ -268,32 +268,33 @@ func TestARegistryThatDoesNotAnswerLosesNoInstant(t *testing.T) {
 
 func TestAJobStoppedOnItsOnlyInstanceHasOneGapPerItem(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		c := probeJob(time.Second)
-		c.ShardingTotalCount = 2
-		n := observe(t, setup{
-			jobs:    []job.Config{c},
-			plugins: []spi.Plugin{probe(func(context.Context, spi.ExecuteRequest) error { return nil })},
+	for _, monitored := range []bool{true, false} {
+		t.Run(fmt.Sprintf("monitored=%v", monitored), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				c := fleetJob(time.Second, 2, monitored)
+				n := observe(t, setup{jobs: []job.Config{c}, plugins: []spi.Plugin{probe(quick)}})
+				n.start(t)
+				first := nextMultiple(time.Second)
+				sleepUntil(first.Add(2*time.Second + 500*time.Millisecond))
+				if changed, err := n.center.Partitions()[0].SetStateOnInstance(t.Context(), c.Name, n.instance.ID, false, "error-handler"); err != nil || !changed {
+					t.Fatalf("SetStateOnInstance(disabled) = %v, %v, want true, nil", changed, err)
+				}
+				last := first.Add(32 * time.Second)
+				sleepUntil(last.Add(500 * time.Millisecond))
+				n.stop(t)
+				n.checkOneVerdictEach(t, c, first, last)
+				if len(n.misfired) != c.ShardingTotalCount {
+					t.Errorf("misfired %+v, want one record for each of %d items", n.misfired, c.ShardingTotalCount)
+				}
+				for item := range c.ShardingTotalCount {
+					if got := n.verdicts(t, c, item)[last]; !slices.Equal(got, []string{missedDisabled}) {
+						t.Errorf("verdicts on item %d of a stopped job = %v, want %v", item, got, []string{missedDisabled})
+					}
+				}
+			})
 		})
-		n.start(t)
-		first := nextMultiple(time.Second)
-		sleepUntil(first.Add(2*time.Second + 500*time.Millisecond))
-		if changed, err := n.center.Partitions()[0].SetStateOnInstance(t.Context(), c.Name, n.instance.ID, false, "error-handler"); err != nil || !changed {
-			t.Fatalf("SetStateOnInstance(disabled) = %v, %v, want true, nil", changed, err)
-		}
-		last := first.Add(22 * time.Second)
-		sleepUntil(last.Add(500 * time.Millisecond))
-		n.stop(t)
-		n.checkOneVerdictEach(t, c, first, last)
-		if len(n.misfired) != c.ShardingTotalCount {
-			t.Errorf("misfired %+v, want one record for each of %d items", n.misfired, c.ShardingTotalCount)
-		}
-		for item := range c.ShardingTotalCount {
-			if got := n.verdicts(t, c, item)[last]; !slices.Equal(got, []string{missedDisabled}) {
-				t.Errorf("verdicts on item %d of a stopped job = %v, want %v", item, got, []string{missedDisabled})
-			}
-		}
-	})
+	}
 }
 
 // setup of an observed node.
@@ -601,33 +602,3 @@ func nextMultiple(period time.Duration) time.Time {
 }
 
 func sleepUntil(instant time.Time) { time.Sleep(time.Until(instant)) }
-
-func TestAnUnmonitoredJobStoppedOnItsOnlyInstanceHasOneGapPerItem(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		c := probeJob(time.Second)
-		c.MonitorExecution, c.ShardingTotalCount = false, 2
-		n := observe(t, setup{
-			jobs:    []job.Config{c},
-			plugins: []spi.Plugin{probe(func(context.Context, spi.ExecuteRequest) error { return nil })},
-		})
-		n.start(t)
-		first := nextMultiple(time.Second)
-		sleepUntil(first.Add(2*time.Second + 500*time.Millisecond))
-		if changed, err := n.center.Partitions()[0].SetStateOnInstance(t.Context(), c.Name, n.instance.ID, false, "error-handler"); err != nil || !changed {
-			t.Fatalf("SetStateOnInstance(disabled) = %v, %v, want true, nil", changed, err)
-		}
-		last := first.Add(32 * time.Second)
-		sleepUntil(last.Add(500 * time.Millisecond))
-		n.stop(t)
-		n.checkOneVerdictEach(t, c, first, last)
-		if len(n.misfired) != c.ShardingTotalCount {
-			t.Errorf("misfired %+v, want one record for each of %d items", n.misfired, c.ShardingTotalCount)
-		}
-		for item := range c.ShardingTotalCount {
-			if got := n.verdicts(t, c, item)[last]; !slices.Equal(got, []string{missedDisabled}) {
-				t.Errorf("verdicts on item %d of a stopped job = %v, want %v", item, got, []string{missedDisabled})
-			}
-		}
-	})
-}
