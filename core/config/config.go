@@ -10,14 +10,6 @@ import (
 	"github.com/elasticjob-go/elasticjob/core/job"
 )
 
-// Isolation says whether calls of a WASM plugin share an instance.
-const (
-	// IsolationFresh gives every call an instance of its own. It is the default.
-	IsolationFresh = "fresh"
-	// IsolationPooled lets one instance serve one call after the other.
-	IsolationPooled = "pooled"
-)
-
 // Values that a node has when its file does not say otherwise.
 const (
 	DefaultShutdownGrace   = 30 * time.Second
@@ -42,6 +34,8 @@ type Config struct {
 	RegCenter *RegCenter
 	// Plugins are the plugin files to load, in the order of the file.
 	Plugins []Plugin
+	// Secrets are what plugins may be granted to ask for, by name.
+	Secrets map[string]Secret
 	// Jobs are the job definitions, in the order of the file. An empty TimeZone
 	// is for the host to fill in.
 	Jobs []job.Config
@@ -103,48 +97,6 @@ type Instance struct {
 	PreferredNetworkInterface string
 	// Labels are names and values for people and strategies.
 	Labels map[string]string
-}
-
-// Plugin is one plugin file.
-type Plugin struct {
-	// Path is the path as the file writes it. It may be empty in a configuration
-	// that is built in Go.
-	Path string
-	// File is the path made absolute.
-	File string
-	// SHA256 is the checksum that the file must have, as 64 lower-case hex
-	// digits; empty when it is not checked.
-	SHA256 string
-	// Isolation is IsolationFresh or IsolationPooled.
-	Isolation string
-	// Limits bound what the plugin may use.
-	Limits Limits
-}
-
-// Sound returns the plugin with the default in place of each term that Validate
-// refuses, for a further look at its file.
-func (p Plugin) Sound() Plugin {
-	if !p.soundSHA256() {
-		p.SHA256 = ""
-	}
-	if !p.soundIsolation() {
-		p.Isolation = IsolationFresh
-	}
-	if !p.Limits.soundMemory() {
-		p.Limits.Memory = 0
-	}
-	if !p.Limits.soundTimeout() {
-		p.Limits.Timeout = 0
-	}
-	return p
-}
-
-// Limits bound one plugin. A zero means the default of its runtime.
-type Limits struct {
-	// Memory is in bytes, a multiple of 64 KiB, the page of WASM.
-	Memory int64
-	// Timeout bounds one call.
-	Timeout time.Duration
 }
 
 // Defaults returns a configuration without plugins and jobs in which everything

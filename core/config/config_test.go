@@ -14,6 +14,7 @@ import (
 
 	"github.com/elasticjob-go/elasticjob/core/config"
 	"github.com/elasticjob-go/elasticjob/core/job"
+	"github.com/elasticjob-go/elasticjob/spi"
 )
 
 // load reads a file of testdata that has no problem.
@@ -53,21 +54,37 @@ func TestLoadFull(t *testing.T) {
 		},
 		Plugins: []config.Plugin{
 			{
+				Host: config.HostWASM,
 				Path: "modules/orders.wasm", File: absolute(t, "modules/orders.wasm"),
 				SHA256: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", Isolation: config.IsolationPooled,
-				Limits: config.Limits{Memory: 64 << 20, Timeout: 10 * time.Minute},
+				Limits: config.Limits{Memory: 64 << 20, Timeout: 10 * time.Minute, Concurrency: 8},
+				Grants: spi.Grants{
+					HTTP: []string{"api.example.com", "GET,POST https://*.example.org:8443"}, Env: []string{"REGION", "LANG"},
+					Dirs: []spi.Dir{
+						{Path: absolute(t, "data"), Guest: "/data"},
+						{Path: absolute(t, "../out"), Guest: "/results", Writable: true},
+					},
+					Secrets: []string{"db-password", "api.key"}, Clock: spi.ClockFrozen, Random: spi.RandomSeeded,
+				},
 			},
 			{
-				Path: "modules/small.wasm", File: absolute(t, "modules/small.wasm"), Isolation: config.IsolationFresh,
+				Host: config.HostWASM, Path: "modules/small.wasm", File: absolute(t, "modules/small.wasm"), Isolation: config.IsolationFresh,
 				Limits: config.Limits{Memory: 128 << 10},
 			},
+			{
+				Host: config.HostProcess, Path: "bin/spark-plugin", File: absolute(t, "bin/spark-plugin"), Limits: config.Limits{Concurrency: 2},
+				Grants: spi.Grants{HTTP: []string{"spark.example.com:8998"}, Env: []string{"SPARK_HOME", "REGION"}},
+			},
+		},
+		Secrets: map[string]config.Secret{
+			"db-password": {Value: secret}, "api.key": {File: absolute(t, "keys/api")}, "from.env": {Value: secret},
 		},
 		Jobs: []job.Config{
 			{
 				Name: "ordersReconcile", Type: "ORDERS", Cron: "0/5 * * * * ?", TimeZone: "GMT+08:00", ShardingTotalCount: 3,
 				ShardingItemParameters: "0=Beijing,1=Shanghai,2=Guangzhou", JobParameter: "007",
 				Timeout: 90 * time.Second, MaxTimeDiffSeconds: 60, ReconcileIntervalMinutes: 5,
-				ShardingStrategyType: "ODEVITY", PoolType: "8", ErrorHandlerTypes: []string{"LOG", "EMAIL"},
+				ShardingStrategyType: "ODEVITY", PoolType: "8", ErrorHandlerTypes: []string{"LOG", "EMAIL"}, ListenerTypes: []string{"AUDIT", "NOTIFY"},
 				Description: "Two words: quoted", Disabled: true, Overwrite: true, Label: "billing",
 				Props: map[string]string{
 					"batch.size": "500", "octal": "007", "float": "1e3", "word": "yes", "empty": "", "hex": "0x1F",
@@ -247,13 +264,43 @@ func TestUnreadableFilesHaveNothingElseToLookAt(t *testing.T) {
 
 func TestSoundPlugin(t *testing.T) {
 	t.Parallel()
-	wrong := config.Plugin{File: "/a.wasm", SHA256: "12", Isolation: "none", Limits: config.Limits{Memory: 1, Timeout: -1}}
-	if got, want := wrong.Sound(), (config.Plugin{File: "/a.wasm", Isolation: config.IsolationFresh}); got != want {
-		t.Errorf("Sound() = %+v, want %+v", got, want)
+	sha := strings.Repeat("ab", 32)
+	tests := []struct {
+		name      string
+		has, want config.Plugin
+	}{
+		{
+			"module with everything wrong",
+			config.Plugin{
+				File: "/a.wasm", SHA256: "12", Isolation: "none", Limits: config.Limits{Memory: 1, Timeout: -1, Concurrency: -1},
+				Grants: spi.Grants{
+					HTTP: []string{"", "a.example.com"}, Env: []string{"A=b", "A"}, Clock: "fast", Random: "none",
+					Dirs: []spi.Dir{{Path: "relative", Guest: "/a"}, {Path: absolute(t, "a"), Guest: "a"}, {Path: absolute(t, "a"), Guest: "/a"}},
+				},
+			},
+			config.Plugin{
+				File: "/a.wasm", Isolation: config.IsolationFresh,
+				Grants: spi.Grants{HTTP: []string{"a.example.com"}, Env: []string{"A"}, Dirs: []spi.Dir{{Path: absolute(t, "a"), Guest: "/a"}}},
+			},
+		},
+		{
+			"process with the terms of modules",
+			config.Plugin{
+				Host: config.HostProcess, File: "/a", Isolation: config.IsolationPooled, Limits: config.Limits{Memory: 1 << 20, Timeout: 1},
+				Grants: spi.Grants{Secrets: []string{"s"}, Dirs: []spi.Dir{{Path: absolute(t, "a"), Guest: "/a"}}, Clock: spi.ClockReal, Random: spi.RandomReal},
+			},
+			config.Plugin{Host: config.HostProcess, File: "/a", Limits: config.Limits{Timeout: 1}, Grants: spi.Grants{Secrets: []string{"s"}}},
+		},
+		{
+			"sound",
+			config.Plugin{File: "/a.wasm", SHA256: sha, Isolation: config.IsolationPooled, Limits: config.Limits{Memory: 1 << 16, Timeout: 1, Concurrency: 3}},
+			config.Plugin{File: "/a.wasm", SHA256: sha, Isolation: config.IsolationPooled, Limits: config.Limits{Memory: 1 << 16, Timeout: 1, Concurrency: 3}},
+		},
 	}
-	right := config.Plugin{File: "/a.wasm", SHA256: strings.Repeat("ab", 32), Isolation: config.IsolationPooled, Limits: config.Limits{Memory: 1 << 16, Timeout: 1}}
-	if got := right.Sound(); got != right {
-		t.Errorf("Sound() = %+v, want %+v", got, right)
+	for _, test := range tests {
+		if diff := cmp.Diff(test.want, test.has.Sound(), cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("Sound() of %s differs (-want +got):\n%s", test.name, diff)
+		}
 	}
 }
 
@@ -326,7 +373,7 @@ func TestValidateWithoutFile(t *testing.T) {
 		`duplicate-key: job "a" is given twice`,
 		`range: maxRunningItems must be 1 to 1000000, not "0"`,
 		`required: job "b": shardingTotalCount is required: a number from 1 to 10000`,
-		`required: plugins[0] needs the key wasm, the path of a module`,
+		`required: plugins[0] needs the key wasm, the path of a module, or process, that of a program`,
 		`type: dataDir must be an absolute path, not "relative"`,
 		`type: plugins[0].isolation must be fresh or pooled, not ""`,
 	}, "\n")

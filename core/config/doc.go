@@ -41,6 +41,7 @@
 //	schedule         more than one of cron, every and at
 //	cron             a malformed cron expression
 //	zone             an unknown time zone
+//	unknown-name     a name that the file does not define
 //	item-parameters  malformed shardingItemParameters
 //	ignored-key      (notes only) a top-level key that is left alone
 //

@@ -73,6 +73,7 @@ const (
 	keyInstance        = "instance"
 	keyLabels          = "labels"
 	keyPlugins         = "plugins"
+	keySecrets         = "secrets"
 	keyJobs            = "jobs"
 
 	keyID        = "id"
@@ -100,25 +101,38 @@ const (
 	keyKeyFile           = "keyFile"
 	keyServerName        = "serverName"
 
-	keyWASM      = "wasm"
-	keyProcess   = "process"
-	keySHA256    = "sha256"
-	keyIsolation = "isolation"
-	keyLimits    = "limits"
-	keyMemory    = "memory"
-	keyTimeout   = "timeout"
+	keyWASM        = "wasm"
+	keyProcess     = "process"
+	keySHA256      = "sha256"
+	keyIsolation   = "isolation"
+	keyLimits      = "limits"
+	keyMemory      = "memory"
+	keyTimeout     = "timeout"
+	keyConcurrency = "concurrency"
+	keyGrants      = "grants"
+	keyHTTP        = "http"
+	keyEnv         = "env"
+	keyDirs        = "dirs"
+	keyPath        = "path"
+	keyMode        = "mode"
+	keyAs          = "as"
+	keyClock       = "clock"
+	keyRandom      = "random"
+
+	keyFile = "file"
 
 	keyType         = "elasticJobType"
 	keyClass        = "elasticJobClass"
 	keyPool         = "jobExecutorThreadPoolSizeProviderType" // ElasticJob 3.0.5 and later
 	keyPoolBefore   = "jobExecutorServiceHandlerType"         // up to 3.0.4
 	keyErrorHandler = "jobErrorHandlerType"
+	keyListeners    = "jobListenerTypes"
 	keyProps        = "props"
 )
 
 // layout is every mapping of the file with known keys.
 type layout struct {
-	root, node, instance, regCenter, tls, plugin, limits, job shape
+	root, node, instance, regCenter, tls, plugin, limits, grants, dir, secret, job shape
 }
 
 func newLayout() layout {
@@ -126,7 +140,7 @@ func newLayout() layout {
 	l.root = newShape(field{name: keyElasticJob, kind: section})
 
 	node := fieldsOf(leaf, keyDataDir, keyShutdownGrace, keyMaxRunningItems, keyPlugins)
-	node = append(node, fieldsOf(section, keyInstance, keyRegCenter, keyJobs)...)
+	node = append(node, fieldsOf(section, keyInstance, keyRegCenter, keySecrets, keyJobs)...)
 	node = append(node, fieldsOf(refused, "tracing", "server", "dump", "onLeaseLoss", "onZombie")...)
 	node = append(node, field{name: "enabled", kind: refused, harmless: "true"})
 	l.node = newShape(node...)
@@ -147,17 +161,18 @@ func newLayout() layout {
 	l.regCenter = newShape(center...)
 	l.tls = newShape(fieldsOf(leaf, keyCAFile, keyCertFile, keyKeyFile, keyServerName)...)
 
-	plugin := fieldsOf(leaf, keyWASM, keySHA256, keyIsolation)
-	plugin = append(plugin, fieldsOf(section, keyLimits)...)
-	l.plugin = newShape(append(plugin, fieldsOf(refused, keyProcess, "grants", "env")...)...)
-	l.limits = newShape(fieldsOf(leaf, keyMemory, keyTimeout)...)
+	l.plugin = newShape(append(fieldsOf(leaf, keyWASM, keyProcess, keySHA256, keyIsolation, keyEnv), fieldsOf(section, keyLimits, keyGrants)...)...)
+	l.limits = newShape(fieldsOf(leaf, keyMemory, keyTimeout, keyConcurrency)...)
+	l.grants = newShape(fieldsOf(leaf, keyHTTP, keyEnv, keyDirs, keySecrets, keyClock, keyRandom)...)
+	l.dir = newShape(fieldsOf(leaf, keyPath, keyMode, keyAs)...)
+	l.secret = newShape(fieldsOf(leaf, keyFile, keyEnv)...)
 
 	job := fieldsOf(leaf, keyType, "cron", "every", "at", "timeZone", "shardingTotalCount", "shardingItemParameters",
 		"jobParameter", "monitorExecution", "misfire", "failover", keyTimeout, "maxTimeDiffSeconds",
 		"reconcileIntervalMinutes", "jobShardingStrategyType", keyPool, keyPoolBefore, keyErrorHandler,
-		"description", "disabled", "overwrite", "label")
+		keyListeners, "description", "disabled", "overwrite", "label")
 	job = append(job, fieldsOf(section, keyProps)...)
-	job = append(job, fieldsOf(refused, "misfirePolicy", "misfireLimit", "retry", "retries", "calendars", "backfill", "jobListenerTypes", "jobExtraConfigurations",
+	job = append(job, fieldsOf(refused, "misfirePolicy", "misfireLimit", "retry", "retries", "calendars", "backfill", "jobExtraConfigurations",
 		"extraConfigurations", "maxRetries", "retryBackoff", "concurrencyPolicy", "dependsOn", "startAt", "endAt",
 		"jitter", "dstPolicy", "onLeaseLoss", "onZombie")...)
 	job = append(job, field{name: "staticSharding", kind: refused, harmless: "false"})
@@ -187,7 +202,7 @@ func newLayout() layout {
 // secret that even a message about broken YAML must not show.
 func isSecretKey(key string) bool {
 	last := key[strings.LastIndexByte(key, '.')+1:]
-	for _, secret := range []string{keyPassword, keyDigest, keySentinelPassword} {
+	for _, secret := range []string{keyPassword, keyDigest, keySentinelPassword, keySecrets} {
 		if last == secret || last == kebab(secret) {
 			return true
 		}
@@ -197,8 +212,13 @@ func isSecretKey(key string) bool {
 
 // whereElse says where a key belongs that is not known where it was found.
 func (l layout) whereElse(path []string, head string) string {
-	if _, known := l.limits.byForm[head]; known && len(path) > 0 && path[0] == keyPlugins {
-		return "below limits"
+	if len(path) > 0 && path[0] == keyPlugins {
+		if _, known := l.limits.byForm[head]; known {
+			return "below limits"
+		}
+		if _, known := l.grants.byForm[head]; known {
+			return "below grants"
+		}
 	}
 	for _, at := range []struct {
 		shape shape

@@ -60,14 +60,17 @@ func isDescriptor(path string) bool {
 }
 
 // reason drops the path from an error, which a Problem has anyway.
-func reason(err error) error {
+func reason(err error) error { return reasonOf(err, "file") }
+
+// reasonOf is reason for a file or a directory.
+func reasonOf(err error, what string) error {
 	if errors.Is(err, fs.ErrNotExist) {
-		return errors.New("there is no such file")
+		return errors.New("there is no such " + what)
 	}
 	if pathError, ok := errors.AsType[*fs.PathError](err); ok {
-		return fmt.Errorf("reading the file: %w", pathError.Err)
+		return fmt.Errorf("reading the %s: %w", what, pathError.Err)
 	}
-	return fmt.Errorf("reading the file: %w", err)
+	return fmt.Errorf("reading the %s: %w", what, err)
 }
 
 // Parse is Load for a file that has been read already. Paths in it are relative

@@ -177,7 +177,11 @@ func (r *reader) open(path []string, found []entry) []entry {
 				inside = append(inside, child)
 			}
 		case !e.value.null:
-			r.reportBroken(path, e.value.at, ruleType, r.label(path)+" must be a mapping, not "+r.show(e.value))
+			shown := r.show(e.value)
+			if len(path) == 1 && path[0] == keySecrets {
+				shown = e.value.kind.String()
+			}
+			r.reportBroken(path, e.value.at, ruleType, r.label(path)+" must be a mapping, not "+shown)
 		}
 	}
 	return inside

@@ -23,6 +23,7 @@ const (
 	ruleType         = "type"
 	ruleRange        = "range"
 	ruleName         = "name"
+	ruleUnknownName  = "unknown-name"
 	ruleIgnoredKey   = "ignored-key"
 )
 
@@ -117,41 +118,8 @@ func (r *reader) readNode(g group) {
 	if e, ok := g.pick(keyPlugins); ok {
 		r.readPlugins(e.value)
 	}
+	r.readSecrets(g.settings[keySecrets])
 	r.readJobs(g.open(keyJobs))
-}
-
-func (r *reader) readPlugins(list *node) {
-	if list.null {
-		return
-	}
-	path := []string{keyPlugins}
-	if list.kind != sequence {
-		r.reportBroken(path, list.at, ruleType, "plugins must be a list of mappings such as - wasm: modules/orders.wasm, not "+r.show(list))
-		return
-	}
-	for i, item := range list.items {
-		path := []string{keyPlugins, strconv.Itoa(i)}
-		r.record(path, entry{at: item.at, value: item})
-		plugin := Plugin{Isolation: IsolationFresh}
-		if item.kind != mapping {
-			r.reportBroken(path, item.at, ruleType, r.label(path)+" must be a mapping such as wasm: modules/orders.wasm, not "+r.show(item))
-		}
-		g := r.scatter(path, r.layout.plugin, item.entries)
-		if slices.ContainsFunc(item.entries, func(e entry) bool { return e.key == keyProcess }) {
-			r.broken[joined(append(path, keyWASM))] = true // refused: wasm is not missed
-		}
-		if text, ok := g.text(keyWASM); ok {
-			plugin.Path, plugin.File = text, r.cfg.Resolve(text)
-		}
-		if text, ok := g.text(keySHA256); ok {
-			plugin.SHA256 = strings.ToLower(text)
-		}
-		g.str(keyIsolation, &plugin.Isolation)
-		limits := r.scatter(append(path, keyLimits), r.layout.limits, g.open(keyLimits))
-		limits.size(keyMemory, &plugin.Limits.Memory)
-		limits.duration(keyTimeout, &plugin.Limits.Timeout)
-		r.cfg.Plugins = append(r.cfg.Plugins, plugin)
-	}
 }
 
 // Places and problems.
@@ -214,10 +182,26 @@ func labelWith(path []string, last string) string {
 	switch {
 	case path[0] == keyJobs && len(path) > 1:
 		return strings.TrimSuffix("job "+quote(path[1])+": "+strings.Join(path[2:], "."), ": ")
-	case path[0] == keyPlugins && len(path) > 1:
-		return strings.Join(append([]string{"plugins[" + path[1] + "]"}, path[2:]...), ".")
+	case path[0] == keyPlugins:
+		return withIndexes(path)
 	}
 	return strings.Join(path, ".")
+}
+
+// withIndexes joins a path in which numbers are places in lists.
+func withIndexes(path []string) string {
+	var b strings.Builder
+	for i, part := range path {
+		switch {
+		case i > 0 && part != "" && part[0] >= '0' && part[0] <= '9':
+			b.WriteString("[" + part + "]")
+		case i > 0:
+			b.WriteString("." + part)
+		default:
+			b.WriteString(part)
+		}
+	}
+	return b.String()
 }
 
 // quote quotes text for a message, at most its first 80 bytes.

@@ -64,6 +64,7 @@ func (r *reader) readJob(path []string, g group) {
 	g.str("jobShardingStrategyType", &c.ShardingStrategyType)
 	g.pool(&c.PoolType)
 	g.texts(keyErrorHandler, &c.ErrorHandlerTypes)
+	g.texts(keyListeners, &c.ListenerTypes)
 	g.str("description", &c.Description)
 	c.Props = g.free(keyProps)
 	g.boolean("disabled", &c.Disabled)

@@ -108,7 +108,7 @@ func (r *reader) readRegCenter(found []entry) *RegCenter {
 	path := []string{keyRegCenter}
 	g := r.scatter(path, r.layout.regCenter, r.open(path, found))
 	c := DefaultRegCenter()
-	g.servers(&c.Servers)
+	c.Servers = g.elements(keyServerLists, true)
 	g.str(keyMasterName, &c.MasterName)
 	g.str(keyNamespace, &c.Namespace)
 	g.str(keyUsername, &c.Username)
@@ -124,63 +124,6 @@ func (r *reader) readRegCenter(found []entry) *RegCenter {
 	g.milliseconds(keyMaxSleepTime, &c.MaxSleepTime)
 	g.integer(keyMaxRetries, &c.MaxRetries)
 	return &c
-}
-
-// servers reads the addresses, a list or text with commas, and records where
-// each one stands.
-func (g group) servers(to *[]string) {
-	e, ok := g.pick(keyServerLists)
-	if !ok || e.value.null {
-		return
-	}
-	e.value = joinPorts(e.value)
-	path := g.pathOf(keyServerLists)
-	var columns []int
-	var list []string
-	if e.value.kind == scalar {
-		text, ok := g.text(keyServerLists)
-		if !ok {
-			return
-		}
-		column := 1
-		for part := range strings.SplitSeq(text, ",") {
-			columns = append(columns, column+len([]rune(part))-len([]rune(strings.TrimLeft(part, " \t\n"))))
-			column += len([]rune(part)) + 1
-			list = append(list, strings.TrimSpace(part))
-		}
-	} else if list, ok = g.r.list(path, e); ok {
-		for i := range list {
-			list[i] = strings.TrimSpace(list[i])
-		}
-	} else {
-		return
-	}
-	whole := g.r.cfg.places[joined(path)]
-	for i, server := range list {
-		at := whole
-		if e.value.kind == sequence {
-			at.value, at.shown = e.value.items[i].at, e.value.items[i].text
-			at.secret = server != strings.TrimSpace(at.shown)
-		} else if !whole.secret {
-			at.value.Column += g.r.source.within(whole, columns[i])
-			at.shown = server
-		}
-		g.r.cfg.places[joined(append(slices.Clone(path), strconv.Itoa(i)))] = at
-	}
-	*to = list
-}
-
-// joinPorts undoes what the YAML library makes of [a:6379]: a list of mappings.
-func joinPorts(list *node) *node {
-	whole := *list
-	whole.items = slices.Clone(list.items)
-	for i, item := range whole.items {
-		if item.kind == mapping && len(item.entries) == 1 && item.entries[0].value.kind == scalar {
-			host, port := item.entries[0].key, item.entries[0].value.text
-			whole.items[i] = &node{at: item.at, text: host + ":" + port, weight: 1}
-		}
-	}
-	return &whole
 }
 
 // digest reads user:password, ZooKeeper's form of the two.

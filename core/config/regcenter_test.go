@@ -115,15 +115,17 @@ func TestSecretsAreNotWritten(t *testing.T) {
 	cfg.RegCenter = regCenter(func(c *config.RegCenter) {
 		c.MasterName, c.Username, c.Password, c.SentinelPassword, c.Database, c.TLS = "main", "ops", secret, secret, 3, &config.TLS{}
 	})
+	cfg.Secrets = map[string]config.Secret{"db": {Value: secret}, "api": {File: "/keys/api"}}
 	var log bytes.Buffer
 	for _, handler := range []slog.Handler{slog.NewTextHandler(&log, nil), slog.NewJSONHandler(&log, nil)} {
-		slog.New(handler).Info("m", "config", cfg, "center", cfg.RegCenter, "value", *cfg.RegCenter)
+		slog.New(handler).Info("m", "config", cfg, "center", cfg.RegCenter, "value", *cfg.RegCenter, "secret", cfg.Secrets["db"], "secrets", cfg.Secrets)
 	}
 	document, err := json.Marshal(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
 	written := fmt.Sprintf("%v %+v %#v %v %+v %#v %s", cfg, cfg, cfg, cfg.RegCenter, *cfg.RegCenter, *cfg.RegCenter, cfg.RegCenter) + log.String() + string(document)
+	written += fmt.Sprintf("%v %+v %#v %s", cfg.Secrets["db"], cfg.Secrets["db"], cfg.Secrets["db"], cfg.Secrets["db"])
 	if strings.Contains(written, secret) {
 		t.Errorf("a secret is written:\n%s", written)
 	}

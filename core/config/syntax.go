@@ -170,7 +170,7 @@ func (s source) explain(err error) *fault {
 	}
 	at := s.at(syntax.GetToken())
 	message := "this is not YAML: " + firstLine(syntax.GetMessage())
-	hint := hintFor(s.line(at.Line))
+	hint := hintFor(s.line(at.Line), s.isInSecrets(at.Line))
 	if open := unclosed(syntax.GetToken()); open != nil && hint != hintPlaceholder && strings.ContainsAny(message, "}]") {
 		start := s.at(open)
 		hint = fmt.Sprintf("the %s in line %d, column %d is not closed before this", open.Value, start.Line, start.Column)
@@ -200,15 +200,34 @@ func unclosed(tk *token.Token) *token.Token {
 
 const hintPlaceholder = `a placeholder within {…} or […], or with ": " in it, must be quoted: "${NAME}"`
 
-// hintFor knows the traps of YAML that a line of a job file falls into.
-func hintFor(line string) string {
+// isInSecrets says whether a line stands below a key of secrets, judged by its
+// indentation alone: the file is not YAML.
+func (s source) isInSecrets(number int) bool {
+	indent := func(line string) int { return len(line) - len(strings.TrimLeft(line, " \t")) }
+	least := indent(s.line(number))
+	for n := number - 1; n > 0 && least > 0; n-- {
+		line := s.line(n)
+		if text := strings.TrimSpace(line); text == "" || text[0] == '#' || indent(line) >= least {
+			continue
+		}
+		least = indent(line)
+		if key, _, _ := strings.Cut(strings.TrimSpace(line), ":"); isSecretKey(key) {
+			return true
+		}
+	}
+	return false
+}
+
+// hintFor knows the traps of YAML that a line of a job file falls into. hidden
+// says that the line may hold a secret, whatever its key.
+func hintFor(line string, hidden bool) string {
 	key, value, found := strings.Cut(line, ": ")
 	key, value = strings.TrimLeft(key, " -"), strings.TrimSpace(value)
 	indent := line[:len(line)-len(strings.TrimLeft(line, " \t"))]
 	switch {
 	case strings.Contains(indent, "\t"):
 		return "indent with spaces, not with tabs"
-	case found && strings.HasPrefix(value, "*") && isSecretKey(key):
+	case found && strings.HasPrefix(value, "*") && (hidden || isSecretKey(key)):
 		return "a value that begins with * must be quoted"
 	case found && strings.HasPrefix(value, "*"):
 		return fmt.Sprintf("a value that begins with * must be quoted: %s: %q", key, strings.TrimSpace(cutComment(value)))

@@ -5,7 +5,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -17,11 +16,9 @@ import (
 const (
 	maxShutdownGrace = 24 * time.Hour
 	maxRunningItems  = 1_000_000
-	maxMemory        = 4 << 30
 	maxLabels        = 64
 	maxLabelSize     = 256
 
-	allowedMemory  = "at least 64KiB and at most 4GiB"
 	allowedTimeout = "more than 0 and at most 87600h"
 )
 
@@ -81,53 +78,10 @@ func (c Config) check() Problems {
 	k.checkInstance()
 	k.checkRegCenter()
 	k.checkPlugins()
+	k.checkSecrets()
 	k.checkJobs()
 	return k.found
 }
-
-func (k *checks) checkPlugins() {
-	files := map[string]int{}
-	for i, plugin := range k.Plugins {
-		path := []string{keyPlugins, strconv.Itoa(i)}
-		of := func(keys ...string) []string { return slices.Concat(path, keys) }
-		if k.read.broken[joined(path)] {
-			continue
-		}
-		if plugin.Path == "" && plugin.File == "" && !k.isBroken(of(keyWASM)...) {
-			k.add(ruleRequired, k.label(path)+" needs the key wasm, the path of a module", path...)
-		}
-		k.must(plugin.soundSHA256(), ruleType, "64 hex digits", plugin.SHA256, of(keySHA256)...)
-		k.must(plugin.soundIsolation(), ruleType,
-			"fresh or pooled", plugin.Isolation, of(keyIsolation)...)
-		k.must(plugin.Limits.soundMemory(), ruleRange,
-			allowedMemory, plugin.Limits.Memory, of(keyLimits, keyMemory)...)
-		k.must(plugin.Limits.soundTimeout(), ruleRange,
-			allowedTimeout, plugin.Limits.Timeout, of(keyLimits, keyTimeout)...)
-		file := plugin.File
-		if file == "" && plugin.Path != "" {
-			file = k.Resolve(plugin.Path)
-		}
-		if first, twice := files[file]; twice && file != "" {
-			k.add(ruleConflict, fmt.Sprintf("%s is the same file as that of plugins[%d]; keep one", k.label(of(keyWASM)), first), of(keyWASM)...)
-			continue
-		}
-		files[file] = i
-	}
-}
-
-func (p Plugin) soundSHA256() bool {
-	return p.SHA256 == "" || regexp.MustCompile(`^[0-9a-fA-F]{64}$`).MatchString(p.SHA256)
-}
-
-func (p Plugin) soundIsolation() bool {
-	return p.Isolation == IsolationFresh || p.Isolation == IsolationPooled
-}
-
-func (l Limits) soundMemory() bool {
-	return l.Memory == 0 || l.Memory >= wasmPage && l.Memory <= maxMemory
-}
-
-func (l Limits) soundTimeout() bool { return l.Timeout >= 0 && l.Timeout <= job.MaxInterval }
 
 func (k *checks) checkJobs() {
 	names := map[string]bool{}

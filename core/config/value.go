@@ -238,6 +238,64 @@ func (g group) texts(key string, to *[]string) {
 	}
 }
 
+// elements reads a list, YAML's own or text, and records where each element
+// stands, under its number. Text is one element, or with commas several.
+func (g group) elements(key string, commas bool) []string {
+	e, ok := g.pick(key)
+	if !ok || e.value.null {
+		return nil
+	}
+	e.value = joinPorts(e.value)
+	path := g.pathOf(key)
+	var columns []int
+	var list []string
+	if e.value.kind == scalar {
+		text, ok := g.text(key)
+		if !ok {
+			return nil
+		}
+		parts := []string{text}
+		if commas {
+			parts = strings.Split(text, ",")
+		}
+		column := 1
+		for _, part := range parts {
+			columns = append(columns, column+len([]rune(part))-len([]rune(strings.TrimLeft(part, " \t\n"))))
+			column += len([]rune(part)) + 1
+			list = append(list, part)
+		}
+	} else if list, ok = g.r.list(path, e); !ok {
+		return nil
+	}
+	whole := g.r.cfg.places[joined(path)]
+	for i := range list {
+		list[i] = strings.TrimSpace(list[i])
+		at := whole
+		if e.value.kind == sequence {
+			at.value, at.shown = e.value.items[i].at, e.value.items[i].text
+			at.secret = list[i] != strings.TrimSpace(at.shown)
+		} else if !whole.secret {
+			at.value.Column += g.r.source.within(whole, columns[i])
+			at.shown = list[i]
+		}
+		g.r.cfg.places[joined(append(slices.Clone(path), strconv.Itoa(i)))] = at
+	}
+	return list
+}
+
+// joinPorts undoes what the YAML library makes of [a:6379]: a list of mappings.
+func joinPorts(list *node) *node {
+	whole := *list
+	whole.items = slices.Clone(list.items)
+	for i, item := range whole.items {
+		if item.kind == mapping && len(item.entries) == 1 && item.entries[0].value.kind == scalar {
+			host, port := item.entries[0].key, item.entries[0].value.text
+			whole.items[i] = &node{at: item.at, text: host + ":" + port, weight: 1}
+		}
+	}
+	return &whole
+}
+
 // list reads a list of scalars.
 func (r *reader) list(path []string, e entry) ([]string, bool) {
 	r.record(path, e)

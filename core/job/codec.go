@@ -101,6 +101,9 @@ func (c *Config) decode(data []byte) error {
 	if decoded.ErrorHandlerTypes == nil {
 		decoded.ErrorHandlerTypes = []string{DefaultErrorHandlerType}
 	}
+	if len(decoded.ListenerTypes) == 0 {
+		decoded.ListenerTypes = nil // as if the key were absent
+	}
 	var err error
 	if d.Every != "" {
 		if decoded.Every, err = time.ParseDuration(d.Every); err != nil {

@@ -15,14 +15,16 @@ import (
 const fullDefinition = `{"jobName":"orders","elasticJobType":"ORDERS","timeZone":"Asia/Shanghai","shardingTotalCount":3,` +
 	`"shardingItemParameters":"0=A,1=<B>","jobParameter":"p","monitorExecution":false,"misfire":false,"failover":true,` +
 	`"maxTimeDiffSeconds":60,"reconcileIntervalMinutes":0,"jobShardingStrategyType":"ODEVITY",` +
-	`"jobExecutorThreadPoolSizeProviderType":"4","jobErrorHandlerType":["LOG","EMAIL"],"description":"d",` +
+	`"jobExecutorThreadPoolSizeProviderType":"4","jobErrorHandlerType":["LOG","EMAIL"],` +
+	`"jobListenerTypes":["AUDIT","NOTIFY"],"description":"d",` +
 	`"props":{"a":"1","b.c":""},"disabled":true,"overwrite":true,"label":"l","every":"1m30s","at":"2030-01-02T03:04:05Z","timeout":"10m0s"}`
 
 func fullConfig() job.Config {
 	return job.Config{
 		Name: "orders", Type: "ORDERS", TimeZone: "Asia/Shanghai", ShardingTotalCount: 3,
 		ShardingItemParameters: "0=A,1=<B>", JobParameter: "p", Failover: true, MaxTimeDiffSeconds: 60,
-		ShardingStrategyType: "ODEVITY", PoolType: "4", ErrorHandlerTypes: []string{"LOG", "EMAIL"}, Description: "d",
+		ShardingStrategyType: "ODEVITY", PoolType: "4", ErrorHandlerTypes: []string{"LOG", "EMAIL"},
+		ListenerTypes: []string{"AUDIT", "NOTIFY"}, Description: "d",
 		Props: map[string]string{"b.c": "", "a": "1"}, Disabled: true, Overwrite: true, Label: "l",
 		Every: 90 * time.Second, At: time.Date(2030, 1, 2, 4, 4, 5, 0, time.FixedZone("", 3600)), Timeout: 10 * time.Minute,
 	}
@@ -113,6 +115,7 @@ func TestDecodeErrors(t *testing.T) {
 		`{"props":[]}`:                       "cannot unmarshal array",
 		`{"jobErrorHandlerType":[[]]}`:       "element of jobErrorHandlerType is not text",
 		`{"jobErrorHandlerType":"LOG"}`:      "cannot unmarshal string",
+		`{"jobListenerTypes":[null]}`:        "element of jobListenerTypes is not text",
 		strings.Repeat(" ", 65536) + `{}`:    "more than the 65536",
 		`{"props":{"a":{"b":{"c":"deep"}}}}`: "is not text",
 	}

@@ -4,8 +4,8 @@
 // The package is pure: it reads no file, no environment and no clock. The names
 // and defaults are those of Apache ElasticJob; departures are named where they
 // happen. A [Config] is a plain value. Nothing here keeps state, so every
-// function is safe for concurrent use as long as the Props and
-// ErrorHandlerTypes of a shared Config are only read.
+// function is safe for concurrent use as long as the Props, ErrorHandlerTypes
+// and ListenerTypes of a shared Config are only read.
 package job
 
 import (
@@ -94,9 +94,12 @@ type Config struct {
 	PoolType string `json:"jobExecutorThreadPoolSizeProviderType" validate:"required,pool"`
 	// ErrorHandlerTypes names the plugins that are told of a failed item. All are called.
 	ErrorHandlerTypes []string `json:"jobErrorHandlerType" validate:"min=1,max=16,unique,dive,type_name"`
+	// ListenerTypes names the plugins that are told before and after each run, in
+	// the order in which they are called; empty for none.
+	ListenerTypes []string `json:"jobListenerTypes,omitempty" validate:"max=16,unique,dive,type_name"`
 	// Description is for people.
 	Description string `json:"description,omitempty"`
-	// Props are the properties of the job type and of the error handlers.
+	// Props are the properties of the job type and of the job's other plugins.
 	Props map[string]string `json:"props,omitempty" validate:"max=1000,dive,keys,prop_key,endkeys,max=65536"`
 	// Disabled says whether the job starts out disabled.
 	Disabled bool `json:"disabled"`
