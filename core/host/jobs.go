@@ -294,6 +294,7 @@ func (js *jobs) apply(m *member, state registry.JobState) {
 	}
 	js.wanted[name] = state.Version
 	plugins := js.plugins
+	plugins.inUse++
 	js.background.Go(func() {
 		spec, err := plugins.specs.buildStored(js.lifetime, state)
 		index := m.partition.Index()
@@ -301,6 +302,7 @@ func (js *jobs) apply(m *member, state registry.JobState) {
 		if spec != nil {
 			js.use(spec, plugins)
 		}
+		plugins.leave()
 		js.built[index] = append(js.built[index], builtSpec{state, plugins, spec, err})
 		js.mu.Unlock()
 		m.membership.tell()

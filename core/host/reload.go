@@ -17,7 +17,7 @@ import (
 )
 
 // generation is what came of one reading of the configuration: the plugins, and
-// how many of the specs that were made of them are in use.
+// how many of the specs that were made of them, or are being made, are in use.
 type generation struct {
 	specs *specs
 
@@ -29,6 +29,17 @@ type generation struct {
 }
 
 func newGeneration(s *specs) *generation { return &generation{specs: s, idle: make(chan struct{})} }
+
+func (g *generation) leave() {
+	g.inUse--
+	g.checkIdle()
+}
+
+// replace says that nothing more is made of it.
+func (g *generation) replace() {
+	g.replaced = true
+	g.checkIdle()
+}
 
 func (g *generation) checkIdle() {
 	if g.replaced && g.inUse == 0 {
@@ -49,8 +60,7 @@ func (js *jobs) release(spec *execution.Spec) {
 	defer js.mu.Unlock()
 	of := js.madeBy[spec]
 	delete(js.madeBy, spec)
-	of.inUse--
-	of.checkIdle()
+	of.leave()
 }
 
 // strategist finds the sharding strategy of a job among the latest plugins.
@@ -207,8 +217,7 @@ func (js *jobs) reload(next *generation, made map[string]*execution.Spec) (forme
 		js.executor.Add(name, spec, js.partitionOf(name))
 	}
 	js.names = make(map[int][]string)
-	former.replaced = true
-	former.checkIdle()
+	former.replace()
 	return former, gone
 }
 

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,7 +16,9 @@ import (
 	"github.com/elasticjob-go/elasticjob/core/catalog"
 	"github.com/elasticjob-go/elasticjob/core/config"
 	"github.com/elasticjob-go/elasticjob/core/job"
+	"github.com/elasticjob-go/elasticjob/core/registry"
 	"github.com/elasticjob-go/elasticjob/spi"
+	"github.com/elasticjob-go/elasticjob/spi/props"
 )
 
 // edition is one version of a plugin, which notes what it runs.
@@ -269,3 +272,48 @@ func TestAReloadWithoutAPluginGivesTheJobsAway(t *testing.T) {
 }
 
 func testSource() spi.Provenance { return spi.Provenance{Host: "test"} }
+
+// TestAReloadWaitsForWhatIsBeingMadeOfTheFormerPlugins reloads while a new
+// definition is made of the former plugins, which takes its time.
+func TestAReloadWaitsForWhatIsBeingMadeOfTheFormerPlugins(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := probeJob(time.Second)
+		of := &edition{}
+		var isSlow atomic.Bool
+		slow := of.plugin()
+		construct := slow.JobType
+		slow.JobType = func(ctx context.Context, values props.Values) (spi.JobType, error) {
+			if isSlow.Load() {
+				time.Sleep(5 * time.Second)
+			}
+			return construct(ctx, values)
+		}
+		f := newFleet(t, setup{jobs: []job.Config{c}, plugins: []spi.Plugin{slow}})
+		n := f.join()
+		sleepUntil(nextMultiple(10 * time.Second).Add(300 * time.Millisecond))
+		isSlow.Store(true)
+		changed := *n.jobs.byName[c.Name].file
+		changed.Description, changed.Overwrite = "another", true
+		d, err := definitionOf(changed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := n.center.Partition(c.Name).PutJobs(t.Context(), []registry.JobDefinition{d}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		idle := n.mustReload(t, []job.Config{changed}, of.plugin())
+		time.Sleep(2 * time.Second)
+		if isClosed(idle) {
+			t.Error("the former plugins are idle while a job is made of them")
+		}
+		time.Sleep(10 * time.Second)
+		if !isClosed(idle) {
+			t.Error("the former plugins are in use ten seconds after the reload")
+		}
+		last := nextMultiple(time.Second).Add(-time.Second)
+		f.leaveAll()
+		f.checkStartedOnce(c, 0, last.Add(-9*time.Second), last)
+	})
+}
