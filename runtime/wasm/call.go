@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	mathrand "math/rand/v2"
 
 	"github.com/elasticjob-go/elasticjob/spi"
 	"github.com/elasticjob-go/elasticjob/spi/wire"
@@ -22,6 +23,9 @@ type call struct {
 	services spi.Services
 	out      output
 	noMemory bool // the module has none
+	denied   bool // a path that leads out of a granted directory was logged
+	// seeded makes the random numbers; nil leaves that to the system.
+	seeded *mathrand.ChaCha8
 
 	// serving says that the guest runs the export that was asked for, and
 	// may call the host. It is false while the instance starts.
@@ -47,6 +51,13 @@ func newCall(ctx context.Context, services spi.Services) *call {
 		}
 	}
 	return c
+}
+
+// beginRandom puts seeded random numbers at their beginning.
+func (c *call) beginRandom(seeded bool) {
+	if seeded {
+		c.seeded = newSeeded()
+	}
 }
 
 type callKey struct{}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 
 	"github.com/elasticjob-go/elasticjob/spi"
 	"github.com/elasticjob-go/elasticjob/spi/wire"
@@ -17,7 +18,7 @@ func (m *module) describe(ctx context.Context, logger *slog.Logger) ([]spi.Descr
 	c := newCall(ctx, describeServices{logger: logger, plugin: m.path})
 	defer c.out.finish()
 	var plugins []spi.Descriptor
-	failed := m.serve(ctx, c, fresh{program: m.program, memory: m.terms.memory}, wire.ExportDescribe, wire.AppendDescribeRequest(nil), func(output []byte) (err error) {
+	failed := m.serve(ctx, c, fresh{program: m.program, terms: m.terms.describing()}, wire.ExportDescribe, wire.AppendDescribeRequest(nil), func(output []byte) (err error) {
 		if len(output) == 0 {
 			return refusal("%s", `it wrote no output, which must be {"plugins":[…]}`)
 		}
@@ -38,25 +39,32 @@ func checkPlugins(l *layout, plugins []spi.Descriptor) error {
 	if len(plugins) == 0 {
 		return refusal("%s lists none", wire.ExportDescribe)
 	}
-	seen := map[string]bool{}
+	type name struct {
+		kind spi.Kind
+		typ  string
+	}
+	seen := map[name]bool{}
 	for i, d := range plugins {
 		if err := d.Check(); err != nil {
 			return refusal("plugin %d: %v", i, err)
 		}
-		if seen[d.Type] {
-			return refusal("type %s is listed twice", d.Type)
+		if seen[name{d.Kind, d.Type}] {
+			return refusal("the %s %s is listed twice", d.Kind, d.Type)
 		}
-		seen[d.Type] = true
-		if d.Kind != spi.KindJobType {
+		seen[name{d.Kind, d.Type}] = true
+		exports, capabilities, known := exportsOf(d)
+		if !known {
 			return spi.NewError(spi.CodeUnsupported, fmt.Sprintf("type %s: plugins of kind %s in modules are not available in this version", d.Type, d.Kind))
 		}
 		for _, capability := range d.Capabilities {
-			if capability != spi.CapabilityExecute {
-				return spi.NewError(spi.CodeUnsupported, fmt.Sprintf("type %s: the capability %q is not available in this version", d.Type, firstLine(capability)))
+			if !slices.Contains(capabilities, capability) {
+				return spi.NewError(spi.CodeUnsupported, fmt.Sprintf("the %s %s: the capability %q is not available in this version", d.Kind, d.Type, firstLine(capability)))
 			}
 		}
-		if !l.hasFunc(wire.ExportExecute) {
-			return refusal("type %s is a job type, but the module does not export %s", d.Type, wire.ExportExecute)
+		for _, export := range exports {
+			if !l.hasFunc(export) {
+				return refusal("the %s %s is described, but the module does not export %s", d.Kind, d.Type, export)
+			}
 		}
 	}
 	return nil

@@ -39,7 +39,10 @@ func cause(ctx context.Context, c *call, mem *linearMemory, err error) *spi.Erro
 }
 
 // interrupted is the error of a call whose context ended.
-func interrupted(ctx context.Context) *spi.Error {
+func interrupted(ctx context.Context) *spi.Error { return ended(ctx, "the module was stopped") }
+
+// ended is the error of what could not go on because its context ended.
+func ended(ctx context.Context, what string) *spi.Error {
 	why := context.Cause(ctx)
 	code := spi.CodeCancelled
 	switch {
@@ -48,7 +51,7 @@ func interrupted(ctx context.Context) *spi.Error {
 	case errors.Is(why, spi.ErrLeaseLost):
 		code = spi.CodeLeaseLost
 	}
-	return spi.NewError(code, "the module was stopped: "+why.Error())
+	return spi.NewError(code, what+": "+why.Error())
 }
 
 // traceMark is what wazero puts before the frames of the guest, and goTraceMark

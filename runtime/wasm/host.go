@@ -8,7 +8,6 @@ import (
 	"sync"
 
 	"github.com/elasticjob-go/elasticjob/spi"
-	"github.com/elasticjob-go/elasticjob/spi/props"
 )
 
 // Config is how a Host works. The zero value is usable.
@@ -24,6 +23,8 @@ type Config struct {
 	// CacheBytes bounds the directory; what was not used for longest is
 	// removed first. 0 is DefaultCacheBytes.
 	CacheBytes int64
+	// LookupEnv looks up the variables that are granted; nil knows none.
+	LookupEnv func(name string) (string, bool)
 	// Logger takes what modules write while they describe themselves, and
 	// faults of the cache that cost time only. nil discards them.
 	Logger *slog.Logger
@@ -31,8 +32,9 @@ type Config struct {
 
 // Host loads modules and runs them. It is safe for concurrent use.
 type Host struct {
-	logger   *slog.Logger
-	programs *programs
+	logger    *slog.Logger
+	lookupEnv func(string) (string, bool)
+	programs  *programs
 
 	mu      sync.Mutex
 	modules map[*module]struct{} // loaded and not closed
@@ -57,7 +59,11 @@ func New(ctx context.Context, c Config) (*Host, error) {
 			return nil, err
 		}
 	}
-	return &Host{logger: logger, programs: ps, modules: map[*module]struct{}{}}, nil
+	lookupEnv := c.LookupEnv
+	if lookupEnv == nil {
+		lookupEnv = func(string) (string, bool) { return "", false }
+	}
+	return &Host{logger: logger, lookupEnv: lookupEnv, programs: ps, modules: map[*module]struct{}{}}, nil
 }
 
 // Load reads, checks and compiles a module file, and asks it for its plugins
@@ -76,9 +82,7 @@ func (h *Host) Load(ctx context.Context, req spi.LoadRequest) (*spi.Bundle, erro
 		Close:      func(ctx context.Context) error { return h.unload(ctx, m) },
 	}
 	for _, d := range descriptors {
-		bundle.Plugins = append(bundle.Plugins, spi.Plugin{Descriptor: d, JobType: func(_ context.Context, values props.Values) (spi.JobType, error) {
-			return &job{module: m, plugin: d.Type, values: values}, nil
-		}})
+		bundle.Plugins = append(bundle.Plugins, pluginOf(m, d))
 	}
 	return bundle, nil
 }
@@ -101,7 +105,7 @@ func (h *Host) load(ctx context.Context, req spi.LoadRequest) (*module, []spi.De
 }
 
 func (h *Host) open(ctx context.Context, req spi.LoadRequest) (*module, error) {
-	t, err := termsOf(req)
+	t, err := termsOf(req, h.lookupEnv)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", req.Path, err)
 	}
@@ -113,10 +117,10 @@ func (h *Host) open(ctx context.Context, req spi.LoadRequest) (*module, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", req.Path, err)
 	}
-	m := &module{path: req.Path, terms: t, program: p, release: release, users: 1, freed: make(chan struct{})}
-	m.instances = fresh{program: p, memory: t.memory}
+	m := &module{path: req.Path, terms: t, program: p, release: release, slots: make(chan struct{}, t.concurrency), users: 1, freed: make(chan struct{})}
+	m.instances = fresh{program: p, terms: t}
 	if t.pooled {
-		m.instances = newPooled(fresh{program: p, memory: t.memory})
+		m.instances = newPooled(fresh{program: p, terms: t})
 	}
 	err = t.checkMemory(p.layout)
 	if err == nil {

@@ -2,13 +2,12 @@ package wasm
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"time"
 
-	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/experimental"
 	wazerosys "github.com/tetratelabs/wazero/sys"
@@ -25,25 +24,30 @@ type instance struct {
 	// current is the call that the streams, sleeps and random bytes of WASI
 	// belong to; wazero does not hand them a context.
 	current *call
+	// roots are the granted directories, and openFiles counts what the guest
+	// has open in them.
+	roots     []*os.Root
+	openFiles int
 }
 
 // startTimeout bounds how long a module may take until it can be called, so
 // that one without a timeout of its own does not hang before its job begins.
 const startTimeout = 10 * time.Second
 
-// randomChunk bounds how much random data is made between two looks at the
-// context.
-const randomChunk = 64 << 10
-
 // start makes an instance for its first call c and runs its start section and
 // _initialize, if there are any. A command gets its arguments and its input
 // here and is then run by the caller. Starting is bounded by startTimeout.
-func (p *program) start(ctx context.Context, c *call, memory uint64, command *commandInput) (*instance, error) {
-	in := &instance{memory: &linearMemory{limit: memory}, current: c}
+func (p *program) start(ctx context.Context, c *call, t terms, command *commandInput) (*instance, error) {
+	in := &instance{memory: &linearMemory{limit: t.memory}, current: c}
 	c.noMemory = p.layout.memory == nil
-	config := wazero.NewModuleConfig().WithName("").WithStartFunctions().
-		WithSysWalltime().WithSysNanotime().WithNanosleep(in.sleep).WithRandSource(in.random()).
+	c.beginRandom(t.seeded)
+	config := t.config.WithNanosleep(in.sleep).WithRandSource(in.random()).
 		WithStdout(in.stream(spi.StreamStdout)).WithStderr(in.stream(spi.StreamStderr))
+	config, err := in.mount(config, t.dirs)
+	if err != nil {
+		in.close(ctx)
+		return in, err
+	}
 	if command != nil {
 		config = config.WithArgs(command.args...).WithStdin(command.stdin)
 	}
@@ -52,7 +56,7 @@ func (p *program) start(ctx context.Context, c *call, memory uint64, command *co
 	outer := c.done
 	c.done = starting.Done()
 	defer func() { c.done = outer }()
-	err := guarded(func() error {
+	err = guarded(func() error {
 		var err error
 		in.module, err = p.runtime.InstantiateModule(experimental.WithMemoryAllocator(c.into(starting), in.memory), p.compiled, config)
 		return err
@@ -89,9 +93,14 @@ func (in *instance) invoke(ctx context.Context, c *call, export string) (uint32,
 // close discards the instance. Nothing may run in it any more.
 func (in *instance) close(ctx context.Context) {
 	if in.module != nil {
-		// What it holds is its memory, given back below, and streams of ours.
+		// What it holds is its memory, given back below, files that were written
+		// to without waiting, and streams of ours.
 		_ = guarded(func() error { return in.module.Close(ctx) })
 	}
+	for _, root := range in.roots {
+		_ = root.Close() // only a descriptor
+	}
+	in.roots = nil
 	in.memory.release()
 }
 
@@ -105,13 +114,6 @@ func (in *instance) sleep(nanoseconds int64) {
 	case <-in.current.done:
 		panic(errInterrupted)
 	}
-}
-
-func (in *instance) random() io.Reader {
-	return readerFunc(func(p []byte) (int, error) {
-		in.current.checkDone()
-		return rand.Read(p[:min(len(p), randomChunk)])
-	})
 }
 
 func (in *instance) stream(name spi.Stream) io.Writer {

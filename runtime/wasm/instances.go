@@ -25,13 +25,13 @@ type instances interface {
 // fresh makes a new instance for every call.
 type fresh struct {
 	program *program
-	memory  uint64
+	terms   terms
 }
 
 var _ instances = fresh{}
 
 func (f fresh) get(ctx context.Context, c *call) (*instance, error) {
-	return f.program.start(ctx, c, f.memory, nil)
+	return f.program.start(ctx, c, f.terms, nil)
 }
 
 func (f fresh) put(ctx context.Context, in *instance, _ bool) { in.close(ctx) }
@@ -52,7 +52,7 @@ var _ instances = (*pooled)(nil)
 
 func newPooled(f fresh) *pooled {
 	// As many as the default pool of a job runs at once.
-	return &pooled{fresh: f, maxIdle: 2 * goruntime.GOMAXPROCS(0)}
+	return &pooled{fresh: f, maxIdle: min(2*goruntime.GOMAXPROCS(0), f.terms.concurrency)}
 }
 
 func (p *pooled) get(ctx context.Context, c *call) (*instance, error) {

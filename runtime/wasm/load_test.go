@@ -139,16 +139,30 @@ func TestRefusedPaths(t *testing.T) {
 
 func TestRefusedTerms(t *testing.T) {
 	t.Parallel()
+	dir, file := t.TempDir(), writeFile(t, nil)
 	for name, req := range map[string]spi.LoadRequest{
-		"unknown isolation":   {Isolation: "shared"},
-		"a negative memory":   {Limits: spi.Limits{Memory: -1}},
-		"less than one page":  {Limits: spi.Limits{Memory: 1000}},
-		"a negative timeout":  {Limits: spi.Limits{Timeout: -time.Second}},
-		"grants of this file": {Grants: spi.Grants{HTTP: []string{"example.com"}}},
+		"unknown isolation":                {Isolation: "shared"},
+		"a negative memory":                {Limits: spi.Limits{Memory: -1}},
+		"less than one page":               {Limits: spi.Limits{Memory: 1000}},
+		"a negative timeout":               {Limits: spi.Limits{Timeout: -time.Second}},
+		"a negative concurrency":           {Limits: spi.Limits{Concurrency: -1}},
+		"an unknown clock":                 {Grants: spi.Grants{Clock: "slow"}},
+		"unknown random numbers":           {Grants: spi.Grants{Random: "few"}},
+		"a variable without a name":        {Grants: spi.Grants{Env: []string{""}}},
+		"a variable with a value":          {Grants: spi.Grants{Env: []string{"A=B"}}},
+		"a directory that is not absolute": {Grants: spi.Grants{Dirs: []spi.Dir{{Path: "data", Guest: "/data"}}}},
+		"a directory that is not there":    {Grants: spi.Grants{Dirs: []spi.Dir{{Path: filepath.Join(dir, "missing"), Guest: "/data"}}}},
+		"a directory that is a file":       {Grants: spi.Grants{Dirs: []spi.Dir{{Path: file, Guest: "/data"}}}},
+		"a directory without a place":      {Grants: spi.Grants{Dirs: []spi.Dir{{Path: dir}}}},
+		"a directory in a relative place":  {Grants: spi.Grants{Dirs: []spi.Dir{{Path: dir, Guest: "data"}}}},
+		"a directory in a place above":     {Grants: spi.Grants{Dirs: []spi.Dir{{Path: dir, Guest: "/../data"}}}},
+		"two directories in one place":     {Grants: spi.Grants{Dirs: []spi.Dir{{Path: dir, Guest: "/data"}, {Path: os.TempDir(), Guest: "/data"}}}},
 	} {
 		req.Path = prebuilt
 		if b, err := shared.host.Load(t.Context(), req); err == nil {
 			t.Errorf("%s: Load = %v, want an error", name, b)
+		} else if !strings.HasPrefix(err.Error(), prebuilt+": ") {
+			t.Errorf("%s: Load = %v, want the file in front", name, err)
 		}
 	}
 }

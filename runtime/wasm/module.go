@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/elasticjob-go/elasticjob/spi"
 	"github.com/elasticjob-go/elasticjob/spi/wire"
@@ -18,6 +19,7 @@ type module struct {
 	terms     terms
 	program   *program
 	instances instances
+	slots     chan struct{}               // holds one element for each call that runs
 	release   func(context.Context) error // of the program
 
 	mu     sync.Mutex
@@ -77,55 +79,84 @@ func (m *module) close(ctx context.Context) error {
 	}
 }
 
-// execute runs one item with the plugin of that type name.
-func (m *module) execute(ctx context.Context, plugin string, req spi.ExecuteRequest) (spi.ExecuteResponse, error) {
+// run has one call do its work once there is room for it, within the time limit
+// of the module and within most, the longest that calls of its kind may take; 0
+// is no limit. A call that waits holds nothing but its request.
+func (m *module) run(ctx context.Context, services spi.Services, most time.Duration, work func(context.Context, *call) *spi.Error) error {
 	if !m.enter() {
-		return spi.ExecuteResponse{}, spi.NewError(spi.CodeUnavailable, m.path+": the module is closed")
+		return spi.NewError(spi.CodeUnavailable, m.path+": the module is closed")
 	}
 	defer m.leave(ctx)
+	select {
+	case m.slots <- struct{}{}:
+	default:
+		select {
+		case m.slots <- struct{}{}:
+		case <-ctx.Done():
+			return ended(ctx, fmt.Sprintf("the call waited for one of %d others to end", cap(m.slots)))
+		}
+	}
+	defer func() { <-m.slots }()
 
-	if timeout := m.terms.timeout; timeout > 0 {
+	if limit := m.terms.timeout; limit > 0 && (most == 0 || limit < most) {
+		most = limit
+	}
+	if most > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, timeout, spi.ErrTimeout)
+		ctx, cancel = context.WithTimeoutCause(ctx, most, spi.ErrTimeout)
 		defer cancel()
 	}
 	if ctx.Err() != nil {
-		return spi.ExecuteResponse{}, interrupted(ctx)
+		return interrupted(ctx)
 	}
-	if deadline, ok := ctx.Deadline(); ok && (req.Context.Deadline.IsZero() || deadline.Before(req.Context.Deadline)) {
-		req.Context.Deadline = deadline
-	}
-	c := newCall(ctx, req.Services)
+	c := newCall(ctx, services)
 	defer c.out.finish()
-	if m.program.shape == ShapeCommand {
-		if failed := m.runCommand(ctx, c, req.Context); failed != nil {
-			return spi.ExecuteResponse{}, failed
-		}
-		return spi.ExecuteResponse{}, nil
+	if failed := work(ctx, c); failed != nil {
+		return failed
 	}
-	response, failed := m.runExecute(ctx, c, wire.AppendExecuteRequest(nil, plugin, req.Context))
-	if failed != nil {
-		return spi.ExecuteResponse{}, failed
+	return nil
+}
+
+// runExport runs one export of a reactor as a call.
+func runExport[R any](ctx context.Context, m *module, services spi.Services, most time.Duration, export string, request func(context.Context) []byte, decode func([]byte) (R, error)) (R, error) {
+	var response R
+	err := m.run(ctx, services, most, func(ctx context.Context, c *call) *spi.Error {
+		return m.serve(ctx, c, m.instances, export, request(ctx), func(output []byte) (err error) {
+			response, err = decode(output)
+			return err
+		})
+	})
+	if err != nil {
+		var none R
+		return none, err
 	}
 	return response, nil
 }
 
-func (m *module) runExecute(ctx context.Context, c *call, request []byte) (spi.ExecuteResponse, *spi.Error) {
-	var response spi.ExecuteResponse
-	failed := m.serve(ctx, c, m.instances, wire.ExportExecute, request, func(output []byte) (err error) {
-		response, err = wire.DecodeExecuteResponse(output)
-		return err
-	})
-	return response, failed
+// within returns the sharding context with the deadline of the call, if that is
+// the earlier one.
+func within(ctx context.Context, sharding spi.ShardingContext) spi.ShardingContext {
+	if deadline, ok := ctx.Deadline(); ok && (sharding.Deadline.IsZero() || deadline.Before(sharding.Deadline)) {
+		sharding.Deadline = deadline
+	}
+	return sharding
 }
 
 // serve runs one export of a reactor: an instance, the request, the result.
 func (m *module) serve(ctx context.Context, c *call, from instances, export string, request []byte, decode func([]byte) error) *spi.Error {
+	if !m.program.layout.hasFunc(export) {
+		return spi.NewError(spi.CodeUnsupported, "the module does not export "+export)
+	}
+	if len(request) > wire.MaxMessage {
+		return spi.NewError(spi.CodeTooLarge, fmt.Sprintf("the request of %s is larger than %d MiB", export, wire.MaxMessage>>20))
+	}
 	in, err := from.get(ctx, c)
 	if err != nil {
 		return fault(ctx, c, in.memory, err)
 	}
 	c.serving, c.input, c.response, c.hostResponse = true, request, nil, nil
+	// A pooled instance was started in another call.
+	c.beginRandom(m.terms.seeded)
 	result, err := in.invoke(ctx, c, export)
 	if err != nil {
 		failed := fault(ctx, c, in.memory, err)
@@ -184,8 +215,9 @@ func (m *module) runCommand(ctx context.Context, c *call, sharding spi.ShardingC
 	if len(command.args[0])+1+len(input)+1 <= wire.MaxArguments {
 		command.args = append(command.args, string(input))
 	}
-	in, err := m.program.start(ctx, c, m.terms.memory, command)
+	in, err := m.program.start(ctx, c, m.terms, command)
 	if err == nil {
+		c.serving = true
 		_, err = in.invoke(ctx, c, wire.ExportStart)
 		in.close(ctx)
 	}

@@ -14,21 +14,22 @@ import (
 // PropModule is the property of the job type WASM that names the module file.
 const PropModule = "wasm.module"
 
-// job runs items in a module, as the plugin of one type name.
-type job struct {
-	module *module
-	plugin string
-	values props.Values
-}
+// job runs items in a module.
+type job struct{ adapter }
 
 var _ spi.JobType = (*job)(nil)
 
 // Execute runs one item. Its errors are of [*spi.Error].
 func (j *job) Execute(ctx context.Context, req spi.ExecuteRequest) (spi.ExecuteResponse, error) {
-	if req.Context.Props == nil {
-		req.Context.Props = j.values
+	req.Context.Props = j.orValues(req.Context.Props)
+	if j.module.program.shape == ShapeCommand {
+		return spi.ExecuteResponse{}, j.module.run(ctx, req.Services, 0, func(ctx context.Context, c *call) *spi.Error {
+			return j.module.runCommand(ctx, c, within(ctx, req.Context))
+		})
 	}
-	return j.module.execute(ctx, j.plugin, req)
+	return runExport(ctx, j.module, req.Services, 0, wire.ExportExecute, func(ctx context.Context) []byte {
+		return wire.AppendExecuteRequest(nil, j.plugin, within(ctx, req.Context))
+	}, wire.DecodeExecuteResponse)
 }
 
 // ownedJob is a job that unloads its module when it is closed.
@@ -73,7 +74,7 @@ func (h *Host) JobType(resolve func(module string) spi.LoadRequest) spi.Plugin {
 			if len(descriptors) > 0 {
 				return nil, errors.Join(useTypes(m.path, descriptors), unload(context.WithoutCancel(ctx)))
 			}
-			return &ownedJob{job: job{module: m, plugin: wire.PluginWASM, values: values}, unload: unload}, nil
+			return &ownedJob{job: job{adapter{module: m, plugin: wire.PluginWASM, values: values}}, unload: unload}, nil
 		},
 	}
 }
