@@ -54,13 +54,17 @@ func importRules() []importRule {
 		{who: "spi/ops", may: wire},
 		{who: "spi/pluginpb", others: []string{"google.golang.org/grpc", "google.golang.org/protobuf"}},
 		{who: "spi/spitest", may: append(slices.Clone(wire), "spi/ops"), others: []string{"github.com/google/go-cmp"}},
+		// It serves host operations, whose messages are in spi/wire.
+		{who: "core/hostcall", may: wire, tests: []string{"core/..."}},
 		// Of core, a package imports only those before it: see corePackages.
 		{who: "core/...", may: spi, tests: []string{"core/..."}, external: []string{"plugins/..."}, others: anyOther},
-		{who: "runtime/...", may: append(slices.Clone(wireAndProto), "runtime/internal/..."), others: anyOther},
+		{who: "runtime/...", may: wireAndProto, others: anyOther},
 		{who: "plugins/builtin", may: append(slices.Clone(spi), "plugins/..."), external: []string{"core/..."}},
 		// An internal package of the same kind is allowed too: see isOfSameKind.
 		{who: "plugins/...", may: append(slices.Clone(spi), "spi/ops"), external: []string{"core/..."}, others: anyOther},
-		{who: "sdk/...", may: append(slices.Clone(wireAndProto), "spi/ops", "sdk/..."), external: []string{"runtime/..."}, others: []string{"github.com/hashicorp/go-plugin"}},
+		// The native half of the sdk, of which no guest is built.
+		{who: "sdk/internal/native", may: wireAndProto, others: []string{"github.com/hashicorp/go-plugin", "github.com/hashicorp/go-hclog", "google.golang.org/grpc", "google.golang.org/protobuf"}},
+		{who: "sdk/...", may: append(slices.Clone(wireAndProto), "spi/ops", "sdk/..."), external: []string{"runtime/..."}},
 		{who: "cmd/...", may: []string{"..."}, others: anyOther},
 		{who: "examples/...", may: []string{"..."}, others: anyOther},
 		{who: "docs", external: []string{"..."}},
@@ -71,7 +75,7 @@ func importRules() []importRule {
 // corePackages are the packages of core in their order, the lowest first.
 func corePackages() []string {
 	return []string{
-		"service", "event", "cron", "job", "registry/embedded", "registry/redistest", "registry/dial", "registry", "catalog", "config", "schedule",
+		"service", "event", "cron", "job", "registry/embedded", "registry/redistest", "registry/dial", "registry", "hostcall", "catalog", "config", "schedule",
 		"execution", "coordinator", "tracing", "host", "server", "console",
 	}
 }
@@ -327,7 +331,9 @@ func TestBrokenRule(t *testing.T) {
 		{name: "sdk on the host", importer: "sdk", imported: "runtime/wasm", from: code, want: "sdk/... imports of ours only"},
 		{name: "sdk's tests on the host", importer: "sdk", imported: "runtime/wasm", from: externalTest},
 		{name: "sdk on a library", importer: "sdk", imported: "example.com/x", theirs: true, from: code, want: "no dependency"},
-		{name: "sdk on go-plugin", importer: "sdk", imported: "github.com/hashicorp/go-plugin", theirs: true, from: code},
+		{name: "sdk on go-plugin", importer: "sdk", imported: "github.com/hashicorp/go-plugin", theirs: true, from: code, want: "no dependency"},
+		{name: "sdk's native half on go-plugin", importer: "sdk/internal/native", imported: "github.com/hashicorp/go-plugin", theirs: true, from: code},
+		{name: "sdk's native half on the host", importer: "sdk/internal/native", imported: "runtime/process", from: code, want: "sdk/internal/native imports of ours only"},
 		{name: "test package in code", importer: "core/host", imported: "core/service/servicetest", from: code, want: "only by tests"},
 		{name: "test package in a test", importer: "core/schedule", imported: "core/service/servicetest", from: externalTest},
 		{name: "command in code", importer: ".", imported: "cmd/elasticjob/internal/cli", from: code, want: "nobody imports commands"},

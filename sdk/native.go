@@ -7,27 +7,64 @@ import (
 	"io"
 	"os"
 	"strings"
+
+	"github.com/elasticjob-go/elasticjob/sdk/internal/native"
+	"github.com/elasticjob-go/elasticjob/spi"
+	"github.com/elasticjob-go/elasticjob/spi/pluginpb"
 )
 
-// Main is the main function of a plugin. This version hosts plugins as WASM
-// modules only: a native program says so, and how to build it, and exits with
-// status 1.
+// Main is the main function of a plugin. In a program that a node has started
+// it serves the plugins that are registered until the node asks the program to
+// end, and returns. A program that was started by hand says what it is and how
+// it is used, and exits with status 1.
 func Main() {
-	_, _ = io.WriteString(os.Stderr, explanation(&program))
-	os.Exit(1)
+	plugins := program.all()
+	//nolint:forbidigo // Main stands for the author's main function
+	if os.Getenv(pluginpb.CookieKey) != pluginpb.CookieValue {
+		path, err := os.Executable()
+		if err != nil {
+			path = os.Args[0]
+		}
+		_, _ = io.WriteString(os.Stderr, explanation(path, plugins))
+		os.Exit(1)
+	}
+	native.Serve(os.Stdin, plugins)
 }
 
-func explanation(l *list) string {
-	var names []string
-	for _, p := range l.all() {
+// explanation is for a person who has started the program at path.
+func explanation(path string, plugins []spi.Plugin) string {
+	if len(plugins) == 0 {
+		return "this elasticjob plugin cannot be used: nothing is registered; call sdk.Register in a package variable\n"
+	}
+	var offers strings.Builder
+	seen := make(map[string]bool)
+	for _, p := range plugins {
 		if err := p.Check(); err != nil {
 			return fmt.Sprintf("this elasticjob plugin cannot be used: %v\n", err)
 		}
-		names = append(names, string(p.Descriptor.Kind)+" "+p.Descriptor.Type)
+		if seen[p.Descriptor.Type] {
+			return fmt.Sprintf("this elasticjob plugin cannot be used: %s is registered twice\n", p.Descriptor.Type)
+		}
+		seen[p.Descriptor.Type] = true
+		fmt.Fprintf(&offers, "\t%s %s", p.Descriptor.Kind, p.Descriptor.Type)
+		if p.Descriptor.Description != "" {
+			fmt.Fprintf(&offers, ": %s", p.Descriptor.Description)
+		}
+		offers.WriteByte('\n')
 	}
-	return fmt.Sprintf(`this is an elasticjob plugin with %s; it is not run by hand.
-Build it as a module and list that under plugins in the node's file:
+	return fmt.Sprintf(`this is an elasticjob plugin; it is not run by hand. It offers
+
+%s
+A node starts it when its file lists it:
+
+	elasticjob:
+	  plugins:
+	    - process: %s
+
+The same source is a WASM module when it is built with
 
 	GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared -ldflags '-s -w' -o plugin.wasm .
-`, strings.Join(names, ", "))
+
+and listed as wasm instead of process.
+`, offers.String(), path)
 }

@@ -6,26 +6,36 @@ import (
 	"context"
 	"strings"
 	"testing"
+
+	"github.com/elasticjob-go/elasticjob/spi"
 )
 
-func TestExplanationSaysHowToBuildAModule(t *testing.T) {
+func TestExplanation(t *testing.T) {
 	t.Parallel()
-	var l list
-	l.add(JobType("ORDERS", "", func(context.Context, *Job) error { return nil }))
-	got := explanation(&l)
-	for _, want := range []string{"jobType ORDERS", "GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared"} {
-		if !strings.Contains(got, want) {
-			t.Errorf("explanation = %q, want it to hold %q", got, want)
-		}
+	named := func(name string) spi.Plugin {
+		return JobType(name, "reconciles orders", func(context.Context, *Job) error { return nil })
 	}
-}
-
-func TestExplanationSaysWhatIsWrong(t *testing.T) {
-	t.Parallel()
-	var l list
-	l.add(JobType("orders", "", func(context.Context, *Job) error { return nil }))
-	got := explanation(&l)
-	if want := `type name "orders" does not match`; !strings.Contains(got, want) {
-		t.Errorf("explanation = %q, want it to hold %q", got, want)
+	tests := []struct {
+		name    string
+		plugins []spi.Plugin
+		want    []string
+	}{
+		{"how to use it", []spi.Plugin{named("ORDERS")}, []string{
+			"\tjobType ORDERS: reconciles orders\n", "- process: /opt/orders\n", "GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared",
+		}},
+		{"nothing", nil, []string{"nothing is registered"}},
+		{"a wrong name", []spi.Plugin{named("orders")}, []string{`type name "orders" does not match`}},
+		{"a type twice", []spi.Plugin{named("ORDERS"), named("ORDERS")}, []string{"ORDERS is registered twice"}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			got := explanation("/opt/orders", test.plugins)
+			for _, want := range test.want {
+				if !strings.Contains(got, want) {
+					t.Errorf("explanation = %q, want %q in it", got, want)
+				}
+			}
+		})
 	}
 }

@@ -30,9 +30,10 @@ func invoke[Q proto.Message, A answer](ctx context.Context, p *program, s spi.Se
 		return response, spi.NewError(spi.CodeUnavailable, p.path+": the plugin is closed")
 	}
 	defer p.leave()
-	if ctx.Err() != nil {
+	if ctx.Err() != nil || !p.acquire(ctx) {
 		return response, interrupted(ctx)
 	}
+	defer p.release()
 	in, err := p.running(ctx)
 	if err != nil {
 		return response, err

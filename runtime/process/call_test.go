@@ -27,6 +27,9 @@ func TestLoad(t *testing.T) {
 		},
 		{Kind: spi.KindShardingStrategy, Type: "TEST_SHARD", Description: "Gives everything to the last."},
 		{Kind: spi.KindErrorHandler, Type: "TEST_HANDLER", Description: "Does what the message says."},
+		{Kind: spi.KindJobType, Type: "TEST_FLOW", Capabilities: []string{spi.CapabilityDataflow}},
+		{Kind: spi.KindJobListener, Type: "TEST_LISTENER", Capabilities: []string{spi.CapabilityPerInstance, spi.CapabilityDistributeOnce}},
+		{Kind: spi.KindTracingSink, Type: "TEST_SINK"},
 	}
 	var got []spi.Descriptor
 	for _, p := range b.Plugins {
@@ -88,39 +91,6 @@ func TestErrorsKeepTheirMembers(t *testing.T) {
 	want := &spi.Error{Code: 4711, Message: "as told", Stack: "here", Retryable: true, Property: "size"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("the error differs (-want +got):\n%s", diff)
-	}
-}
-
-func TestShardAndHandleError(t *testing.T) {
-	t.Parallel()
-	b := newHost(t, nil).load(t)
-	strategy, err := b.Plugins[1].ShardingStrategy(t.Context(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	response, err := strategy.Shard(t.Context(), spi.ShardRequest{
-		JobName: "orders", ShardingTotalCount: 3, Instances: []spi.Instance{{ID: "a", IP: "10.0.0.1"}, {ID: "b", IP: "10.0.0.2", Labels: map[string]string{"zone": "z"}}},
-		Items: []spi.Item{{Item: 0}, {Item: 1, Parameter: "x"}, {Item: 2}}, Previous: map[string][]int{"b": {7}},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(map[string][]int{"bz": {0, 1, 2}, "previous": {7}}, response.Assignment); diff != "" {
-		t.Errorf("the assignment differs (-want +got):\n%s", diff)
-	}
-	handler, err := b.Plugins[2].ErrorHandler(t.Context(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for message, code := range map[string]spi.Code{"continue": 0, "stop": 0, "explode": spi.CodeProtocol, "": 0} {
-		got, err := handler.HandleError(t.Context(), spi.HandleErrorRequest{Error: spi.NewError(spi.CodeFailed, message)})
-		want := spi.Decision(message)
-		if message == "" {
-			want = spi.DecisionContinue
-		}
-		if codeOf(err) != code || code == 0 && got.Decision != want {
-			t.Errorf("HandleError(%q) = %q, %v, want code %v", message, got.Decision, err, code)
-		}
 	}
 }
 
@@ -256,5 +226,40 @@ func TestEnvironment(t *testing.T) {
 	}
 	if !strings.Contains(got, "MARKER=here") {
 		t.Errorf("the granted variable is not in the environment:\n%s", got)
+	}
+}
+
+func TestConcurrencyIsBounded(t *testing.T) {
+	t.Parallel()
+	j := jobOf(t, newHost(t, nil).load(t, func(r *spi.LoadRequest) { r.Limits.Concurrency = 2 }))
+	held, release := make(chan struct{}, 10), make(chan struct{})
+	var running, most atomic.Int64
+	r := &recorder{call: func(context.Context, string, []byte) ([]byte, error) {
+		most.Store(max(most.Load(), running.Add(1))) // at most two at once, if it holds
+		held <- struct{}{}
+		<-release
+		running.Add(-1)
+		return nil, nil
+	}}
+	var group sync.WaitGroup
+	for range 10 {
+		group.Go(func() {
+			if _, err := execute(t.Context(), t, j, "call:x", r); err != nil {
+				t.Errorf("Execute = %v", err)
+			}
+		})
+	}
+	<-held
+	<-held
+	// Both slots are taken: one that waits gives up with its context.
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := execute(ctx, t, j, "say:x", r); codeOf(err) != spi.CodeTimeout {
+		t.Errorf("Execute while all slots are taken = %v, want %v", err, spi.CodeTimeout)
+	}
+	close(release)
+	group.Wait()
+	if most.Load() != 2 {
+		t.Errorf("%d calls ran at once, want 2", most.Load())
 	}
 }

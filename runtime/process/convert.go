@@ -2,6 +2,7 @@ package process
 
 import (
 	"time"
+	"unicode/utf8"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -12,7 +13,12 @@ import (
 )
 
 // valid makes text valid UTF-8, which protobuf insists on.
-func valid(text string) string { return string([]rune(text)) }
+func valid(text string) string {
+	if utf8.ValidString(text) {
+		return text
+	}
+	return string([]rune(text))
+}
 
 func validMap(texts map[string]string) map[string]string {
 	out := make(map[string]string, len(texts))
@@ -27,16 +33,21 @@ func instant(t time.Time) *timestamppb.Timestamp {
 	return timestamppb.New(t.Truncate(time.Millisecond))
 }
 
+// optionalInstant leaves a zero instant out.
+func optionalInstant(t time.Time) *timestamppb.Timestamp {
+	if t.IsZero() {
+		return nil
+	}
+	return instant(t)
+}
+
 func toContext(c spi.ShardingContext) *pluginpb.ShardingContext {
-	out := &pluginpb.ShardingContext{
+	return &pluginpb.ShardingContext{
 		JobName: valid(c.JobName), TaskId: valid(c.TaskID), ShardingTotalCount: int64(c.ShardingTotalCount), JobParameter: valid(c.JobParameter),
 		ShardingItem: int64(c.ShardingItem), ShardingParameter: valid(c.ShardingParameter), RunId: valid(c.RunID), FireTime: instant(c.FireTime),
 		ExecutionSource: valid(string(c.ExecutionSource)), Attempt: int64(c.Attempt), FencingToken: c.FencingToken, Checkpoint: c.Checkpoint, Props: validMap(c.Props),
+		Deadline: optionalInstant(c.Deadline),
 	}
-	if !c.Deadline.IsZero() {
-		out.Deadline = instant(c.Deadline)
-	}
-	return out
 }
 
 // toError writes an error with the bounds of the ABI.
@@ -63,6 +74,10 @@ func fromError(e *pluginpb.Error) *spi.Error {
 		out.Retryable = e.GetRetryable()
 	}
 	return out
+}
+
+func toInstance(i spi.Instance) *pluginpb.Instance {
+	return &pluginpb.Instance{Id: valid(i.ID), Ip: valid(i.IP), Labels: validMap(i.Labels)}
 }
 
 func toItems(assignment map[string][]int) map[string]*pluginpb.Items {

@@ -1,16 +1,22 @@
 package process
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
+	"strconv"
 	"sync"
 	"time"
 
 	"github.com/elasticjob-go/elasticjob/spi"
 )
+
+// defaultConcurrency is how many calls of a program run at once, unless its
+// limits say otherwise.
+const defaultConcurrency = 256
 
 // Config is how a Host works. The zero value is usable.
 type Config struct {
@@ -121,7 +127,8 @@ func (h *Host) open(ctx context.Context, req spi.LoadRequest) (*program, error) 
 	}
 	p := &program{
 		host: h, config: h.config, path: req.Path, env: env, timeout: req.Limits.Timeout, dir: dir, image: i, users: 1, freed: make(chan struct{}),
-		out: newOutlet(logOutput(ctx, h.logger, req.Path), time.Now),
+		slots: make(chan struct{}, cmp.Or(req.Limits.Concurrency, defaultConcurrency)),
+		out:   newOutlet(logOutput(ctx, h.logger, req.Path), time.Now),
 	}
 	// A process outlives the call that has started it.
 	life, stop := context.WithCancelCause(context.WithoutCancel(ctx))
@@ -145,6 +152,8 @@ func (h *Host) checkTerms(req spi.LoadRequest) ([]string, error) {
 	switch {
 	case req.Limits.Timeout < 0:
 		return nil, spi.NewError(spi.CodeInvalidProperties, "the timeout "+req.Limits.Timeout.String()+" is negative")
+	case req.Limits.Concurrency < 0:
+		return nil, spi.NewError(spi.CodeInvalidProperties, "limits.concurrency "+strconv.Itoa(req.Limits.Concurrency)+" is negative")
 	case req.Limits.Memory != 0:
 		return nil, spi.NewError(spi.CodeInvalidProperties, "limits.memory is for modules: the memory of a process is limited by its system")
 	case len(req.Grants.Dirs) > 0:

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -25,6 +26,7 @@ type program struct {
 	dir     string        // private, for sockets and a copy on disk
 	image   *image
 	out     *outlet
+	slots   chan struct{} // of running calls
 
 	work    sync.WaitGroup // starts and watches
 	stopped context.CancelFunc
@@ -117,6 +119,19 @@ func (p *program) close(ctx context.Context) error {
 	<-p.freed
 	return errors.Join(err, p.err)
 }
+
+// acquire waits until a call may run, and reports false when ctx ends first. The
+// caller gives the slot back.
+func (p *program) acquire(ctx context.Context) bool {
+	select {
+	case p.slots <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func (p *program) release() { <-p.slots }
 
 // bounded adds the time limit of the program to ctx, and that of the kind of
 // call if there is one.
@@ -314,19 +329,29 @@ func checkPlugins(list []*pluginpb.Descriptor) ([]spi.Descriptor, error) {
 			return nil, refuse(spi.CodeProtocol, "type %s is listed twice", d.Type)
 		}
 		seen[d.Type] = true
-		switch d.Kind {
-		case spi.KindJobType, spi.KindShardingStrategy, spi.KindErrorHandler:
-		default:
+		if d.Kind == spi.KindExecutorPool {
 			return nil, refuse(spi.CodeUnsupported, "type %s: plugins of kind %s in processes are not available in this version", d.Type, d.Kind)
 		}
 		for _, capability := range d.Capabilities {
-			if d.Kind != spi.KindJobType || capability != spi.CapabilityExecute {
+			if !slices.Contains(capabilitiesOf(d.Kind), capability) {
 				return nil, refuse(spi.CodeUnsupported, "type %s: the capability %q is not available in this version", d.Type, wire.Cut(capability, 100))
 			}
 		}
 		plugins = append(plugins, d)
 	}
 	return plugins, nil
+}
+
+// capabilitiesOf are those that a plugin of the kind can announce.
+func capabilitiesOf(kind spi.Kind) []string {
+	switch kind {
+	case spi.KindJobType:
+		return []string{spi.CapabilityExecute, spi.CapabilityDataflow}
+	case spi.KindJobListener:
+		return []string{spi.CapabilityPerInstance, spi.CapabilityDistributeOnce}
+	default:
+		return nil
+	}
 }
 
 // describeServices takes the log of a program that describes itself. It has no

@@ -28,12 +28,22 @@ func TestNotPlugins(t *testing.T) {
 		{mode: "complain", code: spi.CodeProtocol, want: []string{"without a handshake", "exit status 3", "no licence found"}},
 		{mode: "garbage", code: spi.CodeProtocol, want: []string{`it wrote "hello world" instead of a handshake`}},
 		{mode: "flood", code: spi.CodeProtocol, want: []string{`it wrote "xxxx`, "instead of a handshake"}},
-		{mode: "cookie", code: spi.CodeProtocol, want: []string{"without a handshake", "exit status 1", "is a plugin of elasticjob", "TEST_SHARD"}},
+		{mode: "cookie", code: spi.CodeProtocol, want: []string{"without a handshake", "exit status 1", "is an elasticjob plugin", "TEST_SHARD"}},
 		{mode: "version", code: spi.CodeProtocol, want: []string{`version "2" of the plugin protocol, this host version 1`}},
 		{mode: "plain", code: spi.CodeProtocol, want: []string{"certificate"}},
 		{mode: "nobody", code: spi.CodeProtocol, want: []string{"x509"}},
 		{mode: "hang", timeout: 300 * time.Millisecond, code: spi.CodeTimeout, want: []string{"it did not start", "timeout"}},
+		{mode: "foreign", code: spi.CodeProtocol, want: []string{"attaching it", "unknown service"}},
+		{mode: "detached", timeout: time.Second, code: spi.CodeTimeout, want: []string{"it did not start", "timeout"}},
+		{mode: "mute", code: spi.CodeTimeout, want: []string{"describing the plugins", "its process was ended"}},
+		{mode: "broken", code: spi.CodeProtocol, want: []string{"describing the plugins", "DataLoss: out of paper"}},
+		{mode: "wrong", code: spi.CodeProtocol, want: []string{"describing the plugins", "unmarshal"}},
 		{mode: "lie", code: spi.CodeProtocol, want: []string{"describing the plugins", `"lower"`}},
+		{mode: "nothing", code: spi.CodeProtocol, want: []string{"it lists none"}},
+		{mode: "twice", code: spi.CodeProtocol, want: []string{"type TEST is listed twice"}},
+		{mode: "many", code: spi.CodeProtocol, want: []string{"it lists more than 256"}},
+		{mode: "pool", code: spi.CodeUnsupported, want: []string{"kind executorPool"}},
+		{mode: "capability", code: spi.CodeUnsupported, want: []string{`type SINK: the capability "dataflow"`}},
 	}
 	for _, test := range tests {
 		t.Run(test.mode, func(t *testing.T) {
@@ -99,6 +109,7 @@ func TestFilesThatAreRefused(t *testing.T) {
 		"memory":         {req: spi.LoadRequest{Path: pluginPath, Limits: spi.Limits{Memory: 1 << 20}}, code: spi.CodeInvalidProperties, want: "limits.memory"},
 		"directories":    {req: spi.LoadRequest{Path: pluginPath, Grants: spi.Grants{Dirs: []spi.Dir{{Path: "/"}}}}, code: spi.CodeInvalidProperties, want: "grants.dirs"},
 		"isolation":      {req: spi.LoadRequest{Path: pluginPath, Isolation: spi.IsolationPooled}, code: spi.CodeInvalidProperties, want: "isolation"},
+		"concurrency":    {req: spi.LoadRequest{Path: pluginPath, Limits: spi.Limits{Concurrency: -1}}, code: spi.CodeInvalidProperties, want: "negative"},
 		"timeout":        {req: spi.LoadRequest{Path: pluginPath, Limits: spi.Limits{Timeout: -1}}, code: spi.CodeInvalidProperties, want: "negative"},
 	} {
 		_, err := h.Load(t.Context(), test.req)

@@ -14,7 +14,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/elasticjob-go/elasticjob/runtime/internal/serve"
+	"github.com/elasticjob-go/elasticjob/sdk"
 	"github.com/elasticjob-go/elasticjob/spi"
 	"github.com/elasticjob-go/elasticjob/spi/pluginpb"
 	"github.com/elasticjob-go/elasticjob/spi/props"
@@ -22,7 +22,6 @@ import (
 )
 
 func main() {
-	cookie := os.Getenv(pluginpb.CookieKey)
 	switch mode := os.Getenv("MODE"); mode {
 	case "exit":
 		os.Exit(0)
@@ -39,7 +38,7 @@ func main() {
 	case "hang":
 		time.Sleep(time.Hour)
 	case "cookie":
-		cookie = "another"
+		_ = os.Setenv(pluginpb.CookieKey, "another")
 	case "version":
 		fmt.Println("1|2|unix|/nowhere|grpc|AAAA")
 		select {}
@@ -56,25 +55,50 @@ func main() {
 			_ = os.WriteFile(marker, nil, 0o600)
 			os.Exit(4)
 		}
-	case "lie":
-		os.Exit(serve.Main(cookie, os.Stdin, os.Stderr, spi.Plugin{Descriptor: spi.Descriptor{Kind: spi.KindJobType, Type: "lower"}}))
-	}
-	stdin := os.Stdin
-	if os.Getenv("MODE") == "deaf" {
+	case "mute", "detached", "foreign", "broken", "wrong", "chatty":
+		serveHostile(mode)
+		return
+	case "deaf":
 		// The end of the host goes unnoticed: the other end is kept open here.
 		r, w, err := os.Pipe()
 		if err != nil {
 			panic(err)
 		}
 		defer w.Close()
-		stdin = r
+		os.Stdin = r
 	}
-	status := serve.Main(cookie, stdin, os.Stderr, plugins()...)
+	for _, p := range offered(os.Getenv("MODE")) {
+		sdk.Register(p)
+	}
+	sdk.Main()
 	if mode := os.Getenv("MODE"); mode == "stay" || mode == "deaf" {
 		signal.Ignore(syscall.SIGTERM)
 		time.Sleep(time.Hour)
 	}
-	os.Exit(status)
+}
+
+// offered are the plugins that the program says it has.
+func offered(mode string) []spi.Plugin {
+	switch mode {
+	case "lie":
+		return []spi.Plugin{{Descriptor: spi.Descriptor{Kind: spi.KindJobType, Type: "lower"}}}
+	case "pool":
+		return []spi.Plugin{{Descriptor: spi.Descriptor{Kind: spi.KindExecutorPool, Type: "POOL"}}}
+	case "capability":
+		return []spi.Plugin{{Descriptor: spi.Descriptor{Kind: spi.KindTracingSink, Type: "SINK", Capabilities: []string{"dataflow"}}}}
+	case "nothing":
+		return nil
+	case "twice":
+		return append(plugins(), plugins()[0])
+	case "many":
+		var all []spi.Plugin
+		for i := range 10_000 {
+			all = append(all, spi.Plugin{Descriptor: spi.Descriptor{Kind: spi.KindErrorHandler, Type: fmt.Sprintf("HANDLER_%d", i)}})
+		}
+		return all
+	default:
+		return plugins()
+	}
 }
 
 func plugins() []spi.Plugin {
@@ -98,6 +122,18 @@ func plugins() []spi.Plugin {
 			ErrorHandler: func(context.Context, props.Values) (spi.ErrorHandler, error) {
 				return spi.ErrorHandlerFunc(handle), nil
 			},
+		},
+		{
+			Descriptor: spi.Descriptor{Kind: spi.KindJobType, Type: "TEST_FLOW", Capabilities: []string{spi.CapabilityDataflow}},
+			JobType:    func(context.Context, props.Values) (spi.JobType, error) { return flow{}, nil },
+		},
+		{
+			Descriptor:  spi.Descriptor{Kind: spi.KindJobListener, Type: "TEST_LISTENER", Capabilities: []string{spi.CapabilityPerInstance, spi.CapabilityDistributeOnce}},
+			JobListener: func(context.Context, props.Values) (spi.JobListener, error) { return listener{}, nil },
+		},
+		{
+			Descriptor:  spi.Descriptor{Kind: spi.KindTracingSink, Type: "TEST_SINK"},
+			TracingSink: func(context.Context, props.Values) (spi.TracingSink, error) { return sink{}, nil },
 		},
 	}
 }
@@ -163,13 +199,23 @@ func execute(ctx context.Context, req spi.ExecuteRequest) (spi.ExecuteResponse, 
 			return spi.ExecuteResponse{}, err
 		}
 		return spi.ExecuteResponse{Message: strconv.Itoa(child.Process.Pid)}, nil
+	case "child and exit":
+		// The child holds standard output and error.
+		child := exec.Command("/bin/sh", "-c", "exec sleep 3600")
+		child.Stdout, child.Stderr = os.NewFile(1, "stdout"), os.NewFile(2, "stderr")
+		if err := child.Start(); err != nil {
+			return spi.ExecuteResponse{}, err
+		}
+		req.Services.Log(ctx, spi.LogRecord{Line: strconv.Itoa(child.Process.Pid)})
+		os.Exit(7)
 	case "env":
 		return spi.ExecuteResponse{Message: strings.Join(os.Environ(), "\n")}, nil
 	}
 	return spi.ExecuteResponse{}, nil
 }
 
-func shard(_ context.Context, req spi.ShardRequest) (spi.ShardResponse, error) {
+func shard(ctx context.Context, req spi.ShardRequest) (spi.ShardResponse, error) {
+	req.Services.Log(ctx, spi.LogRecord{Line: "sharding"})
 	last := req.Instances[len(req.Instances)-1]
 	out := map[string][]int{"previous": req.Previous["b"]}
 	for _, item := range req.Items {
@@ -178,7 +224,8 @@ func shard(_ context.Context, req spi.ShardRequest) (spi.ShardResponse, error) {
 	return spi.ShardResponse{Assignment: out}, nil
 }
 
-func handle(_ context.Context, req spi.HandleErrorRequest) (spi.HandleErrorResponse, error) {
+func handle(ctx context.Context, req spi.HandleErrorRequest) (spi.HandleErrorResponse, error) {
+	req.Services.Log(ctx, spi.LogRecord{Line: "handling"})
 	if req.Error == nil {
 		return spi.HandleErrorResponse{}, errors.New("no error")
 	}

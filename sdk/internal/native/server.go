@@ -1,8 +1,9 @@
-package serve
+//go:build !wasip1
+
+package native
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"runtime/debug"
 	"sync"
@@ -13,7 +14,6 @@ import (
 
 	"github.com/elasticjob-go/elasticjob/spi"
 	"github.com/elasticjob-go/elasticjob/spi/pluginpb"
-	"github.com/elasticjob-go/elasticjob/spi/props"
 )
 
 // server is the service Plugin. It is safe for concurrent use.
@@ -147,102 +147,4 @@ func failed(err error) *pluginpb.Error {
 		e.Code = spi.CodeFailed
 	}
 	return toError(&e)
-}
-
-// made makes an implementation for one call, as no host promises state between
-// calls, and closes it afterwards.
-func made[T any](ctx context.Context, s *server, kind spi.Kind, name string, values props.Values, of func(spi.Plugin) spi.Constructor[T], use func(T) error) (err error) {
-	for _, p := range s.plugins {
-		if p.Descriptor.Kind != kind || p.Descriptor.Type != name {
-			continue
-		}
-		implementation, err := of(p)(ctx, values)
-		if err != nil {
-			return err
-		}
-		if closer, ok := any(implementation).(spi.Closer); ok {
-			defer func() { err = errors.Join(err, closer.Close(context.WithoutCancel(ctx))) }()
-		}
-		return use(implementation)
-	}
-	return spi.NewError(spi.CodeNotFound, fmt.Sprintf("this plugin has no %s %q", kind, name))
-}
-
-// Execute runs one item.
-func (s *server) Execute(ctx context.Context, req *pluginpb.ExecuteRequest) (*pluginpb.ExecuteResponse, error) {
-	response := &pluginpb.ExecuteResponse{}
-	c := fromContext(req.GetContext())
-	response.Error = s.run(ctx, req.GetCall(), func(ctx context.Context, services spi.Services) error {
-		return made(ctx, s, spi.KindJobType, req.GetPlugin(), c.Props, func(p spi.Plugin) spi.Constructor[spi.JobType] { return p.JobType }, func(j spi.JobType) error {
-			result, err := j.Execute(ctx, spi.ExecuteRequest{Context: c, Services: services})
-			response.Message = text(result.Message)
-			return err
-		})
-	})
-	return response, nil
-}
-
-// Shard gives every item an owner.
-func (s *server) Shard(ctx context.Context, req *pluginpb.ShardRequest) (*pluginpb.ShardResponse, error) {
-	response := &pluginpb.ShardResponse{}
-	q := fromShard(req)
-	response.Error = s.run(ctx, req.GetCall(), func(ctx context.Context, services spi.Services) error {
-		q.Services = services
-		return made(ctx, s, spi.KindShardingStrategy, req.GetPlugin(), q.Props, func(p spi.Plugin) spi.Constructor[spi.ShardingStrategy] { return p.ShardingStrategy }, func(strategy spi.ShardingStrategy) error {
-			result, err := strategy.Shard(ctx, q)
-			response.Assignment = toItems(result.Assignment)
-			return err
-		})
-	})
-	return response, nil
-}
-
-// HandleError decides what a failed item means for its job.
-func (s *server) HandleError(ctx context.Context, req *pluginpb.HandleErrorRequest) (*pluginpb.HandleErrorResponse, error) {
-	response := &pluginpb.HandleErrorResponse{}
-	values := props.Values(req.GetProps())
-	response.Error = s.run(ctx, req.GetCall(), func(ctx context.Context, services spi.Services) error {
-		return made(ctx, s, spi.KindErrorHandler, req.GetPlugin(), values, func(p spi.Plugin) spi.Constructor[spi.ErrorHandler] { return p.ErrorHandler }, func(h spi.ErrorHandler) error {
-			result, err := h.HandleError(ctx, spi.HandleErrorRequest{Context: fromContext(req.GetContext()), Error: fromError(req.GetError()), Props: values, Services: services})
-			response.Decision = text(string(result.Decision))
-			if result.Decision == "" {
-				response.Decision = string(spi.DecisionContinue)
-			}
-			return err
-		})
-	})
-	return response, nil
-}
-
-// services are those of one call.
-type services struct {
-	host pluginpb.HostClient // nil before Attach
-	call string
-}
-
-var _ spi.Services = (*services)(nil)
-
-// Log sends one line. There is nobody to tell when that fails.
-func (s *services) Log(ctx context.Context, r spi.LogRecord) {
-	if s.host != nil {
-		_, _ = s.host.Log(ctx, &pluginpb.LogRequest{Call: s.call, Records: []*pluginpb.LogRecord{{Level: int32(r.Level), Line: text(r.Line)}}})
-	}
-}
-
-// Call runs a host operation.
-func (s *services) Call(ctx context.Context, op string, request []byte) ([]byte, error) {
-	if s.host == nil {
-		return nil, spi.NewError(spi.CodeUnavailable, "the host has not attached the plugin")
-	}
-	response, err := s.host.Call(ctx, &pluginpb.CallRequest{Call: s.call, Op: text(op), Request: request})
-	if err != nil {
-		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
-		}
-		return nil, spi.NewError(spi.CodeUnavailable, op+": "+err.Error())
-	}
-	if response.GetError() != nil {
-		return nil, fromError(response.GetError())
-	}
-	return response.GetResponse(), nil
 }

@@ -1,23 +1,28 @@
-package serve
+//go:build !wasip1
+
+package native
 
 import (
+	"unicode/utf8"
+
 	"github.com/elasticjob-go/elasticjob/spi"
 	"github.com/elasticjob-go/elasticjob/spi/pluginpb"
 )
 
 // text makes a string valid UTF-8, which protobuf insists on.
-func text(s string) string { return string([]rune(s)) }
+func text(s string) string {
+	if utf8.ValidString(s) {
+		return s
+	}
+	return string([]rune(s))
+}
 
 func fromContext(c *pluginpb.ShardingContext) spi.ShardingContext {
-	out := spi.ShardingContext{
+	return spi.ShardingContext{
 		JobName: c.GetJobName(), TaskID: c.GetTaskId(), ShardingTotalCount: int(c.GetShardingTotalCount()), JobParameter: c.GetJobParameter(),
-		ShardingItem: int(c.GetShardingItem()), ShardingParameter: c.GetShardingParameter(), RunID: c.GetRunId(), FireTime: c.GetFireTime().AsTime(),
-		ExecutionSource: spi.Source(c.GetExecutionSource()), Attempt: int(c.GetAttempt()), FencingToken: c.GetFencingToken(), Checkpoint: c.GetCheckpoint(), Props: c.GetProps(),
+		ShardingItem: int(c.GetShardingItem()), ShardingParameter: c.GetShardingParameter(), RunID: c.GetRunId(), FireTime: instant(c.GetFireTime()),
+		ExecutionSource: spi.Source(c.GetExecutionSource()), Attempt: int(c.GetAttempt()), FencingToken: c.GetFencingToken(), Deadline: instant(c.GetDeadline()), Checkpoint: c.GetCheckpoint(), Props: c.GetProps(),
 	}
-	if c.GetDeadline() != nil {
-		out.Deadline = c.GetDeadline().AsTime()
-	}
-	return out
 }
 
 func fromShard(req *pluginpb.ShardRequest) spi.ShardRequest {
@@ -25,7 +30,7 @@ func fromShard(req *pluginpb.ShardRequest) spi.ShardRequest {
 		JobName: req.GetJobName(), ShardingTotalCount: int(req.GetShardingTotalCount()), Props: req.GetProps(), Previous: make(map[string][]int, len(req.GetPrevious())),
 	}
 	for _, i := range req.GetInstances() {
-		out.Instances = append(out.Instances, spi.Instance{ID: i.GetId(), IP: i.GetIp(), Labels: i.GetLabels()})
+		out.Instances = append(out.Instances, fromInstance(i))
 	}
 	for _, i := range req.GetItems() {
 		out.Items = append(out.Items, spi.Item{Item: int(i.GetItem()), Parameter: i.GetParameter()})

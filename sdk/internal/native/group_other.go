@@ -1,6 +1,6 @@
-//go:build !unix
+//go:build !unix && !wasip1
 
-package serve
+package native
 
 import "os"
 

@@ -1,12 +1,13 @@
-// Package serve is the author's half of the protocol of process plugins: it
-// makes a program of a list of plugins. The sdk will offer it to authors; until
-// then tests use it.
-package serve
+//go:build !wasip1
+
+// Package native is the author's half of the protocol of process plugins: it
+// makes a program of a list of plugins. It is what sdk.Main does in a program
+// that a host has started.
+package native
 
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 
 	"github.com/hashicorp/go-hclog"
@@ -17,21 +18,13 @@ import (
 	"github.com/elasticjob-go/elasticjob/spi/pluginpb"
 )
 
-// Main serves the plugins until the host ends the program, and returns the exit
-// status. Cookie is the value of the variable [pluginpb.CookieKey] of the
-// environment: without it the program was started by hand, and says what it is.
+// Serve serves the plugins to the host that has started this program, and
+// returns when the host asks the program to end.
 //
 // A panic of a plugin is the error of its call. The program ends itself, and all
-// that it has started in its process group, when its standard input ends: then
-// its host is gone.
-func Main(cookie string, stdin io.Reader, stderr io.Writer, plugins ...spi.Plugin) int {
-	if cookie != pluginpb.CookieValue {
-		fmt.Fprintln(stderr, "This program is a plugin of elasticjob and is started by it: name it in the configuration of a node, as plugins: [{process: FILE}].")
-		for _, p := range plugins {
-			fmt.Fprintf(stderr, "It brings the %s %s: %s\n", p.Descriptor.Kind, p.Descriptor.Type, p.Descriptor.Description)
-		}
-		return 1
-	}
+// that it has started in its process group, when stdin ends: then its host is
+// gone.
+func Serve(stdin io.Reader, plugins []spi.Plugin) {
 	go func() {
 		_, _ = io.Copy(io.Discard, stdin)
 		endGroup()
@@ -48,7 +41,6 @@ func Main(cookie string, stdin io.Reader, stderr io.Writer, plugins ...spi.Plugi
 		},
 		Logger: hclog.NewNullLogger(),
 	})
-	return 0
 }
 
 // door registers the plugins with go-plugin.
