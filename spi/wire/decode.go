@@ -36,6 +36,10 @@ func (m *mismatch) protocolError(what string) error {
 	return spi.NewError(spi.CodeProtocol, Cut(where+": expected "+m.want, MaxText))
 }
 
+// What follows reads one member each. Functions that only return a closure are
+// kept out of line: inlined, each use would be a copy of the closure, of which
+// every guest would carry 100 kB.
+
 // field is a known member of an object: its name, whether it must be there,
 // and where its value goes.
 type field struct {
@@ -91,6 +95,8 @@ func decodeObject(value raw, fields ...field) *mismatch {
 }
 
 // object reads a member that is an object.
+//
+//go:noinline
 func object(fields ...field) func(raw) *mismatch {
 	return func(value raw) *mismatch { return decodeObject(value, fields...) }
 }
@@ -110,6 +116,8 @@ func objects[T any](most int, into *[]T, fieldsOf func(*T) []field) func(raw) *m
 }
 
 // list reads an array of at most most elements, element by element.
+//
+//go:noinline
 func list(most int, add func(element raw) *mismatch) func(raw) *mismatch {
 	return func(value raw) *mismatch {
 		if value[0] != '[' {
@@ -134,6 +142,7 @@ func list(most int, add func(element raw) *mismatch) func(raw) *mismatch {
 	}
 }
 
+//go:noinline
 func text[T ~string](into *T) func(raw) *mismatch {
 	return func(value raw) *mismatch {
 		if value[0] != '"' {
@@ -145,6 +154,8 @@ func text[T ~string](into *T) func(raw) *mismatch {
 }
 
 // constant accepts one text only.
+//
+//go:noinline
 func constant(want string) func(raw) *mismatch {
 	return func(value raw) *mismatch {
 		var got string
@@ -158,6 +169,7 @@ func constant(want string) func(raw) *mismatch {
 	}
 }
 
+//go:noinline
 func texts(most int, into *[]string) func(raw) *mismatch {
 	return func(value raw) *mismatch {
 		*into = nil
@@ -171,6 +183,8 @@ func texts(most int, into *[]string) func(raw) *mismatch {
 }
 
 // textMap reads an object whose members are all strings.
+//
+//go:noinline
 func textMap[M ~map[string]string](into *M) func(raw) *mismatch {
 	return mapOf(MaxMessage, into, text[string])
 }
@@ -178,33 +192,37 @@ func textMap[M ~map[string]string](into *M) func(raw) *mismatch {
 // mapOf reads an object of at most most members, each with what read returns.
 func mapOf[M ~map[string]V, V any](most int, into *M, read func(*V) func(raw) *mismatch) func(raw) *mismatch {
 	return func(value raw) *mismatch {
-		if value[0] != '{' {
-			return &mismatch{want: "an object, not " + value.kind()}
-		}
-		members := lastMembers(value)
-		if len(members) > most {
-			return &mismatch{want: "at most " + strconv.Itoa(most) + " members"}
-		}
-		*into = make(M, len(members))
-		for name, member := range members {
+		*into = make(M)
+		return value.members(most, func(name string, member raw) *mismatch {
 			var one V
-			if bad := read(&one)(member); bad != nil {
-				return bad.under("[" + quote(Cut(name, 64)) + "]")
-			}
+			bad := read(&one)(member)
 			(*into)[name] = one
-		}
-		return nil
+			return bad
+		})
 	}
 }
 
-// lastMembers returns the members of an object, the last of each name.
-func lastMembers(object raw) map[string]raw {
+// members hands over the members of an object, the last of each name, in no
+// order.
+func (r raw) members(most int, visit func(name string, member raw) *mismatch) *mismatch {
+	if r[0] != '{' {
+		return &mismatch{want: "an object, not " + r.kind()}
+	}
 	members := make(map[string]raw)
-	s := scanner{data: object}
+	s := scanner{data: r}
 	s.object(0, func(name, member raw) { members[name.text()] = member })
-	return members
+	if len(members) > most {
+		return &mismatch{want: "at most " + strconv.Itoa(most) + " members"}
+	}
+	for name, member := range members {
+		if bad := visit(name, member); bad != nil {
+			return bad.under("[" + quote(Cut(name, 64)) + "]")
+		}
+	}
+	return nil
 }
 
+//go:noinline
 func boolean(into *bool) func(raw) *mismatch {
 	return func(value raw) *mismatch {
 		switch value[0] {
@@ -221,19 +239,29 @@ func boolean(into *bool) func(raw) *mismatch {
 
 // integer reads a whole number within low and high, written without fraction
 // and exponent.
+//
+//go:noinline
 func integer[T ~int | ~int32 | ~int64](into *T, low, high int64) func(raw) *mismatch {
 	return func(value raw) *mismatch {
-		if c := value[0]; c != '-' && !isDigit(c) {
-			return &mismatch{want: "an integer, not " + value.kind()}
+		n, bad := value.integer(low, high)
+		if bad == nil {
+			*into = T(n)
 		}
-		n, err := strconv.ParseInt(string(value), 10, 64)
-		if err != nil || n < low || n > high {
-			return &mismatch{want: "an integer from " + strconv.FormatInt(low, 10) + " to " + strconv.FormatInt(high, 10) +
-				", not " + Cut(string(value), 64)}
-		}
-		*into = T(n)
-		return nil
+		return bad
 	}
+}
+
+// integer is apart from the function above, which exists once for each type.
+func (r raw) integer(low, high int64) (int64, *mismatch) {
+	if c := r[0]; c != '-' && !isDigit(c) {
+		return 0, &mismatch{want: "an integer, not " + r.kind()}
+	}
+	n, err := strconv.ParseInt(string(r), 10, 64)
+	if err != nil || n < low || n > high {
+		return 0, &mismatch{want: "an integer from " + strconv.FormatInt(low, 10) + " to " + strconv.FormatInt(high, 10) +
+			", not " + Cut(string(r), 64)}
+	}
+	return n, nil
 }
 
 // integers reads at most most whole numbers from 0 on.
@@ -253,6 +281,8 @@ func integers(most int) func(into *[]int) func(raw) *mismatch {
 
 // decimal reads a 64 bit number that is written as a string, because numbers
 // of JSON lose precision in many languages.
+//
+//go:noinline
 func decimal(into *int64) func(raw) *mismatch {
 	return func(value raw) *mismatch {
 		var digits string
@@ -268,6 +298,7 @@ func decimal(into *int64) func(raw) *mismatch {
 	}
 }
 
+//go:noinline
 func instant(into *time.Time) func(raw) *mismatch {
 	return func(value raw) *mismatch {
 		var written string
@@ -284,6 +315,8 @@ func instant(into *time.Time) func(raw) *mismatch {
 }
 
 // base64Bytes reads base64 of at most most bytes.
+//
+//go:noinline
 func base64Bytes(most int, into *[]byte) func(raw) *mismatch {
 	return func(value raw) *mismatch {
 		var encoded string

@@ -37,29 +37,33 @@ func DecodeError(data []byte) (*spi.Error, error) {
 
 // errorObject reads an error object, which is a whole message or a member.
 func errorObject(into **spi.Error) func(raw) *mismatch {
-	return func(value raw) *mismatch {
-		e := spi.Error{Code: spi.CodeFailed}
-		hasHint := false
-		bad := decodeObject(value,
-			may("code", integer(&e.Code, math.MinInt32, math.MaxInt32)),
-			must("message", text(&e.Message)),
-			may("stack", text(&e.Stack)),
-			may("retryable", func(value raw) *mismatch {
-				hasHint = true
-				return boolean(&e.Retryable)(value)
-			}),
-			may("property", text(&e.Property)),
-		)
-		if bad != nil {
-			return bad
-		}
-		if !hasHint {
-			e.Retryable = e.Code.Retryable()
-		}
-		e.Message = Cut(e.Message, MaxText)
-		e.Stack = Cut(e.Stack, MaxStack)
-		e.Property = Cut(e.Property, MaxText)
-		*into = &e
-		return nil
+	return func(value raw) (bad *mismatch) {
+		*into, bad = value.errorObject()
+		return bad
 	}
+}
+
+func (r raw) errorObject() (*spi.Error, *mismatch) {
+	e := &spi.Error{Code: spi.CodeFailed}
+	hasHint := false
+	bad := decodeObject(r,
+		may("code", integer(&e.Code, math.MinInt32, math.MaxInt32)),
+		must("message", text(&e.Message)),
+		may("stack", text(&e.Stack)),
+		may("retryable", func(value raw) *mismatch {
+			hasHint = true
+			return boolean(&e.Retryable)(value)
+		}),
+		may("property", text(&e.Property)),
+	)
+	if bad != nil {
+		return nil, bad
+	}
+	if !hasHint {
+		e.Retryable = e.Code.Retryable()
+	}
+	e.Message = Cut(e.Message, MaxText)
+	e.Stack = Cut(e.Stack, MaxStack)
+	e.Property = Cut(e.Property, MaxText)
+	return e, nil
 }

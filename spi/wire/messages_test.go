@@ -399,3 +399,15 @@ func TestValid(t *testing.T) {
 		t.Error("Valid of more than a message can hold = true, want false")
 	}
 }
+
+func TestText(t *testing.T) {
+	t.Parallel()
+	const want = "a \"quoted\"\n广州"
+	if got, err := DecodeText(AppendText(nil, want)); got != want || err != nil {
+		t.Errorf("DecodeText(AppendText(%q)) = %q, error %v", want, got, err)
+	}
+	_, err := DecodeText([]byte("7"))
+	wantProtocol(t, err, "text: expected a string, not a number")
+	_, err = DecodeText([]byte(`"a`))
+	wantProtocol(t, err, `text: expected '"' at byte 2`)
+}
