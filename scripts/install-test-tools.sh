@@ -1,16 +1,20 @@
 #!/usr/bin/env bash
 # Installs what tests need and a machine with Go only does not have: a C
-# compiler for the race detector, redis-server, and a compiler of guests in C.
-# It does so where it may: as root, with apt. It fails when one of the first two
-# is missing in the end; without the third, tests use the prebuilt guest.
+# compiler for the race detector, redis-server, an SMTP server in Python, and a
+# compiler of guests in C. It does so where it may: as root, with apt. It fails
+# when one of the first three is missing in the end; without the last, tests use
+# the prebuilt guest.
 set -euo pipefail
 
 missing=()
 has_c() { [ "$(go env CGO_ENABLED)" = 1 ] && command -v "$(go env CC)" >/dev/null; }
 has_guest_c() { command -v clang-19 >/dev/null && command -v wasm-ld-19 >/dev/null && [ -d /usr/include/wasm32-wasi ]; }
 has_redis() { command -v redis-server >/dev/null; }
+# The first python3 of the PATH may be another one than the system's.
+has_smtp() { python3 -c 'import aiosmtpd' 2>/dev/null || /usr/bin/python3 -c 'import aiosmtpd' 2>/dev/null; }
 has_c || missing+=(gcc libc6-dev)
 has_redis || missing+=(redis-server)
+has_smtp || missing+=(python3-aiosmtpd)
 has_guest_c || missing+=(clang-19 lld-19 wasi-libc libclang-rt-19-dev-wasm32)
 
 # Tests start servers of their own, so the package's service must not run: not
@@ -58,6 +62,10 @@ if ! has_c; then
 fi
 if ! has_redis; then
   echo "Tests of the registry center need redis-server, 7.0 or later, on the PATH: install it (Debian and Ubuntu: apt-get install redis-server; macOS: brew install redis) and try again." >&2
+  status=1
+fi
+if ! has_smtp; then
+  echo "Tests of mails need a python3 with aiosmtpd: install it (Debian and Ubuntu: apt-get install python3-aiosmtpd; elsewhere: pip install aiosmtpd) and try again." >&2
   status=1
 fi
 [ "$status" = 0 ] || exit "$status"

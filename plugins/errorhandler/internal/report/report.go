@@ -51,7 +51,8 @@ func Sent(ctx context.Context, req spi.HandleErrorRequest, what string) {
 // NotSent returns the error of a handler that could not tell people of the
 // failure. It has a code that plugins may send in every host: a time-out or a
 // lost connection of the channel is not one of the handler's own call.
-func NotSent(req spi.HandleErrorRequest, channel string, cause *spi.Error) *spi.Error {
+func NotSent(req spi.HandleErrorRequest, channel string, err error) error {
+	cause := spi.AsError(err)
 	code := cause.Code
 	if code.FromGuest() != code {
 		code = spi.CodeFailed

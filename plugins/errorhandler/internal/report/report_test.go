@@ -75,7 +75,7 @@ func TestNotSentHasACodeThatEveryPluginMaySend(t *testing.T) {
 	for _, test := range tests {
 		got := report.NotSent(failure("no such table", ""), "wechat", test.cause)
 		test.want.Message = "An exception has occurred in Job 'orders' but failed to send wechat because of: " + test.cause.Message
-		if diff := cmp.Diff(&test.want, got); diff != "" {
+		if diff := cmp.Diff(error(&test.want), got); diff != "" {
 			t.Errorf("NotSent(%v) differs (-want +got):\n%s", test.cause.Code, diff)
 		}
 	}
@@ -84,8 +84,8 @@ func TestNotSentHasACodeThatEveryPluginMaySend(t *testing.T) {
 func TestNotSentIsBounded(t *testing.T) {
 	t.Parallel()
 	got := report.NotSent(failure("", ""), "email", spi.NewError(spi.CodeFailed, strings.Repeat("x", 10_000)))
-	if len(got.Message) != 2048 {
-		t.Errorf("NotSent() has a message of %d bytes, want 2048", len(got.Message))
+	if len(got.Error()) != 2048 {
+		t.Errorf("NotSent() has a message of %d bytes, want 2048", len(got.Error()))
 	}
 }
 
