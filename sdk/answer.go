@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"time"
 
 	"github.com/elasticjob-go/elasticjob/spi"
+	"github.com/elasticjob-go/elasticjob/spi/props"
 	"github.com/elasticjob-go/elasticjob/spi/wire"
 )
 
@@ -13,6 +15,13 @@ import (
 type answer struct {
 	output []byte
 	result int32
+}
+
+func succeeded(output []byte) answer {
+	if len(output) > wire.MaxMessage {
+		return failed(spi.NewError(spi.CodeTooLarge, "the response has more than 16 MiB"))
+	}
+	return answer{output, wire.ResultOK}
 }
 
 func failed(err error) answer {
@@ -37,7 +46,7 @@ func (l *list) describe() answer {
 	for i, p := range plugins {
 		descriptors[i] = p.Descriptor
 	}
-	return answer{wire.AppendDescribeResponse(nil, descriptors), wire.ResultOK}
+	return succeeded(wire.AppendDescribeResponse(nil, descriptors))
 }
 
 // execute answers elasticjob_execute.
@@ -46,44 +55,184 @@ func (l *list) execute(request []byte, services spi.Services) answer {
 	if err != nil {
 		return failed(err)
 	}
-	construct := l.jobType(name)
-	if construct == nil {
-		return failed(spi.NewError(spi.CodeNotFound, "this module has no job type "+wire.Cut(name, 100)))
-	}
-	ctx, end := newCallContext(c.Deadline, services)
-	defer end()
-	response, err := run(ctx, construct, spi.ExecuteRequest{Context: c, Services: services})
+	return respond(l, call{spi.KindJobType, name, c.Props, c.Deadline, services}, jobTypeOf, func(ctx context.Context, job spi.JobType) ([]byte, error) {
+		response, err := job.Execute(ctx, spi.ExecuteRequest{Context: c, Services: services})
+		return wire.AppendExecuteResponse(nil, response), err
+	})
+}
+
+// fetchData answers elasticjob_fetch_data.
+func (l *list) fetchData(request []byte, services spi.Services) answer {
+	name, req, err := wire.DecodeFetchDataRequest(request)
 	if err != nil {
 		return failed(err)
 	}
-	return answer{wire.AppendExecuteResponse(nil, response), wire.ResultOK}
-}
-
-func (l *list) jobType(name string) spi.Constructor[spi.JobType] {
-	for _, p := range l.all() {
-		if p.Descriptor.Kind == spi.KindJobType && p.Descriptor.Type == name {
-			return p.JobType
+	req.Services = services
+	c := call{spi.KindJobType, name, req.Context.Props, req.Context.Deadline, services}
+	return respond(l, c, jobTypeOf, func(ctx context.Context, job spi.JobType) ([]byte, error) {
+		flow, err := dataflowOf(job, name)
+		if err != nil {
+			return nil, err
 		}
-	}
-	return nil
+		response, err := flow.FetchData(ctx, req)
+		return wire.AppendFetchDataResponse(nil, response), err
+	})
 }
 
-// run makes the job type for this one call, as no host promises state between
-// calls.
-func run(ctx context.Context, construct spi.Constructor[spi.JobType], req spi.ExecuteRequest) (response spi.ExecuteResponse, err error) {
+// processData answers elasticjob_process_data.
+func (l *list) processData(request []byte, services spi.Services) answer {
+	name, req, err := wire.DecodeProcessDataRequest(request)
+	if err != nil {
+		return failed(err)
+	}
+	req.Services = services
+	c := call{spi.KindJobType, name, req.Context.Props, req.Context.Deadline, services}
+	return respond(l, c, jobTypeOf, func(ctx context.Context, job spi.JobType) ([]byte, error) {
+		flow, err := dataflowOf(job, name)
+		if err != nil {
+			return nil, err
+		}
+		response, err := flow.ProcessData(ctx, req)
+		return wire.AppendProcessDataResponse(nil, response), err
+	})
+}
+
+// shard answers elasticjob_shard.
+func (l *list) shard(request []byte, services spi.Services) answer {
+	name, req, err := wire.DecodeShardRequest(request)
+	if err != nil {
+		return failed(err)
+	}
+	req.Services = services
+	of := func(p spi.Plugin) spi.Constructor[spi.ShardingStrategy] { return p.ShardingStrategy }
+	c := call{kind: spi.KindShardingStrategy, plugin: name, values: req.Props, services: services}
+	return respond(l, c, of, func(ctx context.Context, strategy spi.ShardingStrategy) ([]byte, error) {
+		response, err := strategy.Shard(ctx, req)
+		return wire.AppendShardResponse(nil, response), err
+	})
+}
+
+// handleError answers elasticjob_handle_error. The deadline of its context is
+// that of the item which failed, and does not bound the handler.
+func (l *list) handleError(request []byte, services spi.Services) answer {
+	name, req, err := wire.DecodeHandleErrorRequest(request)
+	if err != nil {
+		return failed(err)
+	}
+	req.Services = services
+	of := func(p spi.Plugin) spi.Constructor[spi.ErrorHandler] { return p.ErrorHandler }
+	c := call{kind: spi.KindErrorHandler, plugin: name, values: req.Props, services: services}
+	return respond(l, c, of, func(ctx context.Context, handler spi.ErrorHandler) ([]byte, error) {
+		response, err := handler.HandleError(ctx, req)
+		return wire.AppendHandleErrorResponse(nil, response), err
+	})
+}
+
+// listen answers elasticjob_before_job and elasticjob_after_job, as
+// requestType says.
+func (l *list) listen(requestType string, request []byte, services spi.Services) answer {
+	name, req, err := wire.DecodeJobListenerRequest(requestType, request)
+	if err != nil {
+		return failed(err)
+	}
+	req.Services = services
+	of := func(p spi.Plugin) spi.Constructor[spi.JobListener] { return p.JobListener }
+	c := call{kind: spi.KindJobListener, plugin: name, values: req.Props, services: services}
+	return respond(l, c, of, func(ctx context.Context, listener spi.JobListener) ([]byte, error) {
+		tell := listener.BeforeJob
+		if requestType == wire.TypeAfterJob {
+			tell = listener.AfterJob
+		}
+		response, err := tell(ctx, req)
+		return wire.AppendJobListenerResponse(nil, response), err
+	})
+}
+
+// trace answers elasticjob_trace.
+func (l *list) trace(request []byte, services spi.Services) answer {
+	name, req, err := wire.DecodeTraceRequest(request)
+	if err != nil {
+		return failed(err)
+	}
+	req.Services = services
+	of := func(p spi.Plugin) spi.Constructor[spi.TracingSink] { return p.TracingSink }
+	c := call{kind: spi.KindTracingSink, plugin: name, values: req.Props, services: services}
+	return respond(l, c, of, func(ctx context.Context, sink spi.TracingSink) ([]byte, error) {
+		response, err := sink.Trace(ctx, req)
+		return wire.AppendTraceResponse(nil, response), err
+	})
+}
+
+func jobTypeOf(p spi.Plugin) spi.Constructor[spi.JobType] { return p.JobType }
+
+func dataflowOf(job spi.JobType, name string) (spi.Dataflow, error) {
+	flow, ok := job.(spi.Dataflow)
+	if !ok {
+		return nil, spi.NewError(spi.CodeUnsupported, "the job type "+name+" is no dataflow")
+	}
+	return flow, nil
+}
+
+// call is one request to one plugin.
+type call struct {
+	kind     spi.Kind
+	plugin   string
+	values   props.Values
+	deadline time.Time // zero for kinds that the host alone bounds
+	services spi.Services
+}
+
+// respond finds the plugin, whose constructor is what of returns, and answers
+// with what use returns.
+func respond[T any](l *list, c call, of func(spi.Plugin) spi.Constructor[T], use func(context.Context, T) ([]byte, error)) answer {
+	for _, p := range l.all() {
+		construct := of(p)
+		if p.Descriptor.Kind != c.kind || p.Descriptor.Type != c.plugin || construct == nil {
+			continue
+		}
+		return c.run(func(ctx context.Context) (any, func() ([]byte, error), error) {
+			implementation, err := construct(ctx, c.values)
+			return implementation, func() ([]byte, error) { return use(ctx, implementation) }, err
+		})
+	}
+	return c.notFound()
+}
+
+func (c call) notFound() answer {
+	return failed(spi.NewError(spi.CodeNotFound, "this module has no "+string(c.kind)+" "+wire.Cut(c.plugin, 100)))
+}
+
+// maker makes the implementation of a plugin and what uses it for the call.
+// With run it keeps apart what does not depend on the kind of plugin, which
+// would otherwise be in a guest once for each.
+type maker func(ctx context.Context) (implementation any, use func() ([]byte, error), err error)
+
+func (c call) run(construct maker) answer {
+	ctx, end := newCallContext(c.deadline, c.services)
+	defer end()
+	output, err := run(ctx, construct)
+	if err != nil {
+		return failed(err)
+	}
+	return succeeded(output)
+}
+
+// run makes the implementation for this one call, as no host promises state
+// between calls, and closes it afterwards.
+func run(ctx context.Context, construct maker) (output []byte, err error) {
 	defer func() {
 		if value := recover(); value != nil {
 			err = panicError(value)
 		}
 	}()
-	job, err := construct(ctx, req.Context.Props)
+	implementation, use, err := construct(ctx)
 	if err != nil {
-		return spi.ExecuteResponse{}, err
+		return nil, err
 	}
-	if closer, ok := job.(spi.Closer); ok {
-		defer func() { err = errors.Join(err, closer.Close(ctx)) }()
+	if closer, ok := implementation.(spi.Closer); ok {
+		defer func() { err = errors.Join(err, closer.Close(context.WithoutCancel(ctx))) }()
 	}
-	return job.Execute(ctx, req)
+	return use()
 }
 
 // panicError is called while the panic unwinds, so that the stack still shows
@@ -92,9 +241,4 @@ func panicError(value any) error {
 	stack := make([]byte, 16<<10)
 	stack = stack[:runtime.Stack(stack, false)]
 	return &spi.Error{Code: spi.CodeFailed, Message: "panic: " + show(value), Stack: string(stack)}
-}
-
-// unsupported answers the exports of kinds that modules do not offer yet.
-func unsupported(export string) answer {
-	return failed(spi.NewError(spi.CodeUnsupported, "this module does not offer "+export))
 }

@@ -112,8 +112,8 @@ func TestExecuteFails(t *testing.T) {
 		{"panic of the runtime", JobType("A", "", func(_ context.Context, job *Job) error {
 			return []error{nil, nil}[job.ShardingItem]
 		}), spi.Error{Code: spi.CodeFailed, Message: "panic: runtime error: index out of range [2] with length 2", Stack: "answer_test.go"}},
-		{"no constructor", spi.Plugin{Descriptor: spi.Descriptor{Kind: spi.KindJobType, Type: "A"}}, spi.Error{Code: spi.CodeNotFound, Message: "this module has no job type A"}},
-		{"other kind", spi.Plugin{Descriptor: spi.Descriptor{Kind: spi.KindErrorHandler, Type: "A"}}, spi.Error{Code: spi.CodeNotFound, Message: "this module has no job type A"}},
+		{"no constructor", spi.Plugin{Descriptor: spi.Descriptor{Kind: spi.KindJobType, Type: "A"}}, spi.Error{Code: spi.CodeNotFound, Message: "this module has no jobType A"}},
+		{"other kind", spi.Plugin{Descriptor: spi.Descriptor{Kind: spi.KindErrorHandler, Type: "A"}}, spi.Error{Code: spi.CodeNotFound, Message: "this module has no jobType A"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -202,13 +202,5 @@ func TestJobTypesAreGoodPlugins(t *testing.T) {
 	t.Parallel()
 	if err := JobType("A", "does a", func(context.Context, *Job) error { return nil }).Check(); err != nil {
 		t.Errorf("Check of a JobType: %v", err)
-	}
-}
-
-func TestUnsupportedNamesTheExport(t *testing.T) {
-	t.Parallel()
-	e, err := wire.DecodeError(unsupported(wire.ExportShard).output)
-	if err != nil || e.Code != spi.CodeUnsupported || !strings.Contains(e.Message, wire.ExportShard) {
-		t.Errorf("unsupported = %v, %v, want UNSUPPORTED with the export's name", e, err)
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/elasticjob-go/elasticjob/spi"
-	"github.com/elasticjob-go/elasticjob/spi/wire"
+	"github.com/elasticjob-go/elasticjob/spi/ops"
 )
 
 // askInterval bounds how often a call asks its host whether to stop.
@@ -126,14 +126,10 @@ func (c *callContext) poll() {
 // shouldStop asks the host and returns its reason as the cause with which a
 // context is cancelled. A host that gives no answer does not want a stop.
 func shouldStop(ctx context.Context, services spi.Services) error {
-	response, err := services.Call(ctx, spi.OpShouldStop, []byte("{}"))
-	if err != nil {
-		return nil //nolint:nilerr // the host kills a call that must end
-	}
-	stop, reason, err := wire.DecodeShouldStopResponse(response)
+	reason, stop, err := ops.ShouldStop(ctx, services)
 	switch {
 	case err != nil || !stop:
-		return nil //nolint:nilerr // as above
+		return nil //nolint:nilerr // the host kills a call that must end
 	case reason == "stopping":
 		return spi.ErrStopping
 	case reason == "timeout":

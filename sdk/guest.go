@@ -22,30 +22,32 @@ func Main() {
 func exportDescribe() int32 { return give(program.describe()) }
 
 //go:wasmexport elasticjob_execute
-func exportExecute() int32 {
-	return give(program.execute(readAll(inputRead), &hostServices{}))
-}
+func exportExecute() int32 { return give(program.execute(readAll(inputRead), &hostServices{})) }
 
 //go:wasmexport elasticjob_fetch_data
-func exportFetchData() int32 { return give(unsupported(wire.ExportFetchData)) }
+func exportFetchData() int32 { return give(program.fetchData(readAll(inputRead), &hostServices{})) }
 
 //go:wasmexport elasticjob_process_data
-func exportProcessData() int32 { return give(unsupported(wire.ExportProcessData)) }
+func exportProcessData() int32 { return give(program.processData(readAll(inputRead), &hostServices{})) }
 
 //go:wasmexport elasticjob_shard
-func exportShard() int32 { return give(unsupported(wire.ExportShard)) }
+func exportShard() int32 { return give(program.shard(readAll(inputRead), &hostServices{})) }
 
 //go:wasmexport elasticjob_handle_error
-func exportHandleError() int32 { return give(unsupported(wire.ExportHandleError)) }
+func exportHandleError() int32 { return give(program.handleError(readAll(inputRead), &hostServices{})) }
 
 //go:wasmexport elasticjob_before_job
-func exportBeforeJob() int32 { return give(unsupported(wire.ExportBeforeJob)) }
+func exportBeforeJob() int32 {
+	return give(program.listen(wire.TypeBeforeJob, readAll(inputRead), &hostServices{}))
+}
 
 //go:wasmexport elasticjob_after_job
-func exportAfterJob() int32 { return give(unsupported(wire.ExportAfterJob)) }
+func exportAfterJob() int32 {
+	return give(program.listen(wire.TypeAfterJob, readAll(inputRead), &hostServices{}))
+}
 
 //go:wasmexport elasticjob_trace
-func exportTrace() int32 { return give(unsupported(wire.ExportTrace)) }
+func exportTrace() int32 { return give(program.trace(readAll(inputRead), &hostServices{})) }
 
 func give(a answer) int32 {
 	outputWrite(pointer(a.output), uint32(len(a.output)))

@@ -8,31 +8,31 @@ import (
 	"github.com/elasticjob-go/elasticjob/spi"
 )
 
-// Debug writes a log line for the author of the job; see [Job.Log].
-func (j *Job) Debug(message string, attributes ...any) {
-	j.Log(spi.LevelDebug, message, attributes...)
+// Debug writes a log line for the author of the plugin; see [Host.Log].
+func (h Host) Debug(message string, attributes ...any) {
+	h.Log(spi.LevelDebug, message, attributes...)
 }
 
 // Info writes a log line that operators like to see on a quiet day; see
-// [Job.Log].
-func (j *Job) Info(message string, attributes ...any) { j.Log(spi.LevelInfo, message, attributes...) }
+// [Host.Log].
+func (h Host) Info(message string, attributes ...any) { h.Log(spi.LevelInfo, message, attributes...) }
 
 // Warn writes a log line about something that was healed or is worse than it
-// should be; see [Job.Log].
-func (j *Job) Warn(message string, attributes ...any) { j.Log(spi.LevelWarn, message, attributes...) }
+// should be; see [Host.Log].
+func (h Host) Warn(message string, attributes ...any) { h.Log(spi.LevelWarn, message, attributes...) }
 
 // Error writes a log line about something that somebody must look at; see
-// [Job.Log]. It does not fail the item: return an error for that.
-func (j *Job) Error(message string, attributes ...any) { j.Log(spi.LevelError, message, attributes...) }
+// [Host.Log]. It does not make the call fail: return an error for that.
+func (h Host) Error(message string, attributes ...any) { h.Log(spi.LevelError, message, attributes...) }
 
 // Log writes the message, followed by the attributes as name=value, to the
 // log of the node. Attributes alternate between names and values; values are
 // strings, numbers, booleans, errors, times and what has a String method. Each
-// line of a message with several lines becomes a record of its own. A Job that
-// a test made drops its log.
-func (j *Job) Log(level spi.Level, message string, attributes ...any) {
-	if j.log != nil {
-		j.log(spi.LogRecord{Level: level, Stream: spi.StreamLog, Line: line(message, attributes)})
+// line of a message with several lines becomes a record of its own. A Host
+// that is not of a call drops it.
+func (h Host) Log(level spi.Level, message string, attributes ...any) {
+	if h.log != nil {
+		h.log(spi.LogRecord{Level: level, Stream: spi.StreamLog, Line: line(message, attributes)})
 	}
 }
 
