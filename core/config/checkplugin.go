@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/elasticjob-go/elasticjob/core/hostcall"
 	"github.com/elasticjob-go/elasticjob/spi"
 )
 
@@ -111,7 +112,7 @@ func (k *checks) each(list []string, path []string, sound func(element, shown st
 
 func (k *checks) checkHTTP(list, path []string) {
 	k.each(list, path, func(text, shown string, secret bool) (string, string) {
-		err := checkHTTPGrant(text)
+		err := hostcall.CheckHTTPGrant(text)
 		switch {
 		case err == nil:
 			return "", ""

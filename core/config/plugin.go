@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/elasticjob-go/elasticjob/core/hostcall"
 	"github.com/elasticjob-go/elasticjob/core/job"
 	"github.com/elasticjob-go/elasticjob/spi"
 )
@@ -99,7 +100,7 @@ func (p Plugin) Sound() Plugin {
 	if !soundRandom(p.Grants.Random) {
 		p.Grants.Random = ""
 	}
-	p.Grants.HTTP = soundOnly(p.Grants.HTTP, func(text string) bool { return checkHTTPGrant(text) == nil })
+	p.Grants.HTTP = soundOnly(p.Grants.HTTP, func(text string) bool { return hostcall.CheckHTTPGrant(text) == nil })
 	p.Grants.Env = soundOnly(p.Grants.Env, isVariableName)
 	p.Grants.Dirs = soundOnly(p.Grants.Dirs, func(d spi.Dir) bool { return soundDir(d) && soundGuest(d.Guest) })
 	return p
