@@ -10,29 +10,20 @@
 //	// handle err
 //	err = node.Start(ctx)
 //
-// This package joins what the others offer: the engine of core/host, the WASM
-// runtime of runtime/wasm and the built-in plugins of plugins/builtin. Plugins
-// of an embedding program are values of package spi.
+// This package joins what the others offer: the engine of core/host, the hosts
+// of plugin files of runtime/wasm and runtime/process, and the built-in plugins
+// of plugins/builtin. Plugins of an embedding program are values of package spi.
 package elasticjob
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"os"
-	"path/filepath"
-	"slices"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
-	"github.com/elasticjob-go/elasticjob/core/catalog"
 	"github.com/elasticjob-go/elasticjob/core/config"
 	"github.com/elasticjob-go/elasticjob/core/host"
-	"github.com/elasticjob-go/elasticjob/core/job"
-	"github.com/elasticjob-go/elasticjob/plugins/builtin"
-	"github.com/elasticjob-go/elasticjob/runtime/wasm"
 	"github.com/elasticjob-go/elasticjob/spi"
 )
 
@@ -73,8 +64,10 @@ type Option func(*settings)
 type settings struct {
 	logger  *slog.Logger
 	plugins []spi.Plugin
-	// lint says that nothing is to be changed on disk.
-	lint bool
+	note    func(Problem)
+	// lint says that nothing is to be changed on disk, offline that no program is
+	// to be started.
+	lint, offline bool
 }
 
 // WithLogger makes the node log to the logger. Without it a node logs nothing.
@@ -87,8 +80,16 @@ func WithPlugins(plugins ...spi.Plugin) Option {
 	return func(s *settings) { s.plugins = append(s.plugins, plugins...) }
 }
 
+// WithNotes hands remarks that are no problems to a function: a plugin that
+// wants what it is not granted, or what is left open offline. The function is
+// called by the goroutine that calls Lint, New or Plugins. Remarks about the
+// file itself are in the Notes of its Config.
+func WithNotes(note func(Problem)) Option {
+	return func(s *settings) { s.note = note }
+}
+
 func newSettings(options []Option) settings {
-	s := settings{logger: slog.New(slog.DiscardHandler)}
+	s := settings{logger: slog.New(slog.DiscardHandler), note: func(Problem) {}}
 	for _, option := range options {
 		option(&s)
 	}
@@ -96,13 +97,13 @@ func newSettings(options []Option) settings {
 }
 
 // Lint returns everything that is wrong with a configuration, sorted by place.
-// Modules are compiled and described in a sandbox without grants; no registry
-// is reached, no job code runs, and nothing is written to disk. offline leaves
-// out what would start processes, of which this version has none.
+// Modules are compiled and described in a sandbox without grants, and programs
+// are started to describe themselves, which offline leaves out: then a type that
+// nobody declares is a remark as long as there is a program which may bring it.
+// No registry is reached, no job code runs, and nothing is written to disk.
 func Lint(ctx context.Context, c Config, offline bool, options ...Option) []Problem {
-	_ = offline
 	s := newSettings(options)
-	s.lint = true
+	s.lint, s.offline = true, offline
 	node, problems := assemble(ctx, c, s)
 	node.close(ctx)
 	return problems
@@ -110,10 +111,10 @@ func Lint(ctx context.Context, c Config, offline bool, options ...Option) []Prob
 
 // Node is one node of a fleet. Its methods are safe for concurrent use.
 type Node struct {
-	host    *host.Host
-	runtime *wasm.Host
-	bundles []*spi.Bundle
-	logger  *slog.Logger
+	host     *host.Host
+	runtimes *runtimes
+	bundles  []*spi.Bundle
+	logger   *slog.Logger
 
 	closing sync.Once
 }
@@ -161,10 +162,8 @@ func (n *Node) close(ctx context.Context) {
 				n.logger.Warn("plugin not closed", "plugin", b.Provenance.String(), "err", err)
 			}
 		}
-		if n.runtime != nil {
-			if err := n.runtime.Close(ctx); err != nil {
-				n.logger.Warn("module runtime not closed", "err", err)
-			}
+		if n.runtimes != nil {
+			n.runtimes.close(ctx)
 		}
 	})
 }
@@ -178,132 +177,32 @@ func assemble(ctx context.Context, c Config, s settings) (*Node, Problems) {
 		return n, problems
 	}
 	own := gapsOf(c, problems)
-	runtime, err := newRuntime(ctx, c, s)
-	if err != nil {
-		problems = append(problems, dataDirProblem(c, err))
-		// The modules are to be looked at all the same.
-		if runtime, err = wasm.New(ctx, wasm.Config{Logger: s.logger}); err != nil {
-			return n, append(problems, Problem{File: c.File, Rule: "failed", Message: err.Error()}).Sort()
-		}
+	var wrong Problems
+	n.runtimes, wrong = newRuntimes(ctx, c, s)
+	problems = append(problems, wrong...)
+	if n.runtimes == nil {
+		return n, problems.Sort()
 	}
-	n.runtime = runtime
+	loaded := n.runtimes.load(ctx, c, s)
+	n.bundles = loaded.bundles
+	problems = append(problems, loaded.problems...)
+	own.refused, own.unstarted = loaded.refused, loaded.unstarted
 
-	plugins := catalog.New()
-	add := func(from spi.Provenance, added []spi.Plugin, path ...string) {
-		if err := plugins.Add(from, added...); err != nil {
-			problems = append(problems, c.Problem("conflict", err.Error(), path...))
-		}
-	}
-	add(spi.Provenance{Host: "built-in"}, builtin.All())
-	add(spi.Provenance{Host: "built-in"}, []spi.Plugin{runtime.JobType(func(module string) spi.LoadRequest { return termsOf(c, module) })})
-	add(spi.Provenance{Host: "embedding program"}, s.plugins)
-	loaded := make(map[string]bool)
-	for i, p := range c.Plugins {
-		if p.File == "" || loaded[p.File] {
-			continue // among the problems of c itself
-		}
-		loaded[p.File] = true
-		path := []string{"plugins", strconv.Itoa(i), "wasm"}
-		bundle, err := runtime.Load(ctx, loadRequest(p))
-		if err != nil {
-			problems = append(problems, c.Problem(host.RulePlugin, err.Error(), path...))
-			own.refused = append(own.refused, err.Error())
-			continue
-		}
-		n.bundles = append(n.bundles, bundle)
-		add(bundle.Provenance, bundle.Plugins, path...)
-	}
-
-	h, wrong := host.New(ctx, host.Config{Node: c, Catalog: plugins, Logger: s.logger, Version: Version, LocalZone: host.LocalZone})
+	h, wrong := host.New(ctx, host.Config{
+		Node: c, Catalog: loaded.catalog, Calls: n.runtimes.calls, Logger: s.logger, Version: Version, LocalZone: host.LocalZone,
+	})
 	n.host = h
-	return n, append(problems, slices.DeleteFunc(wrong, own.explain)...).Sort()
-}
-
-// newRuntime makes the runtime for modules, with the compile cache of the data
-// directory if there is one.
-func newRuntime(ctx context.Context, c Config, s settings) (*wasm.Host, error) {
-	cache := ""
-	if c.DataDir != "" {
-		cache = filepath.Join(c.DataDir, "cache", "wasm")
-	}
-	return wasm.New(ctx, wasm.Config{CacheDir: cache, CacheReadOnly: s.lint, Logger: s.logger})
-}
-
-// dataDirProblem blames the file only for a directory that the file names.
-func dataDirProblem(c Config, err error) Problem {
-	if c.Has("dataDir") {
-		return c.Problem("file", "dataDir cannot be used: "+err.Error(), "dataDir")
-	}
-	return Problem{Rule: "file", Message: fmt.Sprintf("the data directory %s cannot be used: %s", c.DataDir, err)}
-}
-
-func loadRequest(p config.Plugin) spi.LoadRequest {
-	p = p.Sound()
-	return spi.LoadRequest{
-		Path: p.File, SHA256: p.SHA256, Isolation: spi.Isolation(p.Isolation),
-		Limits: spi.Limits{Memory: p.Limits.Memory, Timeout: p.Limits.Timeout},
-	}
-}
-
-// termsOf returns how a module that a job names is loaded: on the terms of the
-// plugins entry that names the same file, else on the defaults.
-func termsOf(c Config, module string) spi.LoadRequest {
-	file := c.Resolve(module)
-	for _, p := range c.Plugins {
-		if p.File == file {
-			return loadRequest(p)
+	for _, p := range wrong {
+		switch {
+		case own.explain(p):
+		case own.excuse(p):
+			s.note(Problem{
+				File: p.File, Line: p.Line, Column: p.Column, Rule: p.Rule,
+				Message: p.Message + "; unless " + own.unstarted + " brings it, which is not started offline",
+			})
+		default:
+			problems = append(problems, p)
 		}
 	}
-	return spi.LoadRequest{Path: file}
-}
-
-// gaps are the places of a configuration that are known to be wrong, so that
-// what follows from them is not a problem of its own.
-type gaps struct {
-	// values are where a value is wrong, sections where a job or its properties
-	// begin: a problem there is of something missing, and says what.
-	values, sections map[place]bool
-	// names are quoted type names that are malformed or missing.
-	names []string
-	// refused are what was said of modules under plugins, which jobs name too.
-	refused []string
-}
-
-type place struct{ line, column int }
-
-func gapsOf(c Config, problems Problems) gaps {
-	g := gaps{values: make(map[place]bool), sections: make(map[place]bool)}
-	for _, p := range problems {
-		g.values[place{p.Line, p.Column}] = true
-	}
-	for _, j := range c.Jobs {
-		for name := range j.Props {
-			if path := []string{"jobs", j.Name, "props", name}; c.Broken(path...) {
-				p := c.Problem("", "", path...)
-				g.values[place{p.Line, p.Column}] = true
-			}
-		}
-		for _, path := range [][]string{{"jobs", j.Name}, {"jobs", j.Name, "props"}} {
-			at := c.At(path...)
-			g.values[place{at.Line, at.Column}] = c.Broken(path...)
-			g.sections[place{at.Line, at.Column}] = !c.Broken(path...)
-		}
-		for _, name := range append([]string{j.Type, j.ShardingStrategyType}, j.ErrorHandlerTypes...) {
-			if !job.IsType(name) {
-				g.names = append(g.names, strconv.Quote(name))
-			}
-		}
-	}
-	g.values[place{}] = false // of a configuration without a file
-	return g
-}
-
-// explain says whether a problem that the engine finds follows from another one.
-func (g gaps) explain(p Problem) bool {
-	if p.Rule == host.RuleUnknownType {
-		return slices.ContainsFunc(g.names, func(name string) bool { return strings.Contains(p.Message, " "+name+";") })
-	}
-	at := place{p.Line, p.Column}
-	return g.values[at] && !g.sections[at] ||
-		slices.ContainsFunc(g.refused, func(said string) bool { return strings.HasSuffix(p.Message, said) })
+	return n, problems.Sort()
 }

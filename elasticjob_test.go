@@ -451,7 +451,7 @@ func TestTheSameTypeTwiceNamesBothSources(t *testing.T) {
 		JobType:    func(context.Context, props.Values) (spi.JobType, error) { return spi.JobTypeFunc(nil), nil },
 	}
 	_, err := elasticjob.New(t.Context(), c, elasticjob.WithPlugins(plugin))
-	if err == nil || !strings.Contains(err.Error(), "FAKE comes from both built-in and embedding program") {
+	if err == nil || !strings.Contains(err.Error(), "FAKE comes from both built-in (version 1) and embedding program") {
 		t.Errorf("New() = %v, want a conflict that names both sources", err)
 	}
 }

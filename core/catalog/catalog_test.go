@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/elasticjob-go/elasticjob/core/catalog"
+	"github.com/elasticjob-go/elasticjob/core/hostcall"
 	"github.com/elasticjob-go/elasticjob/spi"
 	"github.com/elasticjob-go/elasticjob/spi/props"
 )
@@ -26,13 +27,21 @@ func jobType(name string) spi.Plugin {
 func TestLookupFindsWhatWasAdded(t *testing.T) {
 	t.Parallel()
 	c := catalog.New()
-	from := spi.Provenance{Host: "wasm", Path: "orders.wasm"}
+	from := catalog.Source{
+		Provenance: spi.Provenance{Host: "wasm", Path: "orders.wasm"},
+		Terms: func(values props.Values) hostcall.Terms {
+			return hostcall.Terms{Grants: spi.Grants{HTTP: []string{values["host"]}}}
+		},
+	}
 	if err := c.Add(from, jobType("ORDERS"), jobType("INVOICES")); err != nil {
 		t.Fatal(err)
 	}
 	found, ok := catalog.Lookup(c, catalog.JobTypes(), "ORDERS")
-	if !ok || found.Provenance != from {
-		t.Fatalf("Lookup(ORDERS) = %v, %v, want it from %v", found, ok, from)
+	if !ok || found.Source.Provenance != from.Provenance {
+		t.Fatalf("Lookup(ORDERS) = %v, %v, want it from %v", found.Source, ok, from)
+	}
+	if got := found.Terms(props.Values{"host": "a.example.com"}); got.Trusted || !slices.Equal(got.Grants.HTTP, []string{"a.example.com"}) {
+		t.Errorf("Terms() = %+v, want the grants that the source makes of the properties", got)
 	}
 	impl, err := found.New(t.Context(), nil)
 	if err != nil {
@@ -50,21 +59,82 @@ func TestLookupFindsWhatWasAdded(t *testing.T) {
 	}
 }
 
+func TestTermsWithoutAnyGrantNothing(t *testing.T) {
+	t.Parallel()
+	c := catalog.New()
+	if err := c.Add(catalog.Source{}, jobType("ORDERS")); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Add(catalog.Source{Terms: catalog.Trusted}, jobType("OURS")); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]bool{"ORDERS": false, "OURS": true} {
+		found, _ := catalog.Lookup(c, catalog.JobTypes(), name)
+		if got := found.Terms(nil); got.Trusted != want || len(got.Grants.HTTP) > 0 {
+			t.Errorf("Terms() of %s = %+v, want trusted %t and no grants", name, got, want)
+		}
+	}
+}
+
+func TestEveryKindHasItsPoint(t *testing.T) {
+	t.Parallel()
+	c := catalog.New()
+	if err := c.Add(
+		catalog.Source{},
+		spi.Plugin{
+			Descriptor:  spi.Descriptor{Kind: spi.KindTracingSink, Type: "SINK"},
+			TracingSink: func(context.Context, props.Values) (spi.TracingSink, error) { panic("no sink") },
+		},
+		spi.Plugin{
+			Descriptor:  spi.Descriptor{Kind: spi.KindJobListener, Type: "AUDIT"},
+			JobListener: func(context.Context, props.Values) (spi.JobListener, error) { return nil, errors.New("no listener") },
+		},
+		jobType("ORDERS"), jobType("INVOICES"),
+	); err != nil {
+		t.Fatal(err)
+	}
+	listener, ok := catalog.Lookup(c, catalog.JobListeners(), "AUDIT")
+	if !ok {
+		t.Fatal("Lookup(listener AUDIT) = false, want true")
+	}
+	if _, err := listener.New(t.Context(), nil); err == nil || !strings.Contains(err.Error(), "no listener") {
+		t.Errorf("New() = %v, want the error of the constructor", err)
+	}
+	sink, ok := catalog.Lookup(c, catalog.TracingSinks(), "SINK")
+	if !ok {
+		t.Fatal("Lookup(sink SINK) = false, want true")
+	}
+	if _, err := sink.New(t.Context(), nil); err == nil || !strings.Contains(err.Error(), "panicked: no sink") {
+		t.Errorf("New() = %v, want the panic as an error", err)
+	}
+	var got []string
+	for _, entry := range c.Entries() {
+		got = append(got, entry.Plugin.Descriptor.Type)
+	}
+	if want := []string{"AUDIT", "INVOICES", "ORDERS", "SINK"}; !slices.Equal(got, want) {
+		t.Errorf("Entries() = %v, want %v", got, want)
+	}
+}
+
 func TestAddRefusesConflicts(t *testing.T) {
 	t.Parallel()
 	c := catalog.New()
-	if err := c.Add(spi.Provenance{Host: "built-in"}, jobType("ORDERS")); err != nil {
+	if err := c.Add(catalog.Source{Provenance: spi.Provenance{Host: "built-in"}}, jobType("ORDERS")); err != nil {
 		t.Fatal(err)
 	}
-	err := c.Add(spi.Provenance{Host: "wasm", Path: "a.wasm"}, jobType("NEW"), jobType("ORDERS"))
+	another := jobType("ORDERS")
+	another.Descriptor.Version = "2.1"
+	module := catalog.Source{Provenance: spi.Provenance{Host: "wasm", Path: "a.wasm", SHA256: "12ab"}, Place: "orders.yaml:3:13"}
+	err := c.Add(module, jobType("NEW"), another)
+	const want = "jobType ORDERS comes from both built-in and wasm a.wasm (sha256 12ab, version 2.1, orders.yaml:3:13)"
 	var conflict *catalog.ConflictError
-	if !errors.As(err, &conflict) || !strings.Contains(err.Error(), "built-in") || !strings.Contains(err.Error(), "wasm a.wasm") {
-		t.Errorf("Add(ORDERS again) = %v, want a conflict that names both sources", err)
+	if !errors.As(err, &conflict) || err.Error() != want {
+		t.Errorf("Add(ORDERS again) = %v, want %s", err, want)
 	}
 	if _, ok := catalog.Lookup(c, catalog.JobTypes(), "NEW"); ok {
 		t.Error("a refused Add left plugins behind")
 	}
-	if err := c.Add(spi.Provenance{Host: "wasm", Path: "b.wasm"}, jobType("TWICE"), jobType("TWICE")); !errors.As(err, &conflict) {
+	if err := c.Add(catalog.Source{Provenance: spi.Provenance{Host: "wasm", Path: "b.wasm"}}, jobType("TWICE"), jobType("TWICE")); !errors.As(err, &conflict) {
 		t.Errorf("Add(TWICE, TWICE) = %v, want a conflict", err)
 	}
 }
@@ -79,7 +149,7 @@ func TestAddRefusesMalformedPlugins(t *testing.T) {
 	for name, plugin := range map[string]spi.Plugin{"type name": badName, "no constructor": noConstructor, "kind": otherKind} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if err := catalog.New().Add(spi.Provenance{Host: "built-in"}, plugin); err == nil {
+			if err := catalog.New().Add(catalog.Source{Provenance: spi.Provenance{Host: "built-in"}}, plugin); err == nil {
 				t.Error("Add() = nil, want an error")
 			}
 		})

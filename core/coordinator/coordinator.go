@@ -49,6 +49,14 @@ type Strategy struct {
 	Type     string
 	Strategy spi.ShardingStrategy
 	Request  spi.ShardRequest
+	// Door serves the host operations that the strategy calls; nil offers none.
+	Door Door
+}
+
+// Door serves host operations on the terms of one plugin. It is safe for
+// concurrent use, and its errors are those of [spi.Services].
+type Door interface {
+	Call(ctx context.Context, op string, request []byte) ([]byte, error)
 }
 
 // Strategist finds the sharding strategy of a stored job.
@@ -359,7 +367,7 @@ func (c *Coordinator) plan(ctx context.Context, state registry.JobState, instanc
 			req.Previous[id] = items.Slice()
 		}
 	}
-	req.Services = strategyServices{job: name, plugin: strategy.Type, logger: c.logger}
+	req.Services = strategyServices{job: name, plugin: strategy.Type, door: strategy.Door, logger: c.logger}
 	assignment, err := Shard(ctx, strategy.Strategy, req)
 	if closeErr := catalog.Close(context.WithoutCancel(ctx), strategy.Strategy); closeErr != nil {
 		c.logger.Warn("sharding strategy not closed", "job", name, "plugin", strategy.Type, "err", closeErr)
@@ -410,9 +418,10 @@ func candidatesOf(state registry.JobState, hosts []host) []spi.Instance {
 	return candidates
 }
 
-// strategyServices are the host services of a strategy: it may log.
+// strategyServices are the host services of a strategy.
 type strategyServices struct {
 	job, plugin string
+	door        Door
 	logger      *slog.Logger
 }
 
@@ -424,7 +433,10 @@ func (s strategyServices) Log(ctx context.Context, record spi.LogRecord) {
 		slog.String("job", s.job), slog.String("plugin", s.plugin), slog.String("stream", string(spi.StreamLog)), slog.String("line", record.Line))
 }
 
-// Call refuses every operation.
-func (s strategyServices) Call(_ context.Context, op string, _ []byte) ([]byte, error) {
-	return nil, spi.NewError(spi.CodeUnsupported, "operation "+op+" is not offered to sharding strategies")
+// Call leaves the operation to the door.
+func (s strategyServices) Call(ctx context.Context, op string, request []byte) ([]byte, error) {
+	if s.door == nil {
+		return nil, spi.NewError(spi.CodeUnsupported, "operation "+op+" is not offered to sharding strategies here")
+	}
+	return s.door.Call(ctx, op, request)
 }

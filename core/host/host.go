@@ -21,6 +21,7 @@ import (
 	"github.com/elasticjob-go/elasticjob/core/coordinator"
 	"github.com/elasticjob-go/elasticjob/core/cron"
 	"github.com/elasticjob-go/elasticjob/core/execution"
+	"github.com/elasticjob-go/elasticjob/core/hostcall"
 	"github.com/elasticjob-go/elasticjob/core/job"
 	"github.com/elasticjob-go/elasticjob/core/registry"
 	"github.com/elasticjob-go/elasticjob/core/schedule"
@@ -33,7 +34,10 @@ type Config struct {
 	Node config.Config
 	// Catalog has the plugins of the node.
 	Catalog *catalog.Catalog
-	Logger  *slog.Logger
+	// Calls runs the host operations of plugins; nil offers none. It outlives the
+	// node.
+	Calls  *hostcall.Host
+	Logger *slog.Logger
 	// Version is that of the program, for other nodes to see.
 	Version string
 	// LocalZone names the time zone of jobs that name none.
@@ -103,7 +107,7 @@ func New(ctx context.Context, c Config) (*Host, config.Problems) {
 }
 
 func newSpecs(c Config) *specs {
-	return &specs{config: c.Node, catalog: c.Catalog, zones: make(map[string]*time.Location), localZone: sync.OnceValues(c.LocalZone)}
+	return &specs{config: c.Node, catalog: c.Catalog, zones: make(map[string]*time.Location), localZone: sync.OnceValues(c.LocalZone), calls: c.Calls}
 }
 
 // Instance returns the id of the node.

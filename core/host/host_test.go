@@ -79,7 +79,7 @@ func newNode(t *testing.T, s settings) *testNode {
 		t.Fatalf("configuration of the test is wrong: %v", problems)
 	}
 	plugins := catalog.New()
-	if err := plugins.Add(spi.Provenance{Host: "built-in"}, append(builtin.All(), s.plugins...)...); err != nil {
+	if err := plugins.Add(catalog.Source{Provenance: spi.Provenance{Host: "built-in"}}, append(builtin.All(), s.plugins...)...); err != nil {
 		t.Fatal(err)
 	}
 	h, problems := host.New(t.Context(), host.Config{

@@ -395,7 +395,7 @@ func newHost(t *testing.T, s setup) (*Host, config.Problems) {
 		c.MaxRunningItems = s.most
 	}
 	plugins := catalog.New()
-	if err := plugins.Add(spi.Provenance{Host: "test"}, append(basics(), s.plugins...)...); err != nil {
+	if err := plugins.Add(catalog.Source{Provenance: spi.Provenance{Host: "test"}}, append(basics(), s.plugins...)...); err != nil {
 		t.Fatal(err)
 	}
 	h, problems := New(t.Context(), Config{

@@ -88,7 +88,7 @@ func (h *Host) Reload(ctx context.Context, c config.Config, plugins *catalog.Cat
 	if !h.isUp.Load() || h.closed {
 		return nil, errors.New("reloading: the node does not run")
 	}
-	next := newSpecs(Config{Node: c, Catalog: plugins, LocalZone: h.config.LocalZone})
+	next := newSpecs(Config{Node: c, Catalog: plugins, LocalZone: h.config.LocalZone, Calls: h.config.Calls})
 	made, problems := next.buildAll(ctx, c.Jobs)
 	if len(problems) == 0 {
 		var err error

@@ -271,7 +271,7 @@ func TestAReloadWithoutAPluginGivesTheJobsAway(t *testing.T) {
 	})
 }
 
-func testSource() spi.Provenance { return spi.Provenance{Host: "test"} }
+func testSource() catalog.Source { return catalog.Source{Provenance: spi.Provenance{Host: "test"}} }
 
 // TestAReloadWaitsForWhatIsBeingMadeOfTheFormerPlugins reloads while a new
 // definition is made of the former plugins, which takes its time.

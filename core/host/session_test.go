@@ -40,7 +40,7 @@ func TestALostSessionCancelsItemsAndComesBack(t *testing.T) {
 			},
 		}
 		plugins := catalog.New()
-		if err := plugins.Add(spi.Provenance{Host: "built-in"}, append(builtin.All(), hang)...); err != nil {
+		if err := plugins.Add(catalog.Source{Provenance: spi.Provenance{Host: "built-in"}}, append(builtin.All(), hang)...); err != nil {
 			t.Fatal(err)
 		}
 		hanging, quick := job.Defaults("hanging"), job.Defaults("quick")

@@ -13,6 +13,7 @@ import (
 	"github.com/elasticjob-go/elasticjob/core/coordinator"
 	"github.com/elasticjob-go/elasticjob/core/cron"
 	"github.com/elasticjob-go/elasticjob/core/execution"
+	"github.com/elasticjob-go/elasticjob/core/hostcall"
 	"github.com/elasticjob-go/elasticjob/core/job"
 	"github.com/elasticjob-go/elasticjob/core/registry"
 	"github.com/elasticjob-go/elasticjob/spi"
@@ -25,6 +26,9 @@ const (
 	RulePlugin      = "plugin"
 )
 
+// keyListeners is the key of a job's listeners.
+const keyListeners = "jobListenerTypes"
+
 // specs makes what jobs are executed from: it finds their plugins, checks
 // their properties and constructs them.
 type specs struct {
@@ -32,6 +36,8 @@ type specs struct {
 	catalog *catalog.Catalog
 	// localZone is the zone of this node by name, for jobs without one.
 	localZone func() (string, error)
+	// calls runs the host operations of plugins; nil offers none.
+	calls *hostcall.Host
 
 	mu    sync.Mutex
 	zones map[string]*time.Location
@@ -78,6 +84,7 @@ func (s *specs) build(ctx context.Context, c job.Config) (*execution.Spec, confi
 		return nil, problems
 	}
 	spec.Values = values
+	spec.Door = doorOf(s, found.jobType, values)
 	if spec.JobType, err = found.jobType.New(ctx, values); err != nil {
 		report(RulePlugin, err.Error(), constructorPath(err, "elasticJobType")...)
 	}
@@ -93,7 +100,19 @@ func (s *specs) build(ctx context.Context, c job.Config) (*execution.Spec, confi
 			report(RulePlugin, err.Error(), constructorPath(err, "jobErrorHandlerType")...)
 			continue
 		}
-		spec.Handlers = append(spec.Handlers, &execution.Handler{Type: h.Descriptor.Type, Handler: handler})
+		spec.Handlers = append(spec.Handlers, &execution.Handler{Type: h.Descriptor.Type, Handler: handler, Door: doorOf(s, h, values)})
+	}
+	for _, l := range found.listeners {
+		if !l.Descriptor.Has(spi.CapabilityPerInstance) {
+			report(job.RuleNotAvailable, "job listener "+l.Descriptor.Type+" is called once for the whole run, which is not available in this version", keyListeners)
+			continue
+		}
+		listener, err := l.New(ctx, values)
+		if err != nil {
+			report(RulePlugin, err.Error(), constructorPath(err, keyListeners)...)
+			continue
+		}
+		spec.Listeners = append(spec.Listeners, &execution.Listener{Type: l.Descriptor.Type, Listener: listener, Door: doorOf(s, l, values)})
 	}
 	if len(problems) > 0 {
 		if err := closeSpec(ctx, spec); err != nil {
@@ -102,6 +121,15 @@ func (s *specs) build(ctx context.Context, c job.Config) (*execution.Spec, confi
 		return nil, problems
 	}
 	return spec, nil
+}
+
+// doorOf returns the door of a plugin that is made of these properties, nil if
+// the node offers no operations.
+func doorOf[T any](s *specs, plugin catalog.Found[T], values props.Values) execution.Door {
+	if s.calls == nil {
+		return nil
+	}
+	return s.calls.Door(plugin.Descriptor.Type, plugin.Terms(values))
 }
 
 // buildStored returns the spec of a job as the registry has it. What another node
@@ -164,9 +192,10 @@ func (s *specs) zone(name string) *time.Location {
 
 // found are the plugins of one job.
 type found struct {
-	jobType  catalog.Found[spi.JobType]
-	strategy catalog.Found[spi.ShardingStrategy]
-	handlers []catalog.Found[spi.ErrorHandler]
+	jobType   catalog.Found[spi.JobType]
+	strategy  catalog.Found[spi.ShardingStrategy]
+	handlers  []catalog.Found[spi.ErrorHandler]
+	listeners []catalog.Found[spi.JobListener]
 	// schema holds the properties of all of them.
 	schema props.Schema
 }
@@ -190,12 +219,23 @@ func (s *specs) find(c job.Config) (f found, unknown []unknownType) {
 		}
 		f.handlers = append(f.handlers, h)
 	}
+	for _, t := range c.ListenerTypes {
+		l, ok := catalog.Lookup(s.catalog, catalog.JobListeners(), t)
+		if !ok {
+			unknown = append(unknown, s.unknown(c.Name, keyListeners, "job listener", spi.KindJobListener, t))
+			continue
+		}
+		f.listeners = append(f.listeners, l)
+	}
 	f.schema = mergeSchemas(f.jobType.Descriptor.Props, f.strategy.Descriptor.Props)
 	if f.jobType.Descriptor.Has(spi.CapabilityDataflow) {
 		f.schema = mergeSchemas(f.schema, execution.DataflowProps())
 	}
 	for _, h := range f.handlers {
 		f.schema = mergeSchemas(f.schema, h.Descriptor.Props)
+	}
+	for _, l := range f.listeners {
+		f.schema = mergeSchemas(f.schema, l.Descriptor.Props)
 	}
 	return f, unknown
 }
@@ -209,6 +249,9 @@ func (s *specs) unknown(job, key, what string, kind spi.Kind, name string) unkno
 	message := fmt.Sprintf("no plugin declares %s %q", what, name)
 	if near, ok := config.Suggest(name, types); ok {
 		return unknownType{key, message + "; did you mean " + near + "?"}
+	}
+	if len(types) == 0 {
+		return unknownType{key, message + "; there is none"}
 	}
 	return unknownType{key, message + "; there are " + strings.Join(types, ", ")}
 }
@@ -253,7 +296,7 @@ func (s *specs) strategist(ctx context.Context, state registry.JobState) (coordi
 	for i := range req.Items {
 		req.Items[i] = spi.Item{Item: i, Parameter: parameters[i]}
 	}
-	return coordinator.Strategy{Type: c.ShardingStrategyType, Strategy: strategy, Request: req}, nil
+	return coordinator.Strategy{Type: c.ShardingStrategyType, Strategy: strategy, Request: req, Door: doorOf(s, f.strategy, values)}, nil
 }
 
 // closeSpec closes the plugins of a job.
@@ -261,6 +304,9 @@ func closeSpec(ctx context.Context, spec *execution.Spec) error {
 	errs := []error{catalog.Close(ctx, spec.JobType)}
 	for _, h := range spec.Handlers {
 		errs = append(errs, catalog.Close(ctx, h.Handler))
+	}
+	for _, l := range spec.Listeners {
+		errs = append(errs, catalog.Close(ctx, l.Listener))
 	}
 	return errors.Join(errs...)
 }

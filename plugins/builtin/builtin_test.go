@@ -11,7 +11,7 @@ import (
 func TestAllFitTheCatalog(t *testing.T) {
 	t.Parallel()
 	c := catalog.New()
-	if err := c.Add(spi.Provenance{Host: "built-in"}, builtin.All()...); err != nil {
+	if err := c.Add(catalog.Source{Provenance: spi.Provenance{Host: "built-in"}}, builtin.All()...); err != nil {
 		t.Fatalf("Add(All()) = %v, want nil", err)
 	}
 	for _, want := range []struct {

@@ -111,7 +111,7 @@ func (a *app) shardingPreview(cmd *cobra.Command, o shardingOptions) error {
 // strategy makes the strategy of a type.
 func (a *app) strategy(cmd *cobra.Command, name string) (spi.ShardingStrategy, error) {
 	c := catalog.New()
-	if err := c.Add(spi.Provenance{Host: "built-in"}, builtin.All()...); err != nil {
+	if err := c.Add(catalog.Source{Provenance: spi.Provenance{Host: "built-in"}}, builtin.All()...); err != nil {
 		return nil, err
 	}
 	found, ok := catalog.Lookup(c, catalog.ShardingStrategies(), name)

@@ -34,7 +34,7 @@ func TestShardingVectors(t *testing.T) {
 		t.Fatal(err)
 	}
 	known := catalog.New()
-	if err := known.Add(spi.Provenance{Host: "built-in"}, builtin.All()...); err != nil {
+	if err := known.Add(catalog.Source{Provenance: spi.Provenance{Host: "built-in"}}, builtin.All()...); err != nil {
 		t.Fatal(err)
 	}
 	previewed := 0
