@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"github.com/elasticjob-go/elasticjob/core/catalog"
 	"github.com/elasticjob-go/elasticjob/core/config"
@@ -35,6 +36,8 @@ type runtimes struct {
 	programs *process.Host
 	calls    *hostcall.Host
 	logger   *slog.Logger
+	// secrets are those of the latest configuration.
+	secrets atomic.Pointer[map[string]config.Secret]
 }
 
 // newRuntimes makes the runtimes, nil when there can be none.
@@ -48,12 +51,14 @@ func newRuntimes(ctx context.Context, c Config, s settings) (*runtimes, Problems
 			return nil, append(problems, Problem{File: c.File, Rule: "failed", Message: err.Error()})
 		}
 	}
-	return &runtimes{
+	r := &runtimes{
 		modules:  modules,
 		programs: process.New(process.Config{LookupEnv: os.LookupEnv, Logger: s.logger}),
-		calls:    hostcall.New(hostcall.Config{Secret: secretsOf(c, s.logger)}),
 		logger:   s.logger,
-	}, problems
+	}
+	r.secrets.Store(&c.Secrets)
+	r.calls = hostcall.New(hostcall.Config{Secret: r.secret})
+	return r, problems
 }
 
 // newModules makes the runtime for modules, with the compile cache of the data
@@ -74,19 +79,17 @@ func dataDirProblem(c Config, err error) Problem {
 	return Problem{Rule: "file", Message: fmt.Sprintf("the data directory %s cannot be used: %s", c.DataDir, err)}
 }
 
-// secretsOf finds the secrets of a configuration.
-func secretsOf(c Config, logger *slog.Logger) func(string) (string, bool) {
-	return func(name string) (string, bool) {
-		secret, ok := c.Secrets[name]
-		if !ok {
-			return "", false
-		}
-		value, err := secret.Read()
-		if err != nil {
-			logger.Warn("secret not read", "secret", name, "err", err)
-		}
-		return value, err == nil
+// secret returns the value of a secret as it is now.
+func (r *runtimes) secret(name string) (string, bool) {
+	secret, ok := (*r.secrets.Load())[name]
+	if !ok {
+		return "", false
 	}
+	value, err := secret.Read()
+	if err != nil {
+		r.logger.Warn("secret not read", "secret", name, "err", err)
+	}
+	return value, err == nil
 }
 
 func (r *runtimes) close(ctx context.Context) {
