@@ -24,7 +24,7 @@ func pages(t *testing.T) map[string]string {
 		if err != nil {
 			return err
 		}
-		if base := path.Base(name); entry.IsDir() && name != "." && (base[0] == '.' || base == "testdata" || base == "bin" || base == "dist") {
+		if base := path.Base(name); entry.IsDir() && name != "." && (base[0] == '.' || base == "testdata" || base == "node_modules" || base == "bin" || base == "dist") {
 			return fs.SkipDir
 		}
 		if path.Ext(name) != ".md" {
