@@ -105,10 +105,11 @@ func TestModule(t *testing.T) {
 		if diff := cmp.Diff(want, m["ECHO"].Descriptor); diff != "" {
 			t.Errorf("descriptor (-want +got):\n%s", diff)
 		}
-		if len(m) != 8 {
-			t.Errorf("the module describes %d plugins, want 8", len(m))
+		if len(m) != 14 {
+			t.Errorf("the module describes %d plugins, want 14", len(m))
 		}
 	})
+	testKinds(t, m)
 	t.Run("context", func(t *testing.T) {
 		t.Parallel()
 		long := strings.Repeat("x", 10_000) // more than the first buffer for the request

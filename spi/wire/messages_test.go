@@ -87,11 +87,10 @@ func fullEvents() []spi.TraceEvent {
 		ID: "7", Time: at, JobName: "ordersReconcile", TaskID: "task", RunID: "1789000000000",
 		Instance: fullShardRequest().Instances[0], ExecutionSource: spi.SourceNormal,
 	}
-	running, ended, failed, status, later := common, common, common, common, common
+	running, status, later := common, common, common
 	running.Kind, running.Item, running.Attempt, running.Start = spi.TraceExecution, 2, 1, at
-	ended = running
+	ended, failed := running, running
 	ended.End, ended.Success = at.Add(time.Second), true
-	failed = running
 	failed.End, failed.Error = at.Add(time.Minute), &spi.Error{Code: spi.CodeFailed, Message: "no disk"}
 	status.Kind, status.Items, status.State, status.Message = spi.TraceStatus, []int{0, 2}, spi.StateError, "item 2 failed"
 	later.Kind = "progress" // a kind that this version does not know
