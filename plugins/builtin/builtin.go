@@ -3,7 +3,12 @@
 package builtin
 
 import (
+	"github.com/elasticjob-go/elasticjob/plugins/errorhandler/dingtalk"
+	"github.com/elasticjob-go/elasticjob/plugins/errorhandler/email"
+	"github.com/elasticjob-go/elasticjob/plugins/errorhandler/ignore"
 	"github.com/elasticjob-go/elasticjob/plugins/errorhandler/log"
+	"github.com/elasticjob-go/elasticjob/plugins/errorhandler/throw"
+	"github.com/elasticjob-go/elasticjob/plugins/errorhandler/wechat"
 	"github.com/elasticjob-go/elasticjob/plugins/jobtypes/fake"
 	"github.com/elasticjob-go/elasticjob/plugins/sharding/average"
 	"github.com/elasticjob-go/elasticjob/spi"
@@ -13,7 +18,12 @@ import (
 func All() []spi.Plugin {
 	return []spi.Plugin{
 		average.Plugin(),
+		dingtalk.Plugin(),
+		email.Plugin(),
 		fake.Plugin(),
+		ignore.Plugin(),
 		log.Plugin(),
+		throw.Plugin(),
+		wechat.Plugin(),
 	}
 }

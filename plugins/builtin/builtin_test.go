@@ -1,7 +1,10 @@
 package builtin_test
 
 import (
+	"slices"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/elasticjob-go/elasticjob/core/catalog"
 	"github.com/elasticjob-go/elasticjob/plugins/builtin"
@@ -14,16 +17,27 @@ func TestAllFitTheCatalog(t *testing.T) {
 	if err := c.Add(catalog.Source{Provenance: spi.Provenance{Host: "built-in"}}, builtin.All()...); err != nil {
 		t.Fatalf("Add(All()) = %v, want nil", err)
 	}
-	for _, want := range []struct {
-		kind spi.Kind
-		name string
-	}{{spi.KindJobType, "FAKE"}, {spi.KindShardingStrategy, "AVG_ALLOCATION"}, {spi.KindErrorHandler, "LOG"}} {
-		found := false
-		for _, name := range c.Types(want.kind) {
-			found = found || name == want.name
+	want := map[spi.Kind][]string{
+		spi.KindJobType:          {"FAKE"},
+		spi.KindShardingStrategy: {"AVG_ALLOCATION"},
+		spi.KindErrorHandler:     {"DINGTALK", "EMAIL", "IGNORE", "LOG", "THROW", "WECHAT"},
+	}
+	for kind, types := range want {
+		got := slices.Sorted(slices.Values(c.Types(kind)))
+		if diff := cmp.Diff(types, got); diff != "" {
+			t.Errorf("types of kind %s differ (-want +got):\n%s", kind, diff)
 		}
-		if !found {
-			t.Errorf("All() has no %s %s", want.kind, want.name)
+	}
+}
+
+func TestDescriptorsAreComplete(t *testing.T) {
+	t.Parallel()
+	for _, p := range builtin.All() {
+		if err := p.Check(); err != nil {
+			t.Errorf("Check() of %s = %v, want nil", p.Descriptor.Type, err)
+		}
+		if p.Descriptor.Version == "" || p.Descriptor.Description == "" {
+			t.Errorf("%s has version %q and description %q, want both", p.Descriptor.Type, p.Descriptor.Version, p.Descriptor.Description)
 		}
 	}
 }
