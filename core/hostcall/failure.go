@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"time"
 
 	"github.com/elasticjob-go/elasticjob/spi"
@@ -50,10 +49,10 @@ func reason(err error) string {
 	if e, ok := errors.AsType[*net.OpError](err); ok && e.Err != nil {
 		return e.Op + ": " + e.Err.Error()
 	}
-	switch {
-	case errors.Is(err, http.ErrSchemeMismatch):
+	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
 		return "the server does not speak TLS"
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return "the server closed the connection"
 	}
 	if e, ok := errors.AsType[net.Error](err); ok && e.Timeout() {
