@@ -19,7 +19,7 @@ import (
 // written from that page alone.
 func TestABI(t *testing.T) {
 	t.Parallel()
-	for name, path := range cGuests(t) {
+	for name, path := range cGuests(t, "guest.wasm") {
 		for _, isolation := range []spi.Isolation{spi.IsolationFresh, spi.IsolationPooled} {
 			t.Run(name+" "+string(isolation), func(t *testing.T) {
 				t.Parallel()

@@ -13,12 +13,27 @@ type assembly struct {
 	functions []function // from function 5 on
 	memory    []byte     // the memory section's limits; nil is one page
 	noMemory  bool
-	tables    [][]byte // element type and limits
-	data      string   // at address 0
-	start     int      // function index; 0 is none
-	imports   [][]byte // more imports, after the five; they shift no index unless they are functions
-	extra     [][]byte // whole sections, at the end
+	tables    [][]byte       // element type and limits
+	data      string         // at address 0
+	start     int            // function index; 0 is none
+	imports   [][]byte       // more imports, after the five, that are no functions
+	wasi      []wasiFunction // more imports, functions from fnFirst on, before those of the module
+	extra     [][]byte       // whole sections, at the end
 }
+
+// wasiFunction is a function of WASI and the bytes of its parameters' types; it
+// returns an i32 unless it returns nothing.
+type wasiFunction struct {
+	name   string
+	params []byte
+	void   bool
+}
+
+// typeWASI is the type of the first function of WASI.
+const typeWASI = 6
+
+// first is the index of the first function of the module.
+func (a assembly) first() int { return fnFirst + len(a.wasi) }
 
 type function struct {
 	export string
@@ -49,14 +64,22 @@ const (
 func (a assembly) bytes() []byte {
 	const i32 = 0x7f
 	out := []byte(magic + coreVersion)
-	out = append(out, sectionOf(1, vector(
-		[]byte{0x60, 0, 0},
-		[]byte{0x60, 0, 1, i32},
-		[]byte{0x60, 2, i32, i32, 1, i32},
-		[]byte{0x60, 2, i32, i32, 0},
-		[]byte{0x60, 3, i32, i32, i32, 0},
-		[]byte{0x60, 4, i32, i32, i32, i32, 1, i32},
-	))...)
+	types := [][]byte{
+		{0x60, 0, 0},
+		{0x60, 0, 1, i32},
+		{0x60, 2, i32, i32, 1, i32},
+		{0x60, 2, i32, i32, 0},
+		{0x60, 3, i32, i32, i32, 0},
+		{0x60, 4, i32, i32, i32, i32, 1, i32},
+	}
+	for _, f := range a.wasi {
+		results := []byte{1, i32}
+		if f.void {
+			results = []byte{0}
+		}
+		types = append(types, slices.Concat([]byte{0x60}, sized(f.params), results))
+	}
+	out = append(out, sectionOf(1, vector(types...))...)
 	imports := [][]byte{
 		importOf("elasticjob_v1", "input_read", 0, typeRead),
 		importOf("elasticjob_v1", "output_write", 0, typeWrite),
@@ -64,16 +87,19 @@ func (a assembly) bytes() []byte {
 		importOf("elasticjob_v1", "host_call", 0, typeCall),
 		importOf("elasticjob_v1", "host_read", 0, typeRead),
 	}
+	for i, f := range a.wasi {
+		imports = append(imports, importOf("wasi_snapshot_preview1", f.name, 0, leb(typeWASI+i)...))
+	}
 	out = append(out, sectionOf(sectionImport, vector(append(imports, a.imports...)...))...)
-	var types, exports, bodies [][]byte
+	var functions, exports, bodies [][]byte
 	for i, f := range a.functions {
-		types = append(types, []byte{f.typ})
+		functions = append(functions, []byte{f.typ})
 		if f.export != "" {
-			exports = append(exports, exportOf(f.export, 0, fnFirst+i))
+			exports = append(exports, exportOf(f.export, 0, a.first()+i))
 		}
 		bodies = append(bodies, sized(slices.Concat([]byte{0}, f.code, []byte{opEnd})))
 	}
-	out = append(out, sectionOf(3, vector(types...))...)
+	out = append(out, sectionOf(3, vector(functions...))...)
 	if a.tables != nil {
 		out = append(out, sectionOf(sectionTable, vector(a.tables...))...)
 	}

@@ -27,7 +27,7 @@ type fixture struct {
 
 	goReactor func() (string, error)
 	goCommand func() (string, error)
-	cGuest    func() (string, error)
+	cGuests   func() (string, error) // the directory of guest.wasm and kinds.wasm
 }
 
 var shared fixture
@@ -42,7 +42,11 @@ func testMain(m *testing.M) (code int) {
 		panic(err)
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	host, err := New(context.Background(), Config{CacheDir: filepath.Join(dir, "cache")})
+	variables := map[string]string{"REGION": "north", "EMPTY": ""}
+	host, err := New(context.Background(), Config{
+		CacheDir:  filepath.Join(dir, "cache"),
+		LookupEnv: func(name string) (string, bool) { value, ok := variables[name]; return value, ok },
+	})
 	if err != nil {
 		panic(err)
 	}
@@ -50,7 +54,7 @@ func testMain(m *testing.M) (code int) {
 		dir: dir, host: host,
 		goReactor: sync.OnceValues(func() (string, error) { return buildGo(dir, "goreactor", "-buildmode=c-shared") }),
 		goCommand: sync.OnceValues(func() (string, error) { return buildGo(dir, "gocommand") }),
-		cGuest:    sync.OnceValues(func() (string, error) { return buildC(dir) }),
+		cGuests:   sync.OnceValues(func() (string, error) { return buildC(filepath.Join(dir, "c")) }),
 	}
 	code = m.Run()
 	if err := host.Close(context.Background()); err != nil {
@@ -96,9 +100,12 @@ func buildGo(dir, name string, flags ...string) (string, error) {
 	return out, nil
 }
 
-// buildC builds the guest in C, "" where no clang with a sysroot for
-// wasm32-wasi is installed.
+// buildC builds the guests in C into dir. It returns dir, or "" where no clang
+// with a sysroot for wasm32-wasi is installed.
 func buildC(dir string) (string, error) {
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return "", err
+	}
 	for _, compiler := range []string{"clang-19", "clang"} {
 		if _, err := exec.LookPath(compiler); err != nil {
 			continue
@@ -108,31 +115,36 @@ func buildC(dir string) (string, error) {
 		if probe.Run() != nil {
 			continue
 		}
-		out := filepath.Join(dir, "guest.wasm")
-		if text, err := exec.Command(compiler, "--target=wasm32-wasi", "-O2", "-mexec-model=reactor", "-o", out, "testdata/guest.c").CombinedOutput(); err != nil {
-			return "", fmt.Errorf("building guest.c: %w\n%s", err, text)
+		for _, name := range []string{"guest", "kinds"} {
+			out, source := filepath.Join(dir, name+".wasm"), "testdata/"+name+".c"
+			if text, err := exec.Command(compiler, "--target=wasm32-wasi", "-O2", "-mexec-model=reactor", "-Wl,--strip-debug", "-o", out, source).CombinedOutput(); err != nil {
+				return "", fmt.Errorf("building %s: %w\n%s", source, err, text)
+			}
 		}
-		return out, nil
+		return dir, nil
 	}
 	return "", nil
 }
 
-// cGuests are the guests in C: the one in the repository and, where clang is
-// installed, the one built from the source now.
-func cGuests(t testing.TB) map[string]string {
+// cGuests are the guests in C of that name: the one in the repository and, where
+// clang is installed, the one built from the source now.
+func cGuests(t testing.TB, name string) map[string]string {
 	t.Helper()
-	guests := map[string]string{"prebuilt": prebuilt}
-	built, err := shared.cGuest()
+	guests := map[string]string{"prebuilt": filepath.Join("testdata", name)}
+	built, err := shared.cGuests()
 	if err != nil {
 		t.Fatal(err)
 	}
 	if built != "" {
-		guests["built"] = built
+		guests["built"] = filepath.Join(built, name)
 	}
 	return guests
 }
 
-const prebuilt = "testdata/guest.wasm"
+const (
+	prebuilt      = "testdata/guest.wasm"
+	prebuiltKinds = "testdata/kinds.wasm"
+)
 
 func goReactor(t testing.TB) string {
 	t.Helper()

@@ -3,12 +3,17 @@
 // good and bad. Built by the tests when clang can make wasm32-wasi; guest.wasm
 // is the same, built before:
 //
-//   clang-19 --target=wasm32-wasi -O2 -mexec-model=reactor -o guest.wasm guest.c
+//   clang-19 --target=wasm32-wasi -O2 -mexec-model=reactor -Wl,--strip-debug -o guest.wasm guest.c
+//   clang-19 --target=wasm32-wasi -O2 -mexec-model=reactor -Wl,--strip-debug -o kinds.wasm kinds.c
 
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -99,8 +104,147 @@ static int call_host(const char *op) {
   return write_output(0);
 }
 
+// opened reads the beginning of what is open.
+static int opened(int fd) {
+  static char content[256];
+  ssize_t n = fd < 0 ? -1 : read(fd, content, sizeof content - 1);
+  if (fd >= 0) close(fd);
+  if (n < 0) return message(strerror(errno));
+  content[n] = 0;
+  return message(content);
+}
+
+static int said(int result) { return message(result < 0 ? strerror(errno) : "ok"); }
+
+static int listing(const char *path) {
+  static char names[1 << 12];
+  DIR *d = opendir(path);
+  if (d == NULL) return said(-1);
+  names[0] = 0;
+  for (int round = 0; round < 2; round++) {
+    int n = 0;
+    for (struct dirent *e; (e = readdir(d)) != NULL;) {
+      if (e->d_name[0] == '.') continue;
+      n++;
+      if (round == 0 && strlen(names) + strlen(e->d_name) + 2 < sizeof names) strcat(strcat(names, e->d_name), e->d_type == DT_DIR ? "/ " : " ");
+    }
+    if (round == 1) snprintf(names + strlen(names), 16, "%d", n);
+    rewinddir(d);
+  }
+  closedir(d);
+  return message(names);
+}
+
+// part copies what stands before the next bar, and goes on behind it.
+static void part(const char **from, char *to, size_t cap) {
+  size_t n = 0;
+  for (; **from != 0 && **from != '|'; ++*from)
+    if (n + 1 < cap) to[n++] = **from;
+  to[n] = 0;
+  if (**from == '|') ++*from;
+}
+
+// files does one thing to files: op|path|more.
+static int files(const char *what) {
+  static char op[64], a[1 << 11], b[1 << 11];
+  part(&what, op, sizeof op);
+  part(&what, a, sizeof a);
+  part(&what, b, sizeof b);
+  if (!strcmp(op, "read")) return opened(open(a, O_RDONLY));
+  if (!strcmp(op, "nofollow")) return opened(open(a, O_RDONLY | O_NOFOLLOW));
+  if (!strcmp(op, "within")) return opened(openat(open(a, O_RDONLY | O_DIRECTORY), b, O_RDONLY));
+  if (!strcmp(op, "list")) return listing(a);
+  if (!strcmp(op, "write") || !strcmp(op, "append") || !strcmp(op, "create") || !strcmp(op, "update")) {
+    int flags = op[0] == 'w' ? O_WRONLY | O_CREAT | O_TRUNC : op[0] == 'a' ? O_WRONLY | O_APPEND : op[0] == 'c' ? O_WRONLY | O_CREAT | O_EXCL : O_RDWR;
+    int fd = open(a, flags, 0600);
+    if (fd < 0) return said(-1);
+    int result = write(fd, b, strlen(b)) < 0 || fsync(fd) < 0 ? -1 : 0;
+    close(fd);
+    return said(result);
+  }
+  if (!strcmp(op, "truncate")) return said(truncate(a, 3));
+  if (!strcmp(op, "mkdir")) return said(mkdir(a, 0700));
+  if (!strcmp(op, "rmdir")) return said(rmdir(a));
+  if (!strcmp(op, "unlink")) return said(unlink(a));
+  if (!strcmp(op, "rename")) return said(rename(a, b));
+  if (!strcmp(op, "link")) return said(link(a, b));
+  if (!strcmp(op, "symlink")) return said(symlink(a, b));
+  if (!strcmp(op, "readlink")) {
+    ssize_t n = readlink(a, b, sizeof b - 1);
+    b[n < 0 ? 0 : n] = 0;
+    return n < 0 ? said(-1) : message(b);
+  }
+  if (!strcmp(op, "stat") || !strcmp(op, "lstat")) {
+    struct stat st;
+    if ((op[0] == 's' ? stat(a, &st) : lstat(a, &st)) < 0) return said(-1);
+    snprintf(b, sizeof b, "%s %d", S_ISDIR(st.st_mode) ? "directory" : S_ISLNK(st.st_mode) ? "link" : "file", S_ISREG(st.st_mode) ? (int)st.st_size : 0);
+    return message(b);
+  }
+  if (!strcmp(op, "times")) {
+    struct timespec times[2] = {{1000000000, 0}, {1000000000, 0}};
+    return said(utimensat(AT_FDCWD, a, times, 0));
+  }
+  if (!strcmp(op, "futimes")) {
+    struct timespec times[2] = {{1000000000, 0}, {1000000000, 0}};
+    return said(futimens(open(a, O_RDONLY), times));
+  }
+  if (!strcmp(op, "long")) {
+    char *name = malloc(200000);
+    memset(name, 'n', 199999);
+    memcpy(name, a, strlen(a));
+    name[199999] = 0;
+    return said(open(name, O_RDONLY));
+  }
+  if (!strcmp(op, "keep"))  // leaves files open
+    for (int i = 0;; i++)
+      if (i == 10 || open(a, O_RDONLY) < 0) return said(i == 10 ? 0 : -1);
+  if (!strcmp(op, "keep all"))
+    for (;;)
+      if (open(a, O_RDONLY) < 0) return said(-1);
+  return message("unknown operation");
+}
+
+// number reads a number of up to 32 bits that is followed by a comma or the end.
+static uint32_t number(const char **at) {
+  uint32_t n = 0;
+  for (; **at >= '0' && **at <= '9'; ++*at) n = 10 * n + (uint32_t)(**at - '0');
+  if (**at == ',') ++*at;
+  return n;
+}
+
+// import calls an import with the arguments after its name.
+static int import(const char *what) {
+  const char *at = strchr(what, ',');
+  if (at++ == NULL) return message("no arguments");
+  uint32_t p[4];
+  for (int i = 0; i < 4; i++) p[i] = number(&at);
+  if (!strncmp(what, "input_read,", 11)) input_read((void *)p[0], p[1]);
+  else if (!strncmp(what, "output_write,", 13)) output_write((void *)p[0], p[1]);
+  else if (!strncmp(what, "log,", 4)) host_log((int32_t)p[0], (void *)p[1], p[2]);
+  else if (!strncmp(what, "host_call,", 10)) host_call((void *)p[0], p[1], (void *)p[2], p[3]);
+  else if (!strncmp(what, "host_read,", 10)) host_read((void *)p[0], p[1]);
+  else return message("unknown import");
+  // The call may have written anywhere, also over what message uses.
+  output_write("{}", 2);
+  return 0;
+}
+
 static int run(const char *what) {
   char text[256];
+  if (!strncmp(what, "files:", 6)) return files(what + 6);
+  if (!strncmp(what, "import:", 7)) return import(what + 7);
+  if (!strncmp(what, "env:", 4)) {
+    const char *value = getenv(what + 4);
+    return message(value == NULL ? "not set" : value);
+  }
+  if (!strcmp(what, "time")) {
+    snprintf(text, sizeof text, "%lld", (long long)time(NULL));
+    return message(text);
+  }
+  if (!strcmp(what, "memory")) {
+    snprintf(text, sizeof text, "%zu", __builtin_wasm_memory_size(0) * 65536);
+    return message(text);
+  }
   if (!strcmp(what, "")) return 0;
   if (!strncmp(what, "say:", 4)) return message(what + 4);
   if (!strcmp(what, "plugin")) {

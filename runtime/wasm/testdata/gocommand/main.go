@@ -4,6 +4,7 @@ package main
 
 import (
 	"bufio"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -63,6 +64,26 @@ func main() {
 	case "open":
 		_, err := os.Open("/etc/passwd")
 		fmt.Println(err != nil)
+	case "grants":
+		random := make([]byte, 8)
+		if _, err := rand.Read(random); err != nil {
+			panic(err)
+		}
+		fmt.Printf("%q %d %x\n", os.Environ(), time.Now().Unix(), random)
+	case "files":
+		content, err := os.ReadFile("/data/plain")
+		fmt.Printf("%s %v\n", content, err)
+		entries, err := os.ReadDir("/data/sub")
+		fmt.Println(entries, err)
+		fmt.Println(os.WriteFile("/data/sub/new", []byte("new"), 0o600))
+		f, err := os.OpenFile("/data/sub/new", os.O_APPEND|os.O_WRONLY, 0)
+		if err == nil {
+			_, err = f.WriteString("er")
+			_ = f.Close()
+		}
+		fmt.Println(err)
+		_, err = os.ReadFile("/data/out")
+		fmt.Println(err)
 	default:
 		fmt.Println("item", context.ShardingItem)
 		fmt.Fprintln(os.Stderr, "a warning")

@@ -95,6 +95,13 @@ func execute() int32 {
 	case "count":
 		write(map[string]any{"message": fmt.Sprint(calls)})
 		return 0
+	case "environment":
+		write(map[string]any{"message": strings.Join(os.Environ(), " ")})
+		return 0
+	case "read":
+		content, err := os.ReadFile("/data/plain")
+		write(map[string]any{"message": fmt.Sprintf("%s %v", content, err)})
+		return 0
 	case "host":
 		op := "should_stop"
 		code := hostCall(unsafe.Pointer(unsafe.StringData(op)), uint32(len(op)), nil, 0)
