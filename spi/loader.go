@@ -59,7 +59,8 @@ const (
 type Grants struct {
 	// HTTP lists the hosts that http.request may reach:
 	// [METHOD,… ][scheme://]host[:port], where host may begin with "*." for any
-	// name below, or be "*", an address or a network such as 10.0.0.0/8. An
+	// name below, or be "*", an address or a network such as 10.0.0.0/8. Without
+	// a port it is the default one of the scheme; the port "*" is any. An
 	// address that is not public is reached only if an entry names it, its
 	// network or localhost.
 	HTTP []string
