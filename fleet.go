@@ -3,6 +3,7 @@ package elasticjob
 import (
 	"context"
 
+	"github.com/elasticjob-go/elasticjob/core/execution"
 	"github.com/elasticjob-go/elasticjob/core/host"
 	"github.com/elasticjob-go/elasticjob/core/registry"
 )
@@ -19,6 +20,8 @@ type (
 	JobStatus = host.JobStatus
 	// ItemInfo is one sharding item of a job.
 	ItemInfo = host.ItemInfo
+	// ItemProgress is how far an item says it is.
+	ItemProgress = execution.Progress
 	// ItemStatus is how an item stands.
 	ItemStatus = host.ItemStatus
 	// InstanceInfo is a node.

@@ -12,12 +12,16 @@
 //  3. Every item that may go becomes a task. A task runs when the job's pool
 //     and the node's workers ([Config.MaxRunningItems]) have room; until then
 //     it waits, and the wait counts as lateness.
-//  4. A finished item is reported to the registry by the step goroutine: all
+//     The items of a job with listeners wait for their BeforeJob first; AfterJob
+//     follows their end and holds up nothing.
+//  4. The code of a job type with the dataflow capability is not one call: the
+//     engine fetches and processes in turn.
+//  5. A finished item is reported to the registry by the step goroutine: all
 //     items of a run in one call, or those that are done 200 ms after the
 //     first, or before the job's next begin.
-//  5. An item that was held is caught up once when it is free again, if the
+//  6. An item that was held is caught up once when it is free again, if the
 //     job has misfire on.
-//  6. Failures go to the job's error handlers through a bounded queue, off the
+//  7. Failures go to the job's error handlers through a bounded queue, off the
 //     workers.
 //
 // What happens is published on [Events]; [Record] writes it to the log.

@@ -49,13 +49,14 @@ type Executor struct {
 	events     *Events
 	partitions []*Partition
 
-	workers  *workers
-	handlers *handlers
-	draining atomic.Bool // the node is about to stop
-	runID    atomic.Pointer[namedInstant]
-	warned   atomic.Int64   // when a registry that does not answer was last logged
-	steps    tracker        // step goroutines of the jobs
-	calls    sync.WaitGroup // sending goroutines, which steps wait for
+	workers   *workers
+	handlers  *handlers
+	listeners *listeners
+	draining  atomic.Bool // the node is about to stop
+	runID     atomic.Pointer[namedInstant]
+	warned    atomic.Int64   // when a registry that does not answer was last logged
+	steps     tracker        // step goroutines of the jobs
+	calls     sync.WaitGroup // sending goroutines, which steps wait for
 
 	mu   sync.Mutex
 	jobs map[string]*Job
@@ -92,7 +93,8 @@ const (
 func New(c Config) *Executor {
 	e := &Executor{
 		instance: c.Instance, ip: c.IP, grace: c.Grace, handOver: c.HandOver, now: c.Now, logger: c.Logger, events: c.Events,
-		workers: newWorkers(c.MaxRunningItems, func(t task) { t.run.perform(t.item) }), handlers: newHandlers(c.Logger, c.StopJob), jobs: make(map[string]*Job),
+		workers: newWorkers(c.MaxRunningItems, func(t task) { t.run.perform(t.item) }), handlers: newHandlers(c.Logger, c.StopJob),
+		listeners: newListeners(c.Logger), jobs: make(map[string]*Job),
 	}
 	for _, center := range c.Partitions {
 		e.partitions = append(e.partitions, &Partition{executor: e, center: center, jobs: make(map[string]*Job)})
@@ -166,8 +168,14 @@ func (e *Executor) HandOverBound() time.Time {
 	return bound
 }
 
-// WaitIdle returns when no item runs, or with the cause when ctx ends.
-func (e *Executor) WaitIdle(ctx context.Context) error { return e.workers.running.wait(ctx) }
+// WaitIdle returns when no item runs or waits for that, or with the cause when ctx ends.
+func (e *Executor) WaitIdle(ctx context.Context) error {
+	// Items are handed to the workers before their run stops waiting.
+	if err := e.listeners.before.wait(ctx); err != nil {
+		return err
+	}
+	return e.workers.running.wait(ctx)
+}
 
 // Owns reports whether any item of any job is this node's.
 func (e *Executor) Owns() bool {
@@ -219,6 +227,7 @@ func (e *Executor) Stop(ctx context.Context) error {
 	left := max(cancelMargin, e.grace-time.Since(begin))
 	handling, cancelHandling := context.WithTimeout(context.WithoutCancel(ctx), left)
 	defer cancelHandling()
+	e.listeners.stop(handling)
 	return e.handlers.Stop(handling)
 }
 
@@ -250,8 +259,8 @@ func (e *Executor) drain(ctx, grace context.Context) {
 		return
 	}
 	for _, j := range e.Jobs() {
-		for item, run := range j.Running() {
-			e.logger.Error("item ignores its cancellation and is left behind", "job", j.name, "item", item, "run", run)
+		for item, one := range j.Running() {
+			e.logger.Error("item ignores its cancellation and is left behind", "job", j.name, "item", item, "run", one.Run)
 		}
 	}
 }

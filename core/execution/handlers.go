@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync/atomic"
-	"time"
 
 	"github.com/elasticjob-go/elasticjob/core/service"
 	"github.com/elasticjob-go/elasticjob/spi"
@@ -14,8 +12,6 @@ import (
 
 // Bounds of error handling.
 const (
-	// handlerTimeout bounds one call of a handler.
-	handlerTimeout = 10 * time.Second
 	// handlerQueue is how many failures wait for their handlers.
 	handlerQueue = 1024
 	// handlerCalls is how many failures are handled at once.
@@ -29,8 +25,7 @@ type Handler struct {
 	Handler spi.ErrorHandler
 	Door    Door
 
-	// hanging counts calls that did not return in their time.
-	hanging atomic.Int32
+	calls aside
 }
 
 // failure is one failed item on its way to the job's error handlers.
@@ -129,48 +124,21 @@ func (h *handlers) handle(ctx context.Context, f failure) {
 	}
 }
 
-// call calls one handler. A handler that ignores its context is left behind
-// when its time is over; when too many calls hang, it is not called any more.
+// call calls one handler.
 func (h *handlers) call(ctx context.Context, handler *Handler, f failure) (spi.Decision, error) {
-	if handler.hanging.Load() >= handlerCalls {
-		return "", fmt.Errorf("not called: %d earlier calls still hang", handlerCalls)
-	}
-	ctx, cancel := context.WithTimeoutCause(ctx, handlerTimeout, spi.ErrTimeout)
-	defer cancel()
-	type answer struct {
-		response spi.HandleErrorResponse
-		err      error
-	}
-	answers := make(chan answer, 1)
-	handler.hanging.Add(1)
-	go func() {
-		a := answer{err: errors.New("the code ended its goroutine")}
-		defer func() {
-			if p := recover(); p != nil {
-				a.err = panicError(p)
-			}
-			handler.hanging.Add(-1)
-			answers <- a
-		}()
-		var err error
-		a.response, err = handler.Handler.HandleError(ctx, spi.HandleErrorRequest{
+	response, err := callAside(ctx, &handler.calls, func(ctx context.Context) (spi.HandleErrorResponse, error) {
+		return handler.Handler.HandleError(ctx, spi.HandleErrorRequest{
 			Context: f.context, Error: f.err, Props: f.run.spec.Values,
-			Services: &itemServices{run: f.run, item: f.item, plugin: handler.Type, door: handler.Door},
+			Services: &asideServices{run: f.run, plugin: handler.Type, door: handler.Door, about: []slog.Attr{slog.Int("item", f.item)}},
 		})
-		a.err = nil
-		if err != nil {
-			a.err = spi.AsError(err)
-		}
-	}()
-	select {
-	case a := <-answers:
-		switch a.response.Decision {
-		case spi.DecisionContinue, spi.DecisionStop, "":
-			return a.response.Decision, a.err
-		default:
-			return "", fmt.Errorf("unknown decision %q", a.response.Decision)
-		}
-	case <-ctx.Done():
-		return "", context.Cause(ctx)
+	})
+	if err != nil {
+		return "", err
+	}
+	switch response.Decision {
+	case spi.DecisionContinue, spi.DecisionStop, "":
+		return response.Decision, nil
+	default:
+		return "", fmt.Errorf("unknown decision %q", response.Decision)
 	}
 }

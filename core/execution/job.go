@@ -2,8 +2,6 @@ package execution
 
 import (
 	"context"
-	"iter"
-	"maps"
 	"sync"
 	"time"
 
@@ -61,6 +59,8 @@ type Job struct {
 	busy     int            // how many those are
 	active   int            // tasks handed to the workers
 	queue    fifo           // tasks that wait for room in the job's pool
+	heralded []*run         // runs whose items wait for the listeners
+	kept     map[int]*kept  // what running items have left with the node
 	gaps     gaps
 	misfired []ItemMisfired // to publish when the lock is released
 
@@ -296,20 +296,6 @@ func (j *Job) isClosed() bool {
 	return j.closed
 }
 
-// Running yields the items whose code runs here, or waits for room, and the ids
-// of their runs.
-func (j *Job) Running() iter.Seq2[int, string] {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	running := make(map[int]string, j.busy)
-	for item, r := range j.running {
-		if r != nil {
-			running[item] = r.id
-		}
-	}
-	return maps.All(running)
-}
-
 // rejoin says that the node has a new session: nothing begins until the
 // assignment is adopted again.
 func (j *Job) rejoin() {
@@ -403,6 +389,10 @@ func (j *Job) close() {
 	for _, t := range j.queue.takeAll() {
 		j.drop(t)
 	}
+	for _, r := range j.heralded {
+		j.dropAll(r)
+	}
+	j.heralded = nil
 	for item := range j.gaps {
 		j.closeGap(item)
 	}

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/elasticjob-go/elasticjob/core/registry"
+	"github.com/elasticjob-go/elasticjob/spi"
 )
 
 // drop gives up a task that has not started: its fire counts as missed and its
@@ -12,7 +13,17 @@ func (j *Job) drop(t task) {
 	j.release(t.item)
 	j.miss(t.item, ReasonNotRunning, 1, t.run.instant, t.run.instant)
 	j.closeGap(t.item)
-	j.report(t.run, t.item, OutcomeCancelled)
+	j.report(t.run, t.item, OutcomeCancelled, nil)
+}
+
+// admit lets a task run when there is room.
+func (j *Job) admit(t task) {
+	if j.active >= t.run.spec.Pool {
+		j.queue.push(t)
+		return
+	}
+	j.active++
+	j.executor.workers.submit(t)
 }
 
 // launch makes tasks of the items of a run.
@@ -22,7 +33,7 @@ func (j *Job) launch(r *run, items registry.Items) {
 			// Code of an earlier lease ignored its cancellation and still
 			// runs: keep the promise that runs of an item never overlap here.
 			j.miss(item, ReasonStillRunning, 1, r.instant, r.instant)
-			j.report(r, item, OutcomeCancelled)
+			j.report(r, item, OutcomeCancelled, nil)
 			continue
 		}
 		j.occupy(item, r)
@@ -32,13 +43,15 @@ func (j *Job) launch(r *run, items registry.Items) {
 			// The begin was under way when the node began to stop.
 			j.drop(t)
 			continue
-		case j.active >= r.spec.Pool:
-			j.queue.push(t)
+		case len(r.spec.Listeners) > 0:
+			r.accompany(item)
 		default:
-			j.active++
-			j.executor.workers.submit(t)
+			j.admit(t)
 		}
 		j.closeGap(item)
+	}
+	if r.company != nil {
+		j.herald(r)
 	}
 }
 
@@ -58,13 +71,16 @@ func (j *Job) occupy(item int, r *run) {
 func (j *Job) release(item int) {
 	j.running[item] = nil
 	j.busy--
+	if j.kept != nil {
+		delete(j.kept, item)
+	}
 }
 
 // isBusy reports whether an item runs or waits for room.
 func (j *Job) isBusy(item int) bool { return item < len(j.running) && j.running[item] != nil }
 
 // itemDone takes note that the code of an item has returned.
-func (j *Job) itemDone(r *run, item int, outcome Outcome) {
+func (j *Job) itemDone(r *run, item int, outcome Outcome, err *spi.Error) {
 	j.mu.Lock()
 	defer j.unlock()
 	j.release(item)
@@ -73,15 +89,18 @@ func (j *Job) itemDone(r *run, item int, outcome Outcome) {
 	} else {
 		j.active--
 	}
-	j.report(r, item, outcome)
+	j.report(r, item, outcome, err)
 	if !r.marked {
 		j.catchUpUnmonitored(item)
 	}
 }
 
-// report notes a finished item for the next complete.
-func (j *Job) report(r *run, item int, outcome Outcome) {
+// report notes a finished item for the listeners and for the next complete.
+func (j *Job) report(r *run, item int, outcome Outcome, err *spi.Error) {
 	r.unfinished--
+	if r.company != nil {
+		r.company.note(item, outcome, err, r.unfinished == 0)
+	}
 	if r.unfinished == 0 {
 		r.spec.uses.done()
 	}

@@ -1,6 +1,12 @@
 package execution
 
-import "github.com/elasticjob-go/elasticjob/spi"
+import (
+	"context"
+	"log/slog"
+	"slices"
+
+	"github.com/elasticjob-go/elasticjob/spi"
+)
 
 // Listener is a job listener that each instance calls for its part of a run, the
 // type name it goes by and the door that its calls have.
@@ -8,4 +14,152 @@ type Listener struct {
 	Type     string
 	Listener spi.JobListener
 	Door     Door
+
+	calls aside
+}
+
+// company is what the listeners of a run go by.
+type company struct {
+	items []spi.RunItem // guarded by the job's lock
+	ended chan struct{} // closed when the last item has ended
+}
+
+// accompany adds an item that the listeners are told of. Items come in order.
+func (r *run) accompany(item int) {
+	if r.company == nil {
+		r.company = &company{ended: make(chan struct{})}
+	}
+	r.company.items = append(r.company.items, spi.RunItem{Item: item, Parameter: r.spec.Parameters[item]})
+}
+
+// note takes how an item has ended, and whether it is the last of its run.
+func (c *company) note(item int, outcome Outcome, err *spi.Error, last bool) {
+	i := slices.IndexFunc(c.items, func(one spi.RunItem) bool { return one.Item == item })
+	if i >= 0 {
+		c.items[i].Outcome, c.items[i].Error = spi.Outcome(outcome), err
+	}
+	if last {
+		close(c.ended)
+	}
+}
+
+// listeners calls the job listeners of a node. Each run of a job that has some
+// has a goroutine for them, so that a slow listener holds up nothing but its own
+// run: its items until BeforeJob has returned, and nobody in AfterJob. Listeners
+// of one run are called one after the other in the order of the list, before and
+// after alike; calls for different runs of a job may overlap.
+type listeners struct {
+	logger *slog.Logger
+	// lifetime ends when what is left at a stop is given up.
+	lifetime context.Context //nolint:containedctx // it bounds what outlives the session of its run
+	giveUp   context.CancelCauseFunc
+	before   tracker // runs whose items wait
+	runs     tracker // runs whose listeners are not done
+}
+
+func newListeners(logger *slog.Logger) *listeners {
+	l := &listeners{logger: logger}
+	l.lifetime, l.giveUp = context.WithCancelCause(context.Background())
+	return l
+}
+
+// stop waits for the listeners of runs that have ended as long as ctx lasts, and
+// cancels what is left. It returns soon after that: a listener that ignores its
+// context is left behind.
+func (l *listeners) stop(ctx context.Context) {
+	l.runs.close()
+	if l.runs.wait(ctx) != nil {
+		l.logger.Error("runs not handed on to the job listeners", "count", l.runs.count())
+	}
+	l.giveUp(spi.ErrStopping)
+	_ = l.runs.wait(context.WithoutCancel(ctx))
+}
+
+// herald has the listeners called for a run whose items wait for that. The
+// caller holds the lock.
+func (j *Job) herald(r *run) {
+	l := j.executor.listeners
+	if !l.runs.add() {
+		j.dropAll(r)
+		return
+	}
+	l.before.add()
+	r.spec.uses.add()
+	j.heralded = append(j.heralded, r)
+	go func() {
+		defer l.runs.done()
+		defer r.spec.uses.done()
+		l.attend(r)
+	}()
+}
+
+// moment is when listeners are called.
+type moment string
+
+const (
+	before moment = "before"
+	after  moment = "after"
+)
+
+// attend calls the listeners of a run before its first item and after its last.
+func (l *listeners) attend(r *run) {
+	l.tell(r.session.ctx, r, before)
+	r.job.admitAll(r)
+	l.before.done()
+	select {
+	case <-r.company.ended:
+		l.tell(l.lifetime, r, after)
+	case <-l.lifetime.Done():
+	}
+}
+
+// tell calls all listeners. One that fails keeps nobody from anything.
+func (l *listeners) tell(ctx context.Context, r *run, when moment) {
+	for _, listener := range r.spec.Listeners {
+		_, err := callAside(ctx, &listener.calls, func(ctx context.Context) (spi.JobListenerResponse, error) {
+			request := spi.JobListenerRequest{
+				Run: r.describe(), Props: r.spec.Values, Services: &asideServices{run: r, plugin: listener.Type, door: listener.Door},
+			}
+			if when == before {
+				return listener.Listener.BeforeJob(ctx, request)
+			}
+			return listener.Listener.AfterJob(ctx, request)
+		})
+		if err != nil {
+			l.logger.Error("job listener failed", "job", r.job.name, "run", r.id, "plugin", listener.Type, "when", string(when), "err", err)
+		}
+	}
+}
+
+// describe is the run as listeners see it.
+func (r *run) describe() spi.JobRun {
+	r.job.mu.Lock()
+	items := slices.Clone(r.company.items)
+	r.job.mu.Unlock()
+	return spi.JobRun{
+		JobName: r.job.name, TaskID: r.task(), RunID: r.id, FireTime: r.instant, ExecutionSource: r.source,
+		ShardingTotalCount: r.spec.Config.ShardingTotalCount, JobParameter: r.spec.Config.JobParameter, Items: items,
+	}
+}
+
+// admitAll lets the items of a run go that have waited for its listeners, unless
+// the job was closed meanwhile.
+func (j *Job) admitAll(r *run) {
+	j.mu.Lock()
+	defer j.unlock()
+	i := slices.Index(j.heralded, r)
+	if i < 0 {
+		return
+	}
+	j.heralded = slices.Delete(j.heralded, i, i+1)
+	for _, one := range r.company.items {
+		j.admit(task{r, one.Item})
+	}
+}
+
+// dropAll gives up the items of a run that wait for its listeners.
+func (j *Job) dropAll(r *run) {
+	for _, one := range r.company.items {
+		j.drop(task{r, one.Item})
+	}
 }

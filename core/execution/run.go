@@ -32,12 +32,13 @@ type run struct {
 	// marked says that the registry holds a mark that must be completed.
 	marked bool
 
-	nameTask sync.Once // not for a run of one item
+	nameTask sync.Once // not for a run of one item without listeners
 	taskID   string
 	services itemServices // of a run of one item
 
 	// The rest is guarded by the job's lock.
 
+	company    *company        // nil without listeners
 	unfinished int             // items whose code has not returned
 	unreported map[int]Outcome // finished items and how they ended
 	overdue    bool            // the first unreported item waited long enough
@@ -53,16 +54,16 @@ func newRun(j *Job, s *session, spec *Spec, instant time.Time, source spi.Source
 	}
 	if items.Len() == 1 {
 		for item := range items.All() {
-			r.services = itemServices{run: r, item: item, plugin: spec.Config.Type, door: spec.Door}
+			r.services = itemServices{run: r, item: item}
 		}
 	}
 	return r
 }
 
-// task returns the id that the items of the run share. It is made by the first
-// of them, off the timer's goroutine.
+// task returns the id that the items of the run and its listeners share. It is
+// made for the first of them, off the timer's goroutine.
 func (r *run) task() string {
-	if r.items.Len() == 1 {
+	if r.items.Len() == 1 && r.company == nil {
 		return r.newTask()
 	}
 	r.nameTask.Do(func() { r.taskID = r.newTask() })
@@ -103,7 +104,7 @@ func (r *run) servicesOf(item int) *itemServices {
 	if r.items.Len() == 1 {
 		return &r.services
 	}
-	return &itemServices{run: r, item: item, plugin: r.spec.Config.Type, door: r.spec.Door}
+	return &itemServices{run: r, item: item}
 }
 
 // perform runs the code of one item in the calling goroutine.
@@ -149,7 +150,7 @@ func (c *itemCall) finish() {
 	if finished.Outcome == OutcomeFailure {
 		e.handlers.submit(failure{run: r, item: c.item, context: c.sharding, err: finished.Error})
 	}
-	r.job.itemDone(r, c.item, finished.Outcome)
+	r.job.itemDone(r, c.item, finished.Outcome, finished.Error)
 }
 
 // call calls the job type and turns its panic into an error.
@@ -184,13 +185,19 @@ func (c *itemCall) call() {
 			c.err = panicError(p)
 		}
 	}()
-	response, err := r.spec.JobType.Execute(ctx, spi.ExecuteRequest{
-		Context:  c.sharding,
-		Services: r.servicesOf(c.item),
-	})
+	response, err := c.execute(ctx)
 	// AsError calls methods of the author's error, which may panic too.
 	c.response, c.err = response, spi.AsError(err)
 	c.returned = true
+}
+
+// execute calls the code of the item.
+func (c *itemCall) execute(ctx context.Context) (spi.ExecuteResponse, error) {
+	spec := c.run.spec
+	if spec.Dataflow != nil {
+		return c.flow(ctx, spec.Dataflow)
+	}
+	return spec.JobType.Execute(ctx, spi.ExecuteRequest{Context: c.sharding, Services: c.run.servicesOf(c.item)})
 }
 
 // cause is why ctx ended, nil if it has not. Unlike [context.Cause] it takes no

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/elasticjob-go/elasticjob/core/execution"
 	"github.com/elasticjob-go/elasticjob/core/job"
 	"github.com/elasticjob-go/elasticjob/core/registry"
 )
@@ -74,6 +75,9 @@ type ItemInfo struct {
 	// RunningOn is the instance where it runs, which is a former owner for a while
 	// after a move, and Run the id of its run.
 	RunningOn, Run string
+	// Progress is what it has reported last, zero if nothing. Only what runs on this
+	// node is known.
+	Progress execution.Progress
 	// Missed is the latest instant that waits to be caught up, zero if none does.
 	Missed time.Time
 	// Failover says that it waits for another instance to take its run over.
@@ -215,15 +219,15 @@ func (h *Host) Items(ctx context.Context, name string) ([]ItemInfo, error) {
 	for _, i := range instances {
 		living[i.Instance.ID] = i.Live
 	}
-	here := make(map[int]string)
+	here := make(map[int]execution.RunningItem)
 	if j := h.executor.Job(name); j != nil {
 		here = maps.Collect(j.Running())
 	}
 	infos := make([]ItemInfo, len(states))
 	for i, s := range states {
 		info := ItemInfo{Item: s.Item, Owner: s.Owner, Missed: s.Missed, Failover: s.Failover}
-		if run, runs := here[s.Item]; runs {
-			info.RunningOn, info.Run = h.instance.ID, run
+		if one, runs := here[s.Item]; runs {
+			info.RunningOn, info.Run, info.Progress = h.instance.ID, one.Run, one.Progress
 		}
 		if len(s.Running) > 0 {
 			info.RunningOn, info.Run = s.Running[0].Instance, s.Running[0].Run
