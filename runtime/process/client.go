@@ -99,7 +99,7 @@ func (p *program) connect(ctx context.Context) (*instance, error) {
 	defer cancel()
 	var made atomic.Pointer[process]
 	in.client = goplugin.NewClient(p.clientConfig(func(protocol []string) (*process, error) {
-		proc := newProcess(p.host.launcher, p.image, p.path, append(env, protocol...), p.out)
+		proc := newProcess(p.host, p.image, p.path, append(env, protocol...), p.out)
 		made.Store(proc)
 		return proc, context.Cause(ctx)
 	}))

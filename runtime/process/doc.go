@@ -31,13 +31,26 @@
 // wrote to its standard error. A program that does not answer health checks is
 // ended. All calls of a program that ended fail with [spi.CodePluginGone].
 //
+// At most 256 calls of a program run at once, or what its limits say; more wait
+// until their contexts end.
+//
 // # Interruption
 //
 // A call is told when its context ends, and why. It has until the grace is over
 // to return; then the whole process group is ended, with all other calls in it.
 // So no code of a call runs on after the call has returned.
 //
-// On Linux the kernel ends a program whose host was killed. Elsewhere, and for
-// what the program has started itself, that is up to the program: it sees the
-// end of its standard input.
+// # The end of the host
+//
+// When a host ends without [Host.Close], also by force:
+//
+//   - On Linux the kernel ends each program at once.
+//   - On Unix a small shell process, which outlives the host by a moment, ends the
+//     process groups of all programs, with what these have started. It needs
+//     /bin/sh, and does not reach a process that has left its group.
+//   - A program sees the end of its standard input. One made with the sdk ends its
+//     group then. This is all there is on Windows.
+//
+// The private directory of such a host is removed by the next host of the same
+// user there. A lock on a file in it tells whether its host lives.
 package process

@@ -20,9 +20,9 @@ const defaultConcurrency = 256
 
 // Config is how a Host works. The zero value is usable.
 type Config struct {
-	// TempDir takes the sockets of programs and the copies of scripts, each in
-	// a private directory that is removed with its program; "" is the system's.
-	// The names of sockets are bounded to about 100 bytes, so it is short.
+	// TempDir takes the sockets of programs and the copies of scripts, in a
+	// private directory that is removed by Close, or by the next Host there if
+	// this one is killed; "" is the system's. The names of sockets are bounded to about 100 bytes, so it is short.
 	TempDir string
 	// StartTimeout bounds a start; 0 is 10 s.
 	StartTimeout time.Duration
@@ -70,6 +70,8 @@ type Host struct {
 	config   Config
 	logger   *slog.Logger
 	launcher *launcher
+	reaper   *reaper
+	work     workspace
 
 	mu       sync.Mutex
 	programs map[*program]struct{} // loaded and not freed
@@ -82,7 +84,9 @@ var _ spi.Loader = (*Host)(nil)
 // New returns a Host. It starts no program; Close frees what it holds.
 func New(c Config) *Host {
 	c = c.withDefaults()
-	return &Host{config: c, logger: c.Logger, launcher: newLauncher(), programs: map[*program]struct{}{}}
+	return &Host{
+		config: c, logger: c.Logger, launcher: newLauncher(), reaper: newReaper(), work: workspace{parent: c.TempDir}, programs: map[*program]struct{}{},
+	}
 }
 
 // Load copies and checks a program, starts it and asks it for its plugins. The
@@ -117,9 +121,9 @@ func (h *Host) open(ctx context.Context, req spi.LoadRequest) (*program, error) 
 	if err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp(h.config.TempDir, "elasticjob-")
+	dir, err := h.work.newDir()
 	if err != nil {
-		return nil, fmt.Errorf("making a private directory: %w", err)
+		return nil, err
 	}
 	i, err := readImage(req.Path, req.SHA256, dir, true)
 	if err != nil {
@@ -193,6 +197,10 @@ func (h *Host) Close(ctx context.Context) error {
 		closing.Go(func() { errs[i] = p.close(ctx) })
 	}
 	closing.Wait()
-	h.closing.Do(h.launcher.close)
+	h.closing.Do(func() {
+		h.launcher.close()
+		h.reaper.close()
+		errs = append(errs, h.work.close())
+	})
 	return errors.Join(errs...)
 }

@@ -32,6 +32,7 @@ const drainTime = 200 * time.Millisecond
 type process struct {
 	cmd      *exec.Cmd
 	launcher *launcher
+	reaper   *reaper
 	out      *outlet
 	lifeline *os.File // the other end of the program's standard input
 
@@ -51,9 +52,9 @@ type process struct {
 
 var _ runner.Runner = (*process)(nil)
 
-func newProcess(l *launcher, i *image, path string, env []string, out *outlet) *process {
+func newProcess(h *Host, i *image, path string, env []string, out *outlet) *process {
 	cmd := &exec.Cmd{Path: i.path, Args: []string{path}, Env: env, SysProcAttr: ownGroup()}
-	return &process{cmd: cmd, launcher: l, out: out, reaped: make(chan struct{}), exited: make(chan struct{})}
+	return &process{cmd: cmd, launcher: h.launcher, reaper: h.reaper, out: out, reaped: make(chan struct{}), exited: make(chan struct{})}
 }
 
 // Start starts the program and the reading of its output.
@@ -81,6 +82,7 @@ func (p *process) Start(context.Context) (err error) {
 	}
 	_, _, _ = stdin.Close(), stdoutEnd.Close(), stderrEnd.Close() // the program has its own
 	p.lifeline = lifeline
+	p.reaper.add(p.cmd.Process.Pid)
 	p.begun()
 
 	handshake, toPlugin := io.Pipe()
@@ -113,6 +115,7 @@ func (p *process) wait() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	_ = killGroup(p.cmd.Process) // nobody is left, mostly
+	p.reaper.remove(p.cmd.Process.Pid)
 	if p.cmd.ProcessState == nil {
 		err = p.cmd.Wait()
 	}

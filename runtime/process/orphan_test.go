@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	goruntime "runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/elasticjob-go/elasticjob/spi"
 )
@@ -16,7 +18,8 @@ import (
 // hostVariable makes the test program a host of the plugin that it names.
 const hostVariable = "ELASTICJOB_TEST_HOST"
 
-// runHost loads a plugin, writes its process id, and waits to be killed.
+// runHost loads a plugin, writes its process id and that of a process that it
+// has started, and waits to be killed.
 func runHost(path string) int {
 	h := New(Config{LookupEnv: os.LookupEnv})
 	b, err := h.Load(context.Background(), spi.LoadRequest{Path: path, Grants: spi.Grants{Env: []string{"MODE"}}})
@@ -29,17 +32,20 @@ func runHost(path string) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	response, err := j.Execute(context.Background(), spi.ExecuteRequest{Context: spi.ShardingContext{JobParameter: "pid"}})
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
+	for _, command := range []string{"pid", "child"} {
+		response, err := j.Execute(context.Background(), spi.ExecuteRequest{Context: spi.ShardingContext{JobParameter: command}})
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		fmt.Println(response.Message)
 	}
-	fmt.Println(response.Message)
 	select {}
 }
 
 // TestHostIsKilled kills a host by force: its plugin ends too, also one that
-// cannot notice.
+// cannot notice, with what it has started. What the host leaves on disk is
+// removed by the next one.
 func TestHostIsKilled(t *testing.T) {
 	t.Parallel()
 	if goruntime.GOOS != "linux" {
@@ -70,19 +76,38 @@ func TestHostIsKilled(t *testing.T) {
 				t.Fatal(err)
 			}
 			lines := bufio.NewScanner(stdout)
-			if !lines.Scan() {
-				t.Fatalf("the host has written nothing: %v", lines.Err())
+			var pids []string
+			for len(pids) < 2 && lines.Scan() {
+				pids = append(pids, strings.TrimSpace(lines.Text()))
 			}
-			pid := strings.TrimSpace(lines.Text())
-			if !isRunning(pid) {
-				t.Fatalf("process %s does not run", pid)
+			for _, pid := range pids {
+				if !isRunning(pid) {
+					t.Errorf("process %s does not run", pid)
+				}
+			}
+			if len(pids) < 2 || t.Failed() {
+				t.Fatalf("the host has written %v: %v", pids, lines.Err())
 			}
 			if err := cmd.Process.Kill(); err != nil {
 				t.Fatal(err)
 			}
 			_ = cmd.Wait() // it was killed
-			if waitFor(func() bool { return !isRunning(pid) }) {
-				t.Errorf("process %s outlives its host", pid)
+			for _, pid := range pids {
+				if waitFor(func() bool { return !isRunning(pid) }) {
+					t.Errorf("process %s outlives its host", pid)
+				}
+			}
+			left := glob(t, dir, workspacePrefix+"*")
+			if len(left) != 1 {
+				t.Fatalf("the host has left %v", left)
+			}
+			old := time.Now().Add(-2 * leftoverAge)
+			if err := os.Chtimes(filepath.Join(left[0], workspaceLock), old, old); err != nil {
+				t.Fatal(err)
+			}
+			newHost(t, nil, func(c *Config) { c.TempDir = dir }).load(t)
+			if now := glob(t, dir, workspacePrefix+"*"); len(now) != 1 || now[0] == left[0] {
+				t.Errorf("beside the next host there is %v, want its own directory only", now)
 			}
 		})
 	}

@@ -20,14 +20,6 @@ import (
 
 // serveHostile speaks the protocol as no sdk does.
 func serveHostile(mode string) {
-	if mode == "chatty" {
-		out := os.NewFile(1, "stdout")
-		go func() {
-			for {
-				fmt.Fprintln(out, strings.Repeat("x", 1000))
-			}
-		}()
-	}
 	goplugin.Serve(&goplugin.ServeConfig{
 		HandshakeConfig: goplugin.HandshakeConfig{
 			ProtocolVersion: pluginpb.ProtocolVersion, MagicCookieKey: pluginpb.CookieKey, MagicCookieValue: pluginpb.CookieValue,
@@ -69,8 +61,16 @@ func (*hostile) GRPCClient(context.Context, *goplugin.GRPCBroker, *grpc.ClientCo
 }
 
 func (h *hostile) Attach(context.Context, *pluginpb.AttachRequest) (*pluginpb.AttachResponse, error) {
-	if h.mode == "detached" {
+	switch h.mode {
+	case "detached":
 		select {}
+	case "chatty":
+		out := os.NewFile(1, "stdout")
+		go func() {
+			for {
+				fmt.Fprintln(out, strings.Repeat("x", 1000))
+			}
+		}()
 	}
 	return &pluginpb.AttachResponse{}, nil
 }
