@@ -111,10 +111,18 @@ func Lint(ctx context.Context, c Config, offline bool, options ...Option) []Prob
 
 // Node is one node of a fleet. Its methods are safe for concurrent use.
 type Node struct {
+	settings settings
+	config   Config // of the start
 	host     *host.Host
 	runtimes *runtimes
-	bundles  []*spi.Bundle
 	logger   *slog.Logger
+
+	// reloading lets one reload come after the other, and guards the files that
+	// are loaded.
+	reloading sync.Mutex
+	files     []loadedFile
+	// retiring are files of former configurations that are still used.
+	retiring sync.WaitGroup
 
 	closing sync.Once
 }
@@ -154,14 +162,13 @@ func (n *Node) close(ctx context.Context) {
 	n.closing.Do(func() {
 		ctx, cancel := context.WithTimeout(ctx, closeTimeout)
 		defer cancel()
+		n.reloading.Lock()
+		defer n.reloading.Unlock()
 		if n.host != nil {
 			n.host.Close(ctx)
 		}
-		for _, b := range n.bundles {
-			if err := b.Close(ctx); err != nil {
-				n.logger.Warn("plugin not closed", "plugin", b.Provenance.String(), "err", err)
-			}
-		}
+		n.retiring.Wait()
+		closeFiles(ctx, n.files, n.logger)
 		if n.runtimes != nil {
 			n.runtimes.close(ctx)
 		}
@@ -172,7 +179,7 @@ func (n *Node) close(ctx context.Context) {
 // closed, not used.
 func assemble(ctx context.Context, c Config, s settings) (*Node, Problems) {
 	problems := c.Validate()
-	n := &Node{logger: s.logger}
+	n := &Node{settings: s, config: c, logger: s.logger}
 	if !c.Readable() {
 		return n, problems
 	}
@@ -183,8 +190,8 @@ func assemble(ctx context.Context, c Config, s settings) (*Node, Problems) {
 	if n.runtimes == nil {
 		return n, problems.Sort()
 	}
-	loaded := n.runtimes.load(ctx, c, s)
-	n.bundles = loaded.bundles
+	loaded := n.runtimes.load(ctx, c, s, nil)
+	n.files = loaded.files
 	problems = append(problems, loaded.problems...)
 	own.refused, own.unstarted = loaded.refused, loaded.unstarted
 
@@ -198,7 +205,7 @@ func assemble(ctx context.Context, c Config, s settings) (*Node, Problems) {
 		case own.excuse(p):
 			s.note(Problem{
 				File: p.File, Line: p.Line, Column: p.Column, Rule: p.Rule,
-				Message: p.Message + "; unless " + own.unstarted + " brings it, which is not started offline",
+				Message: p.Message + "; it may come from " + own.unstarted + ", not started offline",
 			})
 		default:
 			problems = append(problems, p)

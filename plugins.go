@@ -11,6 +11,8 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -105,7 +107,6 @@ func (r *runtimes) close(ctx context.Context) {
 // loaded is what came of the plugins of a configuration.
 type loaded struct {
 	catalog *catalog.Catalog
-	bundles []*spi.Bundle
 	// files are those of the configuration that were loaded, in its order.
 	files    []loadedFile
 	problems Problems
@@ -117,15 +118,34 @@ type loaded struct {
 
 // loadedFile is a plugin file of the configuration.
 type loadedFile struct {
-	source catalog.Source
-	path   []string // its place in the configuration
-	brings []spi.Plugin
+	request spi.LoadRequest
+	host    config.PluginHost
+	bundle  *spi.Bundle
+	place   string // in the configuration
+}
+
+// serves says whether a file that was loaded is what is asked for now.
+func (f loadedFile) serves(host config.PluginHost, request spi.LoadRequest) bool {
+	if f.host != host || !reflect.DeepEqual(f.request, request) {
+		return false
+	}
+	sum, err := checksum(request.Path)
+	return err == nil && sum == f.bundle.Provenance.SHA256
+}
+
+func closeFiles(ctx context.Context, files []loadedFile, logger *slog.Logger) {
+	for _, f := range files {
+		if err := f.bundle.Close(ctx); err != nil {
+			logger.Warn("plugin not closed", "plugin", f.bundle.Provenance.String(), "err", err)
+		}
+	}
 }
 
 // load finds the plugins of a configuration: the built-in ones, those of the
-// embedding program and those of its files. The caller closes the bundles, also
-// with problems.
-func (r *runtimes) load(ctx context.Context, c Config, s settings) *loaded {
+// embedding program and those of its files. Files that are loaded already and
+// have not changed are taken over. The caller closes the others, also with
+// problems.
+func (r *runtimes) load(ctx context.Context, c Config, s settings, already []loadedFile) *loaded {
 	l := &loaded{catalog: catalog.New(), problems: c.CheckFiles()}
 	l.add(c, catalog.Source{Provenance: spi.Provenance{Host: "built-in"}, Terms: catalog.Trusted}, builtin.All())
 	l.add(c, catalog.Source{Provenance: spi.Provenance{Host: "built-in"}, Terms: moduleTerms(c)},
@@ -155,21 +175,24 @@ func (r *runtimes) load(ctx context.Context, c Config, s settings) *loaded {
 		if p.IsProcess() {
 			loader = r.programs
 		}
-		bundle, err := loader.Load(ctx, request)
-		if err != nil {
-			l.problems = append(l.problems, c.Problem(host.RulePlugin, err.Error(), path...))
-			l.refused = append(l.refused, err.Error())
-			continue
+		file := loadedFile{request: request, host: p.Host, place: placeOf(c, path)}
+		if same := slices.IndexFunc(already, func(f loadedFile) bool { return f.serves(p.Host, request) }); same >= 0 {
+			file.bundle = already[same].bundle
+		} else {
+			var err error
+			if file.bundle, err = loader.Load(ctx, request); err != nil {
+				l.problems = append(l.problems, c.Problem(host.RulePlugin, err.Error(), path...))
+				l.refused = append(l.refused, err.Error())
+				continue
+			}
 		}
-		l.bundles = append(l.bundles, bundle)
+		l.files = append(l.files, file)
 		grants := request.Grants
-		source := catalog.Source{
-			Provenance: bundle.Provenance, Place: placeOf(c, path),
+		l.add(c, catalog.Source{
+			Provenance: file.bundle.Provenance, Place: file.place,
 			Terms: func(props.Values) hostcall.Terms { return hostcall.Terms{Grants: grants} },
-		}
-		l.files = append(l.files, loadedFile{source: source, path: path, brings: bundle.Plugins})
-		l.add(c, source, bundle.Plugins, path...)
-		for _, plugin := range bundle.Plugins {
+		}, file.bundle.Plugins, path...)
+		for _, plugin := range file.bundle.Plugins {
 			noteWants(c, s, plugin.Descriptor, p, path)
 		}
 	}
@@ -252,19 +275,28 @@ func checkProgram(req spi.LoadRequest) (err error) {
 	case req.SHA256 == "":
 		return nil
 	}
-	file, err := os.Open(req.Path)
+	sum, err := checksum(req.Path)
 	if err != nil {
 		return err
+	}
+	if !strings.EqualFold(sum, req.SHA256) {
+		return fmt.Errorf("its sha256 is %s, not %s", sum, req.SHA256)
+	}
+	return nil
+}
+
+// checksum returns the sha256 of a file in hexadecimal.
+func checksum(path string) (string, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return "", err
 	}
 	defer func() { _ = file.Close() }() // nothing was written
 	hash := sha256.New()
 	if _, err := io.Copy(hash, file); err != nil {
-		return err
+		return "", err
 	}
-	if sum := hex.EncodeToString(hash.Sum(nil)); !strings.EqualFold(sum, req.SHA256) {
-		return fmt.Errorf("its sha256 is %s, not %s", sum, req.SHA256)
-	}
-	return nil
+	return hex.EncodeToString(hash.Sum(nil)), nil
 }
 
 // PluginInfo is one plugin of a configuration.
@@ -307,8 +339,8 @@ func Plugins(ctx context.Context, c Config, options ...Option) ([]PluginInfo, []
 	if r == nil {
 		return nil, problems.Sort()
 	}
-	l := r.load(ctx, c, s)
-	n := &Node{runtimes: r, bundles: l.bundles, logger: s.logger}
+	l := r.load(ctx, c, s, nil)
+	n := &Node{runtimes: r, files: l.files, logger: s.logger}
 	defer n.close(context.WithoutCancel(ctx))
 	problems = append(problems, l.problems...)
 
@@ -325,8 +357,8 @@ func Plugins(ctx context.Context, c Config, options ...Option) ([]PluginInfo, []
 		infos = append(infos, info)
 	}
 	for _, f := range l.files {
-		if len(f.brings) == 0 {
-			infos = append(infos, PluginInfo{Provenance: f.source.Provenance, Place: f.source.Place})
+		if len(f.bundle.Plugins) == 0 {
+			infos = append(infos, PluginInfo{Provenance: f.bundle.Provenance, Place: f.place})
 		}
 	}
 	return infos, problems.Sort()

@@ -25,7 +25,11 @@ func (a *app) runCommand() *cobra.Command {
 The node then fires nothing more, lets running items end within
 shutdownGraceMilliseconds, and ends with status 0. A second signal ends it at
 once, with status 1. An invalid configuration starts nothing: every problem is
-written to stderr, and the status is 2.`,
+written to stderr, and the status is 2.
+
+SIGHUP reads the file again and takes over its jobs and plugins, without
+stopping anything; what runs ends with the plugins that it began with. An invalid
+file changes nothing. Other keys take effect at the next start.`,
 		Example: "  elasticjob run -c elasticjob.yaml --log-format json",
 		Args:    exactArgs(),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return a.run(cmd) },
@@ -54,7 +58,7 @@ func (a *app) run(cmd *cobra.Command) error {
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, append(stopSignals(), reloadSignals()...)...)
 	defer signal.Stop(signals)
-	s := supervisor{logger: logger, signals: signals, made: held.release}
+	s := supervisor{logger: logger, signals: signals, made: held.release, reloads: make(chan struct{}, 1), read: func() (elasticjob.Config, elasticjob.Problems, error) { return a.loadConfig(cmd) }}
 	if err = s.run(cmd.Context(), cfg); errors.As(err, &problems) {
 		return a.refused(problems)
 	}
@@ -80,6 +84,10 @@ type supervisor struct {
 	signals <-chan os.Signal
 	// made is called when the node is made and its configuration thus in order.
 	made func()
+	// read reads the configuration again.
+	read func() (elasticjob.Config, elasticjob.Problems, error)
+	// reloads are asked for; several at once are one.
+	reloads chan struct{}
 }
 
 // run returns when the node has stopped, or soon after the second signal.
@@ -98,7 +106,10 @@ func (s *supervisor) run(ctx context.Context, cfg elasticjob.Config) error {
 		case sig := <-s.signals:
 			switch {
 			case isReload(sig):
-				s.logger.Warn("reloading is not available in this version, nothing was changed; stop the node and start it again", "signal", sig.String())
+				select {
+				case s.reloads <- struct{}{}:
+				default: // it is asked for already
+				}
 			case running.Err() == nil:
 				s.logger.Info("stopping, running items may end; a second signal ends them at once", "signal", sig.String(), "grace", cfg.ShutdownGrace.String())
 				stop(spi.ErrStopping)
@@ -129,8 +140,34 @@ func (s *supervisor) serve(running, draining context.Context, cfg elasticjob.Con
 	if err := node.Start(running); err != nil {
 		return errors.Join(unlessStopped(running, err), node.Stop(draining))
 	}
-	<-running.Done()
-	return node.Stop(draining)
+	for {
+		select {
+		case <-running.Done():
+			return node.Stop(draining)
+		case <-s.reloads:
+			s.reload(running, node)
+		}
+	}
+}
+
+// reload takes over what the file says now. A signal to stop ends it.
+func (s *supervisor) reload(ctx context.Context, node *elasticjob.Node) {
+	cfg, problems, err := s.read()
+	if err == nil && len(problems) == 0 {
+		err = node.Reload(ctx, cfg)
+	}
+	if found, ok := errors.AsType[elasticjob.Problems](err); ok {
+		problems, err = found, nil
+	}
+	for _, p := range problems {
+		s.logger.Error("configuration problem", "file", p.File, "line", p.Line, "column", p.Column, "rule", p.Rule, "problem", p.Message)
+	}
+	switch {
+	case len(problems) > 0:
+		s.logger.Error("configuration not reloaded, nothing was changed", "problems", len(problems))
+	case err != nil:
+		s.logger.Error("configuration not reloaded, nothing was changed", "err", err)
+	}
 }
 
 // unlessStopped returns err, or nil when a signal has ended the context: what
