@@ -318,17 +318,21 @@ func checkPlugins(list []*pluginpb.Descriptor) ([]spi.Descriptor, error) {
 	case len(list) > wire.MaxPlugins:
 		return nil, refuse(spi.CodeProtocol, "it lists more than %d", wire.MaxPlugins)
 	}
-	seen := map[string]bool{}
+	type name struct {
+		kind spi.Kind
+		typ  string
+	}
+	seen := map[name]bool{}
 	var plugins []spi.Descriptor
 	for i, message := range list {
 		d := fromDescriptor(message)
 		if err := d.Check(); err != nil {
 			return nil, refuse(spi.CodeProtocol, "plugin %d: %v", i, err)
 		}
-		if seen[d.Type] {
-			return nil, refuse(spi.CodeProtocol, "type %s is listed twice", d.Type)
+		if seen[name{d.Kind, d.Type}] {
+			return nil, refuse(spi.CodeProtocol, "the %s %s is listed twice", d.Kind, d.Type)
 		}
-		seen[d.Type] = true
+		seen[name{d.Kind, d.Type}] = true
 		if d.Kind == spi.KindExecutorPool {
 			return nil, refuse(spi.CodeUnsupported, "type %s: plugins of kind %s in processes are not available in this version", d.Type, d.Kind)
 		}

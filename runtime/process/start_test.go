@@ -40,7 +40,7 @@ func TestNotPlugins(t *testing.T) {
 		{mode: "wrong", code: spi.CodeProtocol, want: []string{"describing the plugins", "unmarshal"}},
 		{mode: "lie", code: spi.CodeProtocol, want: []string{"describing the plugins", `"lower"`}},
 		{mode: "nothing", code: spi.CodeProtocol, want: []string{"it lists none"}},
-		{mode: "twice", code: spi.CodeProtocol, want: []string{"type TEST is listed twice"}},
+		{mode: "twice", code: spi.CodeProtocol, want: []string{"the jobType TEST is listed twice"}},
 		{mode: "many", code: spi.CodeProtocol, want: []string{"it lists more than 256"}},
 		{mode: "pool", code: spi.CodeUnsupported, want: []string{"kind executorPool"}},
 		{mode: "capability", code: spi.CodeUnsupported, want: []string{`type SINK: the capability "dataflow"`}},
