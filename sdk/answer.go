@@ -26,7 +26,7 @@ func succeeded(output []byte) answer {
 
 func failed(err error) answer {
 	e := spi.AsError(err)
-	if e.Code.FromGuest() != e.Code {
+	if e.Code.FromGuest() != e.Code || e.Code == spi.CodeProtocol {
 		// Only the host may say such codes; it knows its own deadline and
 		// cancellation, and would take these for a broken module.
 		own := *e
@@ -210,7 +210,7 @@ type maker func(ctx context.Context) (implementation any, use func() ([]byte, er
 func (c call) run(construct maker) answer {
 	ctx, end := newCallContext(c.deadline, c.services)
 	defer end()
-	output, err := run(ctx, construct)
+	output, err := guarded(func() ([]byte, error) { return run(ctx, c.services, construct) })
 	if err != nil {
 		return failed(err)
 	}
@@ -219,20 +219,45 @@ func (c call) run(construct maker) answer {
 
 // run makes the implementation for this one call, as no host promises state
 // between calls, and closes it afterwards.
-func run(ctx context.Context, construct maker) (output []byte, err error) {
-	defer func() {
-		if value := recover(); value != nil {
-			err = panicError(value)
-		}
-	}()
+func run(ctx context.Context, services spi.Services, construct maker) ([]byte, error) {
 	implementation, use, err := construct(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if closer, ok := implementation.(spi.Closer); ok {
-		defer func() { err = errors.Join(err, closer.Close(context.WithoutCancel(ctx))) }()
+		// What was done stays done when closing fails.
+		defer func() {
+			_, err := guarded(func() ([]byte, error) { return nil, closer.Close(context.WithoutCancel(ctx)) })
+			if err != nil {
+				services.Log(ctx, spi.LogRecord{Level: spi.LevelWarn, Stream: spi.StreamLog, Line: "closing the plugin failed: " + err.Error()})
+			}
+		}()
 	}
 	return use()
+}
+
+// guarded runs code of the author. Its panic and the end of its goroutine are
+// errors, or they would end the module.
+func guarded(do func() ([]byte, error)) (output []byte, err error) {
+	returned := make(chan struct{})
+	err = errors.New("the code ended its goroutine")
+	go func() {
+		defer close(returned)
+		defer func() {
+			if value := recover(); value != nil {
+				err = panicError(value)
+			}
+		}()
+		made, failure := do()
+		if failure == nil {
+			output, err = made, nil
+			return
+		}
+		// It calls methods of the author's error, which may panic too.
+		err = spi.AsError(failure)
+	}()
+	<-returned
+	return output, err
 }
 
 // panicError is called while the panic unwinds, so that the stack still shows
@@ -240,5 +265,15 @@ func run(ctx context.Context, construct maker) (output []byte, err error) {
 func panicError(value any) error {
 	stack := make([]byte, 16<<10)
 	stack = stack[:runtime.Stack(stack, false)]
-	return &spi.Error{Code: spi.CodeFailed, Message: "panic: " + show(value), Stack: string(stack)}
+	return &spi.Error{Code: spi.CodeFailed, Message: "panic: " + shown(value), Stack: string(stack)}
+}
+
+// shown is show of a value whose methods may panic.
+func shown(value any) (text string) {
+	defer func() {
+		if recover() != nil {
+			text = "a value without a text"
+		}
+	}()
+	return show(value)
 }

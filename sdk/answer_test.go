@@ -3,6 +3,7 @@ package sdk
 import (
 	"context"
 	"errors"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -104,6 +105,7 @@ func TestExecuteFails(t *testing.T) {
 		{"plain error", fails(errors.New("no disk")), spi.Error{Code: spi.CodeFailed, Message: "no disk"}},
 		{"own code", fails(&spi.Error{Code: 1042, Message: "mine", Retryable: true}), spi.Error{Code: 1042, Message: "mine", Retryable: true}},
 		{"code of the host", fails(context.Canceled), spi.Error{Code: spi.CodeFailed, Message: "context canceled"}},
+		{"code of the host for broken modules", fails(spi.NewError(spi.CodeProtocol, "no JSON")), spi.Error{Code: spi.CodeFailed, Message: "no JSON"}},
 		{"own timeout", fails(context.DeadlineExceeded), spi.Error{Code: spi.CodeFailed, Message: "context deadline exceeded", Retryable: true}},
 		{"refused property", refuses, spi.Error{Code: spi.CodeInvalidProperties, Message: "too many", Property: "batch.size"}},
 		{"panic with a text", panics("oh no"), spi.Error{Code: spi.CodeFailed, Message: "panic: oh no", Stack: "answer_test.go"}},
@@ -112,6 +114,12 @@ func TestExecuteFails(t *testing.T) {
 		{"panic of the runtime", JobType("A", "", func(_ context.Context, job *Job) error {
 			return []error{nil, nil}[job.ShardingItem]
 		}), spi.Error{Code: spi.CodeFailed, Message: "panic: runtime error: index out of range [2] with length 2", Stack: "answer_test.go"}},
+		{"panic with what panics", panics(brokenError{}), spi.Error{Code: spi.CodeFailed, Message: "panic: a value without a text", Stack: "answer_test.go"}},
+		{"error that panics", fails(brokenError{}), spi.Error{Code: spi.CodeFailed, Message: "panic: no text", Stack: "answer_test.go"}},
+		{
+			"end of the goroutine", JobType("A", "", func(context.Context, *Job) error { runtime.Goexit(); return nil }),
+			spi.Error{Code: spi.CodeFailed, Message: "the code ended its goroutine"},
+		},
 		{"no constructor", spi.Plugin{Descriptor: spi.Descriptor{Kind: spi.KindJobType, Type: "A"}}, spi.Error{Code: spi.CodeNotFound, Message: "this module has no jobType A"}},
 		{"other kind", spi.Plugin{Descriptor: spi.Descriptor{Kind: spi.KindErrorHandler, Type: "A"}}, spi.Error{Code: spi.CodeNotFound, Message: "this module has no jobType A"}},
 	}
@@ -133,6 +141,11 @@ func TestExecuteFails(t *testing.T) {
 	}
 }
 
+// brokenError is an error whose text panics.
+type brokenError struct{}
+
+func (brokenError) Error() string { panic("no text") }
+
 func TestExecuteRefusesABadRequest(t *testing.T) {
 	t.Parallel()
 	var l list
@@ -153,7 +166,8 @@ func (j closingJob) Close(context.Context) error { return j.close() }
 func TestExecuteClosesWhatItMade(t *testing.T) {
 	t.Parallel()
 	var calls []string
-	_, failure := execute(t, &recorder{}, spi.Plugin{
+	services := &recorder{}
+	_, failure := execute(t, services, spi.Plugin{
 		Descriptor: spi.Descriptor{Kind: spi.KindJobType, Type: "A"},
 		JobType: func(_ context.Context, values props.Values) (spi.JobType, error) {
 			calls = append(calls, "make with batch.size "+values["batch.size"])
@@ -169,8 +183,12 @@ func TestExecuteClosesWhatItMade(t *testing.T) {
 	if want := []string{"make with batch.size 7", "execute", "close"}; !slices.Equal(calls, want) {
 		t.Errorf("calls = %q, want %q", calls, want)
 	}
-	if failure == nil || failure.Message != "closing: broken" {
-		t.Errorf("execute fails with %v, want the error of Close", failure)
+	if failure != nil {
+		t.Errorf("execute fails with %v, want success: what was done stays done", failure)
+	}
+	wantLog := []spi.LogRecord{{Level: spi.LevelWarn, Stream: spi.StreamLog, Line: "closing the plugin failed: closing: broken"}}
+	if diff := cmp.Diff(wantLog, services.records); diff != "" {
+		t.Errorf("log (-want +got):\n%s", diff)
 	}
 }
 
