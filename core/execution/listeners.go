@@ -1,6 +1,7 @@
 package execution
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"slices"
@@ -34,8 +35,8 @@ func (r *run) accompany(item int) {
 
 // note takes how an item has ended, and whether it is the last of its run.
 func (c *company) note(item int, outcome Outcome, err *spi.Error, last bool) {
-	i := slices.IndexFunc(c.items, func(one spi.RunItem) bool { return one.Item == item })
-	if i >= 0 {
+	i, told := slices.BinarySearchFunc(c.items, item, func(one spi.RunItem, item int) int { return cmp.Compare(one.Item, item) })
+	if told {
 		c.items[i].Outcome, c.items[i].Error = spi.Outcome(outcome), err
 	}
 	if last {

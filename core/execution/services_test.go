@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"strings"
 	"sync"
@@ -286,24 +287,15 @@ func FuzzWhatAnItemLeaves(f *testing.F) {
 	} {
 		f.Add([]byte(seed))
 	}
+	r := newRig(f, slog.New(slog.DiscardHandler))
+	j := r.host("orders", 1, &Spec{})
 	f.Fuzz(func(t *testing.T, request []byte) {
-		var progress, checkpoint error
-		var left RunningItem
-		synctest.Test(t, func(t *testing.T) {
-			r := startRig(t)
-			var j *Job
-			j = r.host("orders", 1, &Spec{JobType: code(func(ctx context.Context, req spi.ExecuteRequest) error {
-				_, progress = req.Services.Call(ctx, spi.OpProgressReport, request)
-				_, checkpoint = req.Services.Call(ctx, spi.OpCheckpointSave, request)
-				for _, one := range j.Running() {
-					left = one
-				}
-				return nil
-			})})
-			r.fire(j)
-			synctest.Wait()
-			r.stop(t)
-		})
+		running := newRun(j, r.Partition(0).session.Load(), j.spec, time.Now(), spi.SourceNormal, 1, registry.AllItems(1), false)
+		j.occupy(0, running)
+		defer j.release(0)
+		_, progress := running.services.Call(t.Context(), spi.OpProgressReport, request)
+		_, checkpoint := running.services.Call(t.Context(), spi.OpCheckpointSave, request)
+		left := maps.Collect(j.Running())[0]
 		for _, err := range []error{progress, checkpoint} {
 			if err == nil {
 				continue
