@@ -1,6 +1,6 @@
 // The protocol between an elasticjob host and a plugin that is a process,
-// version 1. It runs over hashicorp/go-plugin: see runtime/process for how a
-// process is started and how the two find each other.
+// version 1. docs/plugins/process-protocol.md tells how a process is started, how
+// the two find each other, and what they expect of each other.
 //
 // Messages mirror the JSON of the WASM ABI elasticjob_v1 member for member, so
 // that a plugin behaves the same in every host: jobName there is job_name here.

@@ -1,6 +1,6 @@
 // The protocol between an elasticjob host and a plugin that is a process,
-// version 1. It runs over hashicorp/go-plugin: see runtime/process for how a
-// process is started and how the two find each other.
+// version 1. docs/plugins/process-protocol.md tells how a process is started, how
+// the two find each other, and what they expect of each other.
 //
 // Messages mirror the JSON of the WASM ABI elasticjob_v1 member for member, so
 // that a plugin behaves the same in every host: jobName there is job_name here.
@@ -52,7 +52,7 @@ const (
 // Plugin is served by the process.
 type PluginClient interface {
 	// Attach is the first call after a start. The plugin connects to the broker
-	// stream that it names before it answers, or never.
+	// stream that it names before it answers.
 	Attach(ctx context.Context, in *AttachRequest, opts ...grpc.CallOption) (*AttachResponse, error)
 	// Describe tells what the process brings. It may not use Host.Call.
 	Describe(ctx context.Context, in *DescribeRequest, opts ...grpc.CallOption) (*DescribeResponse, error)
@@ -202,7 +202,7 @@ func (c *pluginClient) Cancel(ctx context.Context, in *CancelRequest, opts ...gr
 // Plugin is served by the process.
 type PluginServer interface {
 	// Attach is the first call after a start. The plugin connects to the broker
-	// stream that it names before it answers, or never.
+	// stream that it names before it answers.
 	Attach(context.Context, *AttachRequest) (*AttachResponse, error)
 	// Describe tells what the process brings. It may not use Host.Call.
 	Describe(context.Context, *DescribeRequest) (*DescribeResponse, error)
