@@ -87,7 +87,7 @@ func (a *app) root() *cobra.Command {
 	flags.StringVar(&a.logFormat, "log-format", "", "form of log records on stderr: text or json (default: text, json with -o json)")
 	flags.StringVar(&a.logLevel, "log-level", "info", "least level that is logged: debug, info, warn or error")
 
-	root.AddCommand(a.runCommand(), a.lintCommand(), a.cronCommand(), a.shardingCommand(), a.moduleCommand(), a.versionCommand())
+	root.AddCommand(a.runCommand(), a.lintCommand(), a.cronCommand(), a.shardingCommand(), a.moduleCommand(), a.pluginCommand(), a.versionCommand())
 	root.SetHelpCommand(a.helpCommand(root))
 	return root
 }

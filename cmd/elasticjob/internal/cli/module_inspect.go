@@ -18,8 +18,8 @@ func (a *app) moduleInspectCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "inspect FILE",
 		Short: "Show what a module is and brings",
-		Long: `Show the shape, checksum, imports and exports of a module, and the job types
-that it describes with their properties. The module is asked in a sandbox
+		Long: `Show the shape, checksum, imports and exports of a module, and the types that it
+describes with their properties and what they want to be granted. The module is asked in a sandbox
 without grants; no job runs.`,
 		Example: "  elasticjob module inspect orders.wasm -o json",
 		Args:    exactArgs("the module file"),
@@ -64,13 +64,17 @@ type (
 		Type string `json:"type,omitempty"`
 	}
 	inspectedPlugin struct {
+		describedPlugin
+
+		Wants []inspectedWant `json:"wants"`
+	}
+	describedPlugin struct {
 		Kind         string           `json:"kind"`
 		Type         string           `json:"type"`
 		Version      string           `json:"version"`
 		Description  string           `json:"description"`
 		Capabilities []string         `json:"capabilities"`
 		Props        []inspectedField `json:"props"`
-		Wants        []inspectedWant  `json:"wants"`
 	}
 	inspectedField struct {
 		Name        string   `json:"name"`
@@ -116,12 +120,22 @@ func inspect(ctx context.Context, host *wasm.Host, req spi.LoadRequest) (inspect
 }
 
 func inspectedPluginOf(d spi.Descriptor) inspectedPlugin {
-	p := inspectedPlugin{
-		Kind: string(d.Kind), Type: d.Type, Version: d.Version, Description: d.Description,
-		Capabilities: append([]string{}, d.Capabilities...), Props: []inspectedField{}, Wants: []inspectedWant{},
+	p := inspectedPlugin{describedPlugin: describedPluginOf(d), Wants: []inspectedWant{}}
+	for _, w := range d.Wants {
+		p.Wants = append(p.Wants, inspectedWant(w))
 	}
-	if len(p.Capabilities) == 0 && d.Has(spi.CapabilityExecute) {
-		p.Capabilities = []string{spi.CapabilityExecute}
+	return p
+}
+
+func describedPluginOf(d spi.Descriptor) describedPlugin {
+	p := describedPlugin{
+		Kind: string(d.Kind), Type: d.Type, Version: d.Version, Description: d.Description,
+		Capabilities: append([]string{}, d.Capabilities...), Props: []inspectedField{},
+	}
+	for _, capability := range []string{spi.CapabilityExecute, spi.CapabilityPerInstance} {
+		if len(d.Capabilities) == 0 && d.Has(capability) {
+			p.Capabilities = []string{capability}
+		}
 	}
 	for _, f := range d.Props {
 		p.Props = append(p.Props, inspectedField{
@@ -129,10 +143,16 @@ func inspectedPluginOf(d spi.Descriptor) inspectedPlugin {
 			Enum: f.Enum, Min: f.Min, Max: f.Max, Pattern: f.Pattern, Secret: f.Secret, Example: f.Example, Deprecated: f.Deprecated,
 		})
 	}
-	for _, w := range d.Wants {
-		p.Wants = append(p.Wants, inspectedWant(w))
-	}
 	return p
+}
+
+// String returns the want as one line.
+func (w inspectedWant) String() string {
+	text := strings.TrimSpace(w.Op + " " + w.Value)
+	if w.Why != "" {
+		text += ": " + w.Why
+	}
+	return text
 }
 
 func printInspection(w io.Writer, i inspection) {
@@ -156,29 +176,52 @@ func printInspection(w io.Writer, i inspection) {
 	t.flush()
 	for _, p := range i.Plugins {
 		_, _ = fmt.Fprintln(w)
-		printPlugin(w, p)
+		wants := make([]string, len(p.Wants))
+		for n, want := range p.Wants {
+			wants[n] = want.String()
+		}
+		printPlugin(w, p.describedPlugin, wants)
 	}
 }
+
+// useByJobs says how jobs use a module that brings no types.
+const useByJobs = "elasticJobType: WASM, with the file as property " + wasm.PropModule
 
 // usedBy says what to write into the configuration to use the module.
 func usedBy(i inspection) string {
 	if len(i.Plugins) == 0 {
-		return "elasticJobType: WASM, with the file as property " + wasm.PropModule
+		return useByJobs
 	}
 	types := make([]string, len(i.Plugins))
 	for n, p := range i.Plugins {
-		types[n] = "elasticJobType: " + p.Type
+		types[n] = keyOf(spi.Kind(p.Kind)) + ": " + p.Type
 	}
 	return strings.Join(types, " or ") + ", with the file under plugins"
 }
 
-func printPlugin(w io.Writer, p inspectedPlugin) {
+// keyOf is the key of a job, or of the node, that names a plugin of the kind.
+func keyOf(kind spi.Kind) string {
+	switch kind {
+	case spi.KindShardingStrategy:
+		return "jobShardingStrategyType"
+	case spi.KindErrorHandler:
+		return "jobErrorHandlerType"
+	case spi.KindJobListener:
+		return "jobListenerTypes"
+	case spi.KindTracingSink:
+		return "tracing.type"
+	default:
+		return "elasticJobType"
+	}
+}
+
+func printPlugin(w io.Writer, p describedPlugin, wants []string) {
 	t := newTable(w)
 	t.row(p.Kind, strings.TrimSpace(p.Type+" "+p.Version))
 	t.row("description", p.Description)
 	t.row("capabilities", strings.Join(p.Capabilities, ", "))
-	for _, want := range p.Wants {
-		t.row("wants", strings.TrimSpace(want.Op+" "+want.Value)+": "+want.Why)
+	for _, want := range wants {
+		t.row("wants", want)
 	}
 	t.flush()
 	if len(p.Props) == 0 {
