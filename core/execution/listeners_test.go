@@ -332,6 +332,32 @@ func TestItemsThatWaitForTheirListenersAreGivenUp(t *testing.T) {
 	}
 }
 
+// TestAStopDoesNotWaitForAnItemThatNeverEnds has code that ignores its
+// cancellation: its listener is not told of an end that there was not.
+func TestAStopDoesNotWaitForAnItemThatNeverEnds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var d diary
+		r := startRig(t)
+		release := make(chan struct{})
+		j := r.host("orders", 1, &Spec{
+			JobType:   code(func(context.Context, spi.ExecuteRequest) error { <-release; return nil }),
+			Listeners: []*Listener{d.listener("A", 0)},
+		})
+		r.fire(j)
+		synctest.Wait()
+		began := time.Now()
+		r.stop(t)
+		if took := time.Since(began); took > rigGrace+3*cancelMargin {
+			t.Errorf("Stop() took %v, want little more than its grace", took)
+		}
+		if diff := cmp.Diff([]string{"A before 0:", "A before over"}, d.read()); diff != "" {
+			t.Errorf("what happened (-want +got):\n%s", diff)
+		}
+		close(release)
+	})
+}
+
 // TestADrainWaitsForItemsThatWaitForTheirListeners lets a node leave.
 func TestADrainWaitsForItemsThatWaitForTheirListeners(t *testing.T) {
 	t.Parallel()

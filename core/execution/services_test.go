@@ -141,14 +141,27 @@ func TestARunningItemsProgressAndCheckpointAreKept(t *testing.T) {
 		if diff := cmp.Diff(want, maps.Collect(j.Running())); diff != "" {
 			t.Errorf("Running() (-want +got):\n%s", diff)
 		}
-		close(goOn)
-		synctest.Wait()
-		for item, s := range kept {
-			// Whoever keeps its services beyond its call does not speak for the item.
-			if got := ask(t.Context(), s, spi.OpProgressReport, `{"done":1}`); got != "CANCELLED" {
-				t.Errorf("progress.report of item %d after its end = %s, want CANCELLED", item, got)
+		first := maps.Clone(kept)
+		// Whoever keeps its services beyond its call does not speak for the item.
+		checkMute := func(when string) {
+			t.Helper()
+			for item, s := range first {
+				if got := ask(t.Context(), s, spi.OpProgressReport, `{"done":77}`); got != "CANCELLED" {
+					t.Errorf("progress.report of item %d %s = %s, want CANCELLED", item, when, got)
+				}
 			}
 		}
+		goOn <- struct{}{}
+		goOn <- struct{}{}
+		goOn <- struct{}{}
+		synctest.Wait()
+		checkMute("after its end")
+		time.Sleep(time.Second)
+		r.fire(j)
+		synctest.Wait()
+		checkMute("in its next run")
+		close(goOn)
+		synctest.Wait()
 		if diff := cmp.Diff(map[int]RunningItem{}, maps.Collect(j.Running())); diff != "" {
 			t.Errorf("Running() after the end (-want +got):\n%s", diff)
 		}
@@ -201,6 +214,31 @@ func TestWhatAnItemLeavesIsChecked(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestHandlersHearThatTheNodeStops(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		goOn := make(chan struct{})
+		got := ""
+		r := startRig(t)
+		r.fire(r.host("orders", 1, &Spec{
+			JobType: code(func(context.Context, spi.ExecuteRequest) error { return errors.New("no") }),
+			Handlers: []*Handler{{Type: "H", Handler: spi.ErrorHandlerFunc(func(ctx context.Context, req spi.HandleErrorRequest) (spi.HandleErrorResponse, error) {
+				<-goOn
+				got = ask(ctx, req.Services, spi.OpShouldStop, `{}`)
+				return spi.HandleErrorResponse{}, nil
+			})}},
+		}))
+		synctest.Wait()
+		r.HandOver()
+		close(goOn)
+		synctest.Wait()
+		if want := `{"stop":true,"reason":"stopping"}`; got != want {
+			t.Errorf("should_stop = %s, want %s", got, want)
+		}
+		r.stop(t)
+	})
 }
 
 func TestALostLeaseKeepsNothing(t *testing.T) {
