@@ -37,15 +37,20 @@ func explanation(path string, plugins []spi.Plugin) string {
 		return "this elasticjob plugin cannot be used: nothing is registered; call sdk.Register in a package variable\n"
 	}
 	var offers strings.Builder
-	seen := make(map[string]bool)
+	type name struct {
+		kind spi.Kind
+		typ  string
+	}
+	seen := make(map[name]bool)
 	for _, p := range plugins {
 		if err := p.Check(); err != nil {
 			return fmt.Sprintf("this elasticjob plugin cannot be used: %v\n", err)
 		}
-		if seen[p.Descriptor.Type] {
-			return fmt.Sprintf("this elasticjob plugin cannot be used: %s is registered twice\n", p.Descriptor.Type)
+		n := name{p.Descriptor.Kind, p.Descriptor.Type}
+		if seen[n] {
+			return fmt.Sprintf("this elasticjob plugin cannot be used: the %s %s is registered twice\n", n.kind, n.typ)
 		}
-		seen[p.Descriptor.Type] = true
+		seen[n] = true
 		fmt.Fprintf(&offers, "\t%s %s", p.Descriptor.Kind, p.Descriptor.Type)
 		if p.Descriptor.Description != "" {
 			fmt.Fprintf(&offers, ": %s", p.Descriptor.Description)

@@ -25,7 +25,7 @@ func TestExplanation(t *testing.T) {
 		}},
 		{"nothing", nil, []string{"nothing is registered"}},
 		{"a wrong name", []spi.Plugin{named("orders")}, []string{`type name "orders" does not match`}},
-		{"a type twice", []spi.Plugin{named("ORDERS"), named("ORDERS")}, []string{"ORDERS is registered twice"}},
+		{"a type twice", []spi.Plugin{named("ORDERS"), named("ORDERS")}, []string{"the jobType ORDERS is registered twice"}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

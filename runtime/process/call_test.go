@@ -30,6 +30,8 @@ func TestLoad(t *testing.T) {
 		{Kind: spi.KindJobType, Type: "TEST_FLOW", Capabilities: []string{spi.CapabilityDataflow}},
 		{Kind: spi.KindJobListener, Type: "TEST_LISTENER", Capabilities: []string{spi.CapabilityPerInstance, spi.CapabilityDistributeOnce}},
 		{Kind: spi.KindTracingSink, Type: "TEST_SINK"},
+		{Kind: spi.KindErrorHandler, Type: "TEST_FLOW"},
+		{Kind: spi.KindJobType, Type: "TEST_LIAR", Capabilities: []string{spi.CapabilityDataflow}},
 	}
 	var got []spi.Descriptor
 	for _, p := range b.Plugins {
@@ -68,7 +70,9 @@ func TestExecute(t *testing.T) {
 		{parameter: "fail:12", code: spi.CodeFailed, errorText: "as told"},
 		{parameter: "panic", code: spi.CodeFailed, errorText: "panic: as told"},
 		{parameter: "call:secret.get", code: spi.CodeUnsupported, errorText: "secret.get is not offered"},
-		{parameter: "huge:" + strconv.Itoa(18<<20), code: spi.CodeLimit, errorText: "16 MiB"},
+		{parameter: "fail:11", code: spi.CodeFailed, errorText: "as told"},
+		{parameter: "goexit", code: spi.CodeFailed, errorText: "ended its goroutine"},
+		{parameter: "bad error", code: spi.CodeFailed, errorText: "panic: no text"},
 		{parameter: "say:" + strings.Repeat("x", 16<<20), code: spi.CodeTooLarge, errorText: "16 MiB"},
 	}
 	for _, test := range tests {

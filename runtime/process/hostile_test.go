@@ -34,6 +34,18 @@ func TestEndlessOutput(t *testing.T) {
 	}
 }
 
+// TestHugeResponse has a plugin that sends more than a message may have. The
+// sdk would not.
+func TestHugeResponse(t *testing.T) {
+	t.Parallel()
+	j := jobOf(t, newHost(t, map[string]string{"MODE": "huge"}).load(t))
+	for range 3 {
+		if _, err := execute(t.Context(), t, j, "anything"); codeOf(err) != spi.CodeLimit {
+			t.Errorf("Execute = %v, want %v", err, spi.CodeLimit)
+		}
+	}
+}
+
 // TestEndWithAnHeir has a plugin that ends in a call, while something that it
 // has started holds its output open.
 func TestEndWithAnHeir(t *testing.T) {

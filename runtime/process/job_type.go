@@ -1,8 +1,8 @@
 package process
 
 import (
+	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 
 	"github.com/elasticjob-go/elasticjob/spi"
@@ -57,23 +57,26 @@ func (d *dataflow) FetchData(ctx context.Context, req spi.FetchDataRequest) (spi
 	if err != nil {
 		return spi.FetchDataResponse{}, err
 	}
-	if err := checkData(response.GetData()); err != nil {
+	data, err := checkData(response.GetData())
+	if err != nil {
 		return spi.FetchDataResponse{}, err
 	}
-	return spi.FetchDataResponse{Data: response.GetData(), Cursor: response.GetCursor()}, nil
+	return spi.FetchDataResponse{Data: data, Cursor: response.GetCursor()}, nil
 }
 
-// checkData refuses what is no batch: a module could not even send it.
-func checkData(data [][]byte) error {
+// checkData refuses what is no batch: a module could not even send it. It takes
+// the space around values away, which a module cannot send either.
+func checkData(data [][]byte) ([][]byte, error) {
 	if len(data) > wire.MaxData {
-		return spi.NewError(spi.CodeProtocol, fmt.Sprintf("fetch_data response: data has more than %d elements", wire.MaxData))
+		return nil, spi.NewError(spi.CodeProtocol, fmt.Sprintf("fetch_data response: data has more than %d elements", wire.MaxData))
 	}
 	for i, datum := range data {
-		if !json.Valid(datum) {
-			return spi.NewError(spi.CodeProtocol, fmt.Sprintf("fetch_data response: data[%d] is not a JSON value", i))
+		if !wire.Valid(datum) {
+			return nil, spi.NewError(spi.CodeProtocol, fmt.Sprintf("fetch_data response: data[%d] is not a JSON value", i))
 		}
+		data[i] = bytes.Trim(datum, " \t\r\n")
 	}
-	return nil
+	return data, nil
 }
 
 // ProcessData works on one batch. Its errors are of [*spi.Error].

@@ -104,8 +104,32 @@ func TestDataflow(t *testing.T) {
 			t.Errorf("FetchData of %q = %v, want %v", data, err, spi.CodeProtocol)
 		}
 	}
+	_, err = flow.FetchData(t.Context(), spi.FetchDataRequest{Context: spi.ShardingContext{JobParameter: "size:17000000"}})
+	if codeOf(err) != spi.CodeTooLarge {
+		t.Errorf("FetchData of too much = %v, want %v", err, spi.CodeTooLarge)
+	}
 	if _, err := j.Execute(t.Context(), spi.ExecuteRequest{}); codeOf(err) != spi.CodeFailed {
 		t.Errorf("Execute of a dataflow = %v", err)
+	}
+}
+
+// TestLies has a plugin that describes what it does not have, and one that
+// cannot be closed: what it did stays done.
+func TestLies(t *testing.T) {
+	t.Parallel()
+	j, err := newHost(t, nil).load(t).Plugins[7].JobType(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := j.(spi.Dataflow).FetchData(t.Context(), spi.FetchDataRequest{}); codeOf(err) != spi.CodeUnsupported {
+		t.Errorf("FetchData of what is no dataflow = %v, want %v", err, spi.CodeUnsupported)
+	}
+	r := &recorder{}
+	if got, err := j.Execute(t.Context(), spi.ExecuteRequest{Services: r}); err != nil || got.Message != "done" {
+		t.Errorf("Execute = %q, %v, want done", got.Message, err)
+	}
+	if diff := cmp.Diff([]string{"closing the plugin failed: stuck"}, r.lines()); diff != "" {
+		t.Errorf("the log differs (-want +got):\n%s", diff)
 	}
 }
 

@@ -338,7 +338,7 @@ func checkPlugins(list []*pluginpb.Descriptor) ([]spi.Descriptor, error) {
 		}
 		for _, capability := range d.Capabilities {
 			if !slices.Contains(capabilitiesOf(d.Kind), capability) {
-				return nil, refuse(spi.CodeUnsupported, "type %s: the capability %q is not available in this version", d.Type, wire.Cut(capability, 100))
+				return nil, refuse(spi.CodeUnsupported, "the %s %s: the capability %q is not available in this version", d.Kind, d.Type, wire.Cut(capability, 100))
 			}
 		}
 		plugins = append(plugins, d)

@@ -39,11 +39,12 @@ func TestNotPlugins(t *testing.T) {
 		{mode: "broken", code: spi.CodeProtocol, want: []string{"describing the plugins", "DataLoss: out of paper"}},
 		{mode: "wrong", code: spi.CodeProtocol, want: []string{"describing the plugins", "unmarshal"}},
 		{mode: "lie", code: spi.CodeProtocol, want: []string{"describing the plugins", `"lower"`}},
-		{mode: "nothing", code: spi.CodeProtocol, want: []string{"it lists none"}},
+		{mode: "nothing", code: spi.CodeFailed, want: []string{"describing the plugins", "nothing is registered"}},
+		{mode: "empty", code: spi.CodeProtocol, want: []string{"it lists none"}},
 		{mode: "twice", code: spi.CodeProtocol, want: []string{"the jobType TEST is listed twice"}},
 		{mode: "many", code: spi.CodeProtocol, want: []string{"it lists more than 256"}},
 		{mode: "pool", code: spi.CodeUnsupported, want: []string{"kind executorPool"}},
-		{mode: "capability", code: spi.CodeUnsupported, want: []string{`type SINK: the capability "dataflow"`}},
+		{mode: "capability", code: spi.CodeUnsupported, want: []string{`the tracingSink SINK: the capability "dataflow"`}},
 	}
 	for _, test := range tests {
 		t.Run(test.mode, func(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/elasticjob-go/elasticjob/spi"
 	"github.com/elasticjob-go/elasticjob/spi/pluginpb"
+	"github.com/elasticjob-go/elasticjob/spi/wire"
 )
 
 // text makes a string valid UTF-8, which protobuf insists on.
@@ -36,6 +37,7 @@ func fromShard(req *pluginpb.ShardRequest) spi.ShardRequest {
 		out.Items = append(out.Items, spi.Item{Item: int(i.GetItem()), Parameter: i.GetParameter()})
 	}
 	for id, list := range req.GetPrevious() {
+		out.Previous[id] = make([]int, 0, len(list.GetItems()))
 		for _, item := range list.GetItems() {
 			out.Previous[id] = append(out.Previous[id], int(item))
 		}
@@ -55,8 +57,12 @@ func toItems(assignment map[string][]int) map[string]*pluginpb.Items {
 	return out
 }
 
+// toError writes an error with the bounds of the ABI.
 func toError(e *spi.Error) *pluginpb.Error {
-	return &pluginpb.Error{Code: int32(e.Code), Message: text(e.Message), Stack: text(e.Stack), Retryable: &e.Retryable, Property: text(e.Property)}
+	return &pluginpb.Error{
+		Code: int32(e.Code), Message: wire.Cut(text(e.Message), wire.MaxText), Stack: wire.Cut(text(e.Stack), wire.MaxStack),
+		Retryable: &e.Retryable, Property: wire.Cut(text(e.Property), wire.MaxText),
+	}
 }
 
 // fromError reads an error of the host.

@@ -4,13 +4,13 @@ package native
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
 	"github.com/elasticjob-go/elasticjob/spi"
 	"github.com/elasticjob-go/elasticjob/spi/pluginpb"
 	"github.com/elasticjob-go/elasticjob/spi/props"
+	"github.com/elasticjob-go/elasticjob/spi/wire"
 )
 
 // use runs one call of the plugin with that name. It makes the implementation
@@ -19,7 +19,7 @@ import (
 func use[T any](ctx context.Context, s *server, call *pluginpb.Call, kind spi.Kind, name string, values props.Values,
 	of func(spi.Plugin) spi.Constructor[T], do func(ctx context.Context, implementation T, services spi.Services) error,
 ) *pluginpb.Error {
-	return s.run(ctx, call, func(ctx context.Context, services spi.Services) (err error) {
+	return s.run(ctx, call, func(ctx context.Context, services spi.Services) error {
 		i := slices.IndexFunc(s.plugins, func(p spi.Plugin) bool { return p.Descriptor.Type == name && of(p) != nil })
 		if i < 0 {
 			return spi.NewError(spi.CodeNotFound, fmt.Sprintf("this plugin has no %s %q", kind, name))
@@ -29,7 +29,12 @@ func use[T any](ctx context.Context, s *server, call *pluginpb.Call, kind spi.Ki
 			return err
 		}
 		if closer, ok := any(implementation).(spi.Closer); ok {
-			defer func() { err = errors.Join(err, closer.Close(context.WithoutCancel(ctx))) }()
+			// What was done stays done when closing fails.
+			defer func() {
+				if failed := guarded(func() error { return closer.Close(context.WithoutCancel(ctx)) }); failed != nil {
+					services.Log(ctx, spi.LogRecord{Level: spi.LevelWarn, Stream: spi.StreamLog, Line: "closing the plugin failed: " + failed.Error()})
+				}
+			}()
 		}
 		return do(ctx, implementation, services)
 	})
@@ -44,7 +49,7 @@ func (s *server) Execute(ctx context.Context, req *pluginpb.ExecuteRequest) (*pl
 	response.Error = use(ctx, s, req.GetCall(), spi.KindJobType, req.GetPlugin(), c.Props, jobTypeOf,
 		func(ctx context.Context, job spi.JobType, services spi.Services) error {
 			result, err := job.Execute(ctx, spi.ExecuteRequest{Context: c, Services: services})
-			response.Message = text(result.Message)
+			response.Message = wire.Cut(text(result.Message), wire.MaxText)
 			return err
 		})
 	return response, nil
@@ -67,8 +72,18 @@ func (s *server) FetchData(ctx context.Context, req *pluginpb.FetchDataRequest) 
 	c := fromContext(req.GetContext())
 	response.Error = useDataflow(ctx, s, req.GetCall(), req.GetPlugin(), c.Props, func(ctx context.Context, flow spi.Dataflow, services spi.Services) error {
 		result, err := flow.FetchData(ctx, spi.FetchDataRequest{Context: c, Cursor: req.GetCursor(), Services: services})
+		if err != nil {
+			return err
+		}
+		size := len(result.Cursor)
+		for _, datum := range result.Data {
+			size += len(datum)
+		}
+		if size > wire.MaxMessage {
+			return spi.NewError(spi.CodeTooLarge, "the response has more than 16 MiB")
+		}
 		response.Data, response.Cursor = result.Data, text(result.Cursor)
-		return err
+		return nil
 	})
 	return response, nil
 }

@@ -54,6 +54,9 @@ func (s *server) Attach(_ context.Context, req *pluginpb.AttachRequest) (*plugin
 
 // Describe lists the plugins.
 func (s *server) Describe(context.Context, *pluginpb.DescribeRequest) (*pluginpb.DescribeResponse, error) {
+	if len(s.plugins) == 0 {
+		return &pluginpb.DescribeResponse{Error: failed(spi.NewError(spi.CodeFailed, "nothing is registered: call sdk.Register in a package variable"))}, nil
+	}
 	response := &pluginpb.DescribeResponse{}
 	for _, p := range s.plugins {
 		response.Plugins = append(response.Plugins, toDescriptor(p.Descriptor))
@@ -124,27 +127,37 @@ func (s *server) run(ctx context.Context, call *pluginpb.Call, do func(ctx conte
 	s.mu.Lock()
 	host := s.host
 	s.mu.Unlock()
-	if err := recovered(func() error { return do(ctx, &services{host: host, call: call.GetId()}) }); err != nil {
+	door := &services{host: host, call: call.GetId(), ended: func() bool { return ctx.Err() != nil }}
+	if err := guarded(func() error { return do(ctx, door) }); err != nil {
 		return failed(err)
 	}
 	return nil
 }
 
-func recovered(do func() error) (err error) {
-	defer func() {
-		if value := recover(); value != nil {
-			err = &spi.Error{Code: spi.CodeFailed, Message: fmt.Sprint("panic: ", value), Stack: string(debug.Stack())}
-		}
+// guarded runs code of the author. Its panic and the end of its goroutine are
+// errors, or they would end the program and leave the call without an answer.
+func guarded(do func() error) *spi.Error {
+	returned := make(chan *spi.Error)
+	go func() {
+		failed := spi.NewError(spi.CodeFailed, "the code ended its goroutine")
+		defer func() {
+			if value := recover(); value != nil {
+				failed = &spi.Error{Code: spi.CodeFailed, Message: fmt.Sprint("panic: ", value), Stack: string(debug.Stack())}
+			}
+			returned <- failed
+		}()
+		// It calls methods of the author's error, which may panic too.
+		failed = spi.AsError(do())
 	}()
-	return do()
+	return <-returned
 }
 
 // failed writes an error. Codes that only a host may say become FAILED: the host
 // knows its own deadline and cancellation.
-func failed(err error) *pluginpb.Error {
-	e := *spi.AsError(err)
-	if e.Code.FromGuest() != e.Code {
-		e.Code = spi.CodeFailed
+func failed(e *spi.Error) *pluginpb.Error {
+	own := *e
+	if e.Code.FromGuest() != e.Code || e.Code == spi.CodeProtocol {
+		own.Code = spi.CodeFailed
 	}
-	return toError(&e)
+	return toError(&own)
 }

@@ -79,15 +79,19 @@ func (h *hostile) Describe(context.Context, *pluginpb.DescribeRequest) (*pluginp
 	switch h.mode {
 	case "mute":
 		select {}
+	case "empty":
+		return &pluginpb.DescribeResponse{}, nil
 	case "broken":
 		return nil, status.Error(codes.DataLoss, "out of paper")
 	}
 	return &pluginpb.DescribeResponse{Plugins: []*pluginpb.Descriptor{{Kind: string(spi.KindJobType), Type: "TEST"}}}, nil
 }
 
-// Execute answers only when it is the plugin that never stops talking; what it
-// is asked does not matter.
+// Execute answers, whatever it is asked.
 func (h *hostile) Execute(context.Context, *pluginpb.ExecuteRequest) (*pluginpb.ExecuteResponse, error) {
+	if h.mode == "huge" {
+		return &pluginpb.ExecuteResponse{Message: strings.Repeat("x", 18<<20)}, nil
+	}
 	return &pluginpb.ExecuteResponse{Message: "well"}, nil
 }
 

@@ -22,6 +22,10 @@ func (flow) FetchData(ctx context.Context, req spi.FetchDataRequest) (spi.FetchD
 	if wrong, ok := strings.CutPrefix(req.Context.JobParameter, "data:"); ok {
 		return spi.FetchDataResponse{Data: [][]byte{[]byte("1"), []byte(wrong)}}, nil
 	}
+	if size, ok := strings.CutPrefix(req.Context.JobParameter, "size:"); ok {
+		n, _ := strconv.Atoi(size)
+		return spi.FetchDataResponse{Data: [][]byte{[]byte(`"` + strings.Repeat("x", n) + `"`)}}, nil
+	}
 	begin, _ := strconv.Atoi(req.Cursor)
 	var out spi.FetchDataResponse
 	for i := begin; i < begin+2 && i < req.Context.ShardingItem; i++ {
@@ -37,6 +41,20 @@ func (flow) ProcessData(ctx context.Context, req spi.ProcessDataRequest) (spi.Pr
 	}
 	return spi.ProcessDataResponse{}, nil
 }
+
+// closing is a job type that cannot be closed.
+type closing struct{}
+
+func (closing) Execute(context.Context, spi.ExecuteRequest) (spi.ExecuteResponse, error) {
+	return spi.ExecuteResponse{Message: "done"}, nil
+}
+
+func (closing) Close(context.Context) error { return errors.New("stuck") }
+
+// badError panics when it is asked for its text.
+type badError struct{}
+
+func (badError) Error() string { panic("no text") }
 
 // listener logs what it is told, and fails when the job parameter says so.
 type listener struct{}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -55,7 +56,7 @@ func main() {
 			_ = os.WriteFile(marker, nil, 0o600)
 			os.Exit(4)
 		}
-	case "mute", "detached", "foreign", "broken", "wrong", "chatty":
+	case "mute", "empty", "huge", "detached", "foreign", "broken", "wrong", "chatty":
 		serveHostile(mode)
 		return
 	case "deaf":
@@ -135,6 +136,17 @@ func plugins() []spi.Plugin {
 			Descriptor:  spi.Descriptor{Kind: spi.KindTracingSink, Type: "TEST_SINK"},
 			TracingSink: func(context.Context, props.Values) (spi.TracingSink, error) { return sink{}, nil },
 		},
+		{
+			Descriptor: spi.Descriptor{Kind: spi.KindErrorHandler, Type: "TEST_FLOW"},
+			ErrorHandler: func(context.Context, props.Values) (spi.ErrorHandler, error) {
+				return spi.ErrorHandlerFunc(handle), nil
+			},
+		},
+		{
+			// It is none.
+			Descriptor: spi.Descriptor{Kind: spi.KindJobType, Type: "TEST_LIAR", Capabilities: []string{spi.CapabilityDataflow}},
+			JobType:    func(context.Context, props.Values) (spi.JobType, error) { return closing{}, nil },
+		},
 	}
 }
 
@@ -163,6 +175,10 @@ func execute(ctx context.Context, req spi.ExecuteRequest) (spi.ExecuteResponse, 
 		return spi.ExecuteResponse{}, &spi.Error{Code: spi.Code(number), Message: "as told", Stack: "here", Property: "size", Retryable: true}
 	case "panic":
 		panic("as told")
+	case "goexit":
+		runtime.Goexit()
+	case "bad error":
+		return spi.ExecuteResponse{}, badError{}
 	case "exit":
 		fmt.Fprintln(os.Stderr, "last words")
 		syscall.Kill(os.Getpid(), syscall.SIGKILL)
@@ -188,7 +204,6 @@ func execute(ctx context.Context, req spi.ExecuteRequest) (spi.ExecuteResponse, 
 			fmt.Fprintln(raw, strings.Repeat("r", 1000))
 		}
 	case "huge":
-		// The message is cut by the host only.
 		return spi.ExecuteResponse{Message: strings.Repeat("x", number)}, nil
 	case "pid":
 		return spi.ExecuteResponse{Message: strconv.Itoa(os.Getpid())}, nil
