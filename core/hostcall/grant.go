@@ -206,7 +206,7 @@ func (g httpGrant) allowsHost(t target) bool {
 	case t.name == "":
 		return g.network.Contains(t.address)
 	case g.below != "":
-		return len(t.name) > len(g.below) && strings.HasSuffix(t.name, g.below)
+		return strings.HasSuffix(t.name, g.below)
 	default:
 		return g.name == t.name
 	}

@@ -341,3 +341,38 @@ func FuzzLocate(f *testing.F) {
 		}
 	})
 }
+
+func TestSameOrigin(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		from, to string
+		want     bool
+	}{
+		{"https://a.example/x", "https://a.example:443/y", true},
+		{"http://a.example", "https://a.example", true},
+		{"https://a.example", "http://a.example", false},
+		{"http://a.example:81", "https://a.example:81", false},
+		{"http://a.example:81", "https://a.example", false},
+		{"http://a.example", "https://a.example:8443", false},
+		{"https://a.example", "https://a.example:8443", false},
+		{"https://a.example", "https://b.a.example", false},
+		{"https://b.a.example", "https://a.example", false},
+		{"http://10.0.0.1", "http://10.0.0.1", true},
+		{"http://10.0.0.1", "http://[::ffff:10.0.0.1]", true},
+		{"http://10.0.0.1", "http://10.0.0.2", false},
+	} {
+		var at [2]target
+		for i, text := range []string{test.from, test.to} {
+			u, err := url.Parse(text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if at[i], err = locate("GET", u); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := sameOrigin(at[0], at[1]); got != test.want {
+			t.Errorf("sameOrigin(%s, %s) = %v, want %v", test.from, test.to, got, test.want)
+		}
+	}
+}

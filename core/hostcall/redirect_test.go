@@ -173,3 +173,18 @@ func TestHeadersStayWithTheirOrigin(t *testing.T) {
 		}
 	}
 }
+
+// TestRedirectsAreNotReadToTheirEnd follows one whose body never comes.
+func TestRedirectsAreNotReadToTheirEnd(t *testing.T) {
+	t.Parallel()
+	server, _ := counting(t)
+	at := raw(t, func(conn net.Conn) {
+		readHead(conn)
+		_, _ = io.WriteString(conn, "HTTP/1.1 302 Found\r\nLocation: "+server.URL+"\r\nContent-Length: 5\r\n\r\nab")
+		readHead(conn)
+	})
+	got, err := get(t, open(t, hostcall.Config{}, at, place(t, server)), "http://"+at)
+	if err != nil || string(got.Body) != "ok" {
+		t.Errorf("http.request = %q, %v, want ok", got.Body, err)
+	}
+}

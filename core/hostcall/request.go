@@ -23,7 +23,6 @@ const MaxBody = 12<<20 - 256<<10
 const (
 	defaultTimeout = 30 * time.Second
 	maxRedirects   = 10
-	maxDrained     = 2 << 10 // read of a redirect, so that its connection can be used again
 	userAgent      = "elasticjob"
 )
 
@@ -106,20 +105,20 @@ func (d *Door) exchange(ctx context.Context, at *hop) (response []byte, next *ho
 	defer release()
 	request, err := http.NewRequestWithContext(ctx, at.target.method, at.url.String(), bytes.NewReader(at.body))
 	if err != nil {
-		return nil, nil, errURL
+		return nil, nil, at.failed(spi.CodeFailed, errURL.Error())
 	}
 	request.Header = at.header
 	answer, err := c.transport.RoundTrip(request)
 	if err != nil {
 		return nil, nil, err
 	}
-	defer answer.Body.Close() //nolint:errcheck // it was read or is given up
+	// What was not read closes the connection: nobody waits for the rest.
+	defer func() { _ = answer.Body.Close() }()
 	if answer.StatusCode == http.StatusSwitchingProtocols {
 		// Its body is the bare connection, which does not end with ctx.
 		return nil, nil, at.failed(spi.CodeUnavailable, "the server switched protocols")
 	}
 	if next, err = at.follow(answer); next != nil || err != nil {
-		_, _ = io.CopyN(io.Discard, answer.Body, maxDrained)
 		return nil, next, err
 	}
 	response, err = at.read(answer)
@@ -151,10 +150,10 @@ func (at *hop) follow(answer *http.Response) (*hop, error) {
 	switch answer.StatusCode {
 	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
 		if location == "" {
-			return nil, nil //nolint:nilnil // no hop and no error: it is the response
+			return nil, nil
 		}
 	default:
-		return nil, nil //nolint:nilnil // as above
+		return nil, nil
 	}
 	if len(location) > maxURL {
 		return nil, at.failed(spi.CodeUnavailable, "it redirects to a URL that is too long")

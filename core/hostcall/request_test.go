@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/elasticjob-go/elasticjob/core/hostcall"
 	"github.com/elasticjob-go/elasticjob/spi"
@@ -50,7 +51,7 @@ func TestRequest(t *testing.T) {
 
 	got, err := ask(t.Context(), door, wire.HTTPRequest{
 		Method: "post", URL: server.URL + "/a%2fb?q=1#fragment", Body: []byte("{}"),
-		Headers: map[string][]string{"content-type": {"application/json"}, "X-Many": {"1", "2"}},
+		Headers: map[string][]string{"content-type": {"application/json"}, "X-Many": {"1", "2"}, "user-agent": {"orders/1"}},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -65,11 +66,28 @@ func TestRequest(t *testing.T) {
 	wantSeen := seen{
 		Method: "POST", Path: "/a%2fb", Query: "q=1", Host: place(t, server), Body: "{}", Length: 2,
 		Header: http.Header{
-			"Accept-Encoding": {"gzip"}, "Content-Length": {"2"}, "Content-Type": {"application/json"}, "User-Agent": {"elasticjob"}, "X-Many": {"1", "2"},
+			"Accept-Encoding": {"gzip"}, "Content-Length": {"2"}, "Content-Type": {"application/json"}, "User-Agent": {"orders/1"}, "X-Many": {"1", "2"},
 		},
 	}
 	if diff := cmp.Diff(wantSeen, <-requests); diff != "" {
 		t.Errorf("the server's request differs (-want +got):\n%s", diff)
+	}
+}
+
+func TestHead(t *testing.T) {
+	t.Parallel()
+	at := raw(t, func(conn net.Conn) {
+		head := readHead(conn)
+		_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 1000000000000\r\n")
+		if strings.HasPrefix(head, "HEAD / ") && strings.Contains(head, "\r\nUser-Agent: elasticjob\r\n") {
+			_, _ = io.WriteString(conn, "X-Seen: yes\r\n")
+		}
+		_, _ = io.WriteString(conn, "\r\n")
+	})
+	got, err := ask(t.Context(), open(t, hostcall.Config{}, at), wire.HTTPRequest{Method: "HEAD", URL: "http://" + at})
+	want := wire.HTTPResponse{Status: 200, Headers: map[string][]string{"Content-Length": {"1000000000000"}, "X-Seen": {"yes"}}}
+	if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" || err != nil {
+		t.Errorf("the response to HEAD, %v, differs (-want +got):\n%s", err, diff)
 	}
 }
 
@@ -306,7 +324,11 @@ func TestConnectionsAreUsedAgainAndClosed(t *testing.T) {
 	}
 	host.Close()
 	host.Close()
-	<-closed
+	select {
+	case <-closed:
+	case <-time.After(20 * time.Second): // less than a connection may be idle
+		t.Error("Close left the connection open")
+	}
 	_, err := get(t, host.Door("ORDERS", hostcall.Terms{Trusted: true}), server.URL)
 	wantError(t, "http.request after Close", err, spi.CodeCancelled, "the node is stopping")
 }
@@ -446,6 +468,7 @@ func TestServersThatMisbehave(t *testing.T) {
 		{"endless header", flood("HTTP/1.1 200 OK\r\n", "A: b\r\n"), 0, spi.CodeUnavailable, "its header has more than 65536 bytes"},
 		{"endless header line", flood("HTTP/1.1 200 OK\r\nA: ", "xxxx"), 0, spi.CodeUnavailable, "its header has more than 65536 bytes"},
 		{"endless early hints", flood("", "HTTP/1.1 103 Early Hints\r\n\r\n"), 0, spi.CodeUnavailable, ""},
+		{"large header", say("HTTP/1.1 200 OK\r\nA: " + strings.Repeat("x", 80<<10) + "\r\n\r\n"), 0, spi.CodeUnavailable, "its header has more than 65536 bytes"},
 		{"many fields", say("HTTP/1.1 200 OK\r\n" + strings.Repeat("A: b\r\n", 1001) + "\r\n"), 0, spi.CodeTooLarge, "more than 1000 header fields"},
 		{"switching protocols", sayAndHang("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n"), 0, spi.CodeUnavailable, "switched protocols"},
 		{"broken gzip", say("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 7\r\n\r\nhunter2"), 0, spi.CodeUnavailable, ""},
