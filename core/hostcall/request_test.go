@@ -463,7 +463,7 @@ func TestServersThatMisbehave(t *testing.T) {
 		}, 0, spi.CodeUnavailable, ""},
 		{"not HTTP", say("SSH-2.0-hunter2\r\n\r\n"), 0, spi.CodeUnavailable, "the response is broken"},
 		{"endless body", flood("HTTP/1.1 200 OK\r\n\r\n", "0123456789"), 0, spi.CodeTooLarge, "more than 12320768 bytes"},
-		{"endless chunks", flood("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "4\r\nabcd\r\n"), 0, spi.CodeTooLarge, "more than 12320768 bytes"},
+		{"endless chunks", flood("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "1000\r\n"+strings.Repeat("x", 0x1000)+"\r\n"), 0, spi.CodeTooLarge, "more than 12320768 bytes"},
 		{"announced body", say("HTTP/1.1 200 OK\r\nContent-Length: 1000000000000\r\n\r\n"), 0, spi.CodeTooLarge, "more than 12320768 bytes"},
 		{"endless header", flood("HTTP/1.1 200 OK\r\n", "A: b\r\n"), 0, spi.CodeUnavailable, "its header has more than 65536 bytes"},
 		{"endless header line", flood("HTTP/1.1 200 OK\r\nA: ", "xxxx"), 0, spi.CodeUnavailable, "its header has more than 65536 bytes"},
@@ -516,7 +516,7 @@ func TestGzip(t *testing.T) {
 		}
 		return b.Bytes()
 	}
-	bodies := map[string][]byte{"/most": zipped(hostcall.MaxBody), "/bomb": zipped(4 * hostcall.MaxBody)}
+	bodies := map[string][]byte{"/small": zipped(1000), "/bomb": zipped(hostcall.MaxBody + 1)}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Encoding", "gzip")
 		_, _ = w.Write(bodies[r.URL.Path])
@@ -524,9 +524,9 @@ func TestGzip(t *testing.T) {
 	t.Cleanup(server.Close)
 	door := open(t, hostcall.Config{}, place(t, server))
 
-	got, err := get(t, door, server.URL+"/most")
-	if err != nil || len(got.Body) != hostcall.MaxBody {
-		t.Errorf("http.request = %d bytes, %v, want %d bytes", len(got.Body), err, hostcall.MaxBody)
+	got, err := get(t, door, server.URL+"/small")
+	if err != nil || !slices.Equal(got.Body, make([]byte, 1000)) {
+		t.Errorf("http.request = %d bytes, %v, want 1000 zeros", len(got.Body), err)
 	}
 	_, err = get(t, door, server.URL+"/bomb")
 	wantError(t, "http.request", err, spi.CodeTooLarge, "more than 12320768 bytes")
@@ -559,8 +559,9 @@ func TestTheLargestResponseIsAMessage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := wire.DecodeHTTPResponse(message)
-	if err != nil || len(got.Body) != hostcall.MaxBody || len(got.Headers["A"]) != 998 {
-		t.Errorf("a response of %d bytes = %d bytes of body, %d fields, %v, want %d and 998", len(message), len(got.Body), len(got.Headers["A"]), err, hostcall.MaxBody)
+	// Not decoded: the race detector makes that slow.
+	fields := bytes.Count(message, []byte("\ufffd"))
+	if len(message) > wire.MaxMessage || len(message) < hostcall.MaxBody/3*4 || fields < 60_000 || !bytes.HasSuffix(message, []byte(`A="}`)) {
+		t.Errorf("the response has %d bytes with %d replaced, want a whole message of at most %d", len(message), fields, wire.MaxMessage)
 	}
 }
