@@ -1,6 +1,7 @@
 package process
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"strings"
@@ -111,6 +112,99 @@ func FuzzResponse(f *testing.F) {
 		got := fromError(response.GetError())
 		if got.Code.FromGuest() != got.Code && got.Code != spi.CodeProtocol || len(got.Message) > wire.MaxText || len(got.Stack) > wire.MaxStack {
 			t.Errorf("fromError(%v) = %+v", &response, got)
+		}
+	})
+}
+
+// FuzzData reads a batch of a dataflow.
+func FuzzData(f *testing.F) {
+	for _, response := range []*pluginpb.FetchDataResponse{
+		{},
+		{Data: [][]byte{[]byte(`{"a":[1,null,"x"]}`), []byte("1")}, Cursor: "c"},
+		{Data: [][]byte{nil}},
+		{Data: [][]byte{[]byte("{"), []byte("1 2"), []byte("\xff")}},
+		{Error: &pluginpb.Error{Code: 1}},
+	} {
+		data, err := proto.Marshal(response)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var response pluginpb.FetchDataResponse
+		if proto.Unmarshal(data, &response) != nil {
+			return
+		}
+		batch, err := checkData(response.GetData())
+		if err != nil {
+			if codeOf(err) != spi.CodeProtocol {
+				t.Errorf("checkData(%q) = %v, want %v", response.GetData(), err, spi.CodeProtocol)
+			}
+			return
+		}
+		for _, datum := range batch {
+			if !json.Valid(datum) {
+				t.Errorf("checkData lets through %q", datum)
+			}
+		}
+	})
+}
+
+// FuzzHostRequests reads what a program asks of its host.
+func FuzzHostRequests(f *testing.F) {
+	for _, request := range []*pluginpb.CallRequest{
+		{},
+		{Call: "1", Op: "http.request", Request: []byte(`{"url":"x"}`)},
+		{Call: "2", Op: strings.Repeat("x", 300)},
+	} {
+		data, err := proto.Marshal(request)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+	}
+	for _, request := range []*pluginpb.LogRequest{
+		{Call: "1", Records: []*pluginpb.LogRecord{{Level: 3, Line: "x\ny"}, nil, {Level: -100, Line: strings.Repeat("y", wire.MaxLogLine+1)}}},
+	} {
+		data, err := proto.Marshal(request)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var ops []string
+		r := &recorder{call: func(_ context.Context, op string, request []byte) ([]byte, error) {
+			ops = append(ops, op)
+			return request, nil
+		}}
+		all := newCalls()
+		running := all.begin(t.Context(), r)
+		h := &services{calls: all}
+		var call pluginpb.CallRequest
+		if proto.Unmarshal(data, &call) == nil {
+			response, err := h.Call(t.Context(), &call)
+			if err != nil || (response.GetError() == nil) != (call.GetCall() == running.id) {
+				t.Errorf("Call(%v) = %v, %v", &call, response, err)
+			}
+		}
+		var log pluginpb.LogRequest
+		if proto.Unmarshal(data, &log) == nil {
+			if _, err := h.Log(t.Context(), &log); (err == nil) != (log.GetCall() == running.id) {
+				t.Errorf("Log(%v) = %v", &log, err)
+			}
+		}
+		all.finish(running)
+		for _, op := range ops {
+			if len(op) > 256 {
+				t.Errorf("an operation has %d bytes", len(op))
+			}
+		}
+		for _, record := range r.records {
+			if len(record.Line) > wire.MaxLogLine || !utf8.ValidString(record.Line) || record.Level != record.Level.Round() {
+				t.Errorf("the host logs %+v", record)
+			}
 		}
 	})
 }
