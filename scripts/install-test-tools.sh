@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Installs what tests need and a machine with Go only does not have: a C
-# compiler for the race detector, redis-server, an SMTP server in Python, and a
-# compiler of guests in C. It does so where it may: as root, with apt. It fails
-# when one of them is missing in the end.
+# compiler for the race detector, redis-server, an SMTP server in Python, Node.js
+# with npm, and a compiler of guests in C. It does so where it may: as root, with
+# apt. It fails when one of them is missing in the end.
 set -euo pipefail
 
 missing=()
@@ -18,9 +18,11 @@ has_guest_c() {
 has_redis() { command -v redis-server >/dev/null; }
 # The first python3 of the PATH may be another one than the system's.
 has_smtp() { python3 -c 'import aiosmtpd' 2>/dev/null || /usr/bin/python3 -c 'import aiosmtpd' 2>/dev/null; }
+has_node() { command -v npm >/dev/null && node -e 'process.exit(parseInt(process.versions.node) >= 18 ? 0 : 1)' 2>/dev/null; }
 has_c || missing+=(gcc libc6-dev)
 has_redis || missing+=(redis-server)
 has_smtp || missing+=(python3-aiosmtpd)
+has_node || missing+=(nodejs npm)
 has_guest_c || missing+=(clang-19 lld-19 wasi-libc libclang-rt-19-dev-wasm32)
 
 # Tests start servers of their own, so the package's service must not run: not
@@ -72,6 +74,10 @@ if ! has_redis; then
 fi
 if ! has_smtp; then
   echo "Tests of mails need a python3 with aiosmtpd: install it (Debian and Ubuntu: apt-get install python3-aiosmtpd; elsewhere: pip install aiosmtpd) and try again." >&2
+  status=1
+fi
+if ! has_node; then
+  echo "Tests of the plugin in JavaScript need Node.js 18 or later with npm on the PATH: install it (Debian and Ubuntu: apt-get install nodejs npm) and try again." >&2
   status=1
 fi
 if ! has_guest_c; then

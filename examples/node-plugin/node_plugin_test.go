@@ -172,7 +172,7 @@ func install(t *testing.T) string {
 	npm := exec.CommandContext(t.Context(), "npm", "ci", "--prefer-offline")
 	npm.Dir = dir
 	if out, err := npm.CombinedOutput(); err != nil {
-		t.Fatalf("npm ci (of Node.js, 20 or later): %v\n%s", err, out)
+		t.Fatalf("npm ci (of Node.js, 18 or later): %v\n%s", err, out)
 	}
 	return dir
 }
