@@ -62,17 +62,27 @@ func (r *records) with(t *testing.T, message, name string) []map[string]any {
 // waitFor waits until there are so many records, or fails after a minute.
 func (r *records) waitFor(t *testing.T, message, name string, count int) []map[string]any {
 	t.Helper()
+	var found []map[string]any
+	r.waitUntil(t, fmt.Sprintf("there are %d records %q of job %q", count, message, name), func() bool {
+		found = r.with(t, message, name)
+		return len(found) >= count
+	})
+	return found
+}
+
+// waitUntil waits until a condition holds, or fails after a minute with the log.
+func (r *records) waitUntil(t *testing.T, what string, holds func() bool) {
+	t.Helper()
 	deadline := time.After(time.Minute)
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for {
-		if found := r.with(t, message, name); len(found) >= count {
-			return found
-		}
+	for !holds() {
 		select {
 		case <-tick.C:
 		case <-deadline:
-			t.Fatalf("after a minute there are %d records %q of job %q, want %d; the log:\n%s", len(r.with(t, message, name)), message, name, count, r.data.String())
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			t.Fatalf("it does not hold within a minute that %s; the log:\n%s", what, r.data.String())
 		}
 	}
 }

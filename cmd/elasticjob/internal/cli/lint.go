@@ -18,8 +18,10 @@ func (a *app) lintCommand() *cobra.Command {
 with status 2 if there is one.
 
 Modules are loaded and asked what they bring, in a sandbox without grants and
-for at most 5 s each. No job runs and nothing is registered. With --offline no
-plugin process is started either.`,
+for at most 5 s each, and so are plugin programs, as processes. No job runs and
+nothing is registered. What a plugin wants and is not granted is a note on
+stderr. With --offline no program is started; a type that one may bring is then
+a note as well.`,
 		Example: "  elasticjob lint -c elasticjob.yaml -o json",
 		Args:    exactArgs(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -30,14 +32,15 @@ plugin process is started either.`,
 			}
 			ctx, stop := interruptible(cmd.Context())
 			defer stop()
-			problems := elasticjob.Lint(ctx, cfg, offline, elasticjob.WithLogger(a.logger))
+			problems := elasticjob.Lint(ctx, cfg, offline, elasticjob.WithLogger(a.logger),
+				elasticjob.WithNotes(func(p elasticjob.Problem) { a.note("%s", p) }))
 			if ctx.Err() != nil {
 				return fmt.Errorf("linting %s: interrupted", a.configFile)
 			}
 			return a.lintResult(problems)
 		},
 	}
-	cmd.Flags().BoolVar(&offline, "offline", false, "start no plugin processes")
+	cmd.Flags().BoolVar(&offline, "offline", false, "start no plugin programs")
 	return cmd
 }
 
