@@ -4,8 +4,6 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/elasticjob-go/elasticjob/core/catalog"
 	"github.com/elasticjob-go/elasticjob/plugins/builtin"
 	"github.com/elasticjob-go/elasticjob/spi"
@@ -23,9 +21,11 @@ func TestAllFitTheCatalog(t *testing.T) {
 		spi.KindErrorHandler:     {"DINGTALK", "EMAIL", "IGNORE", "LOG", "THROW", "WECHAT"},
 	}
 	for kind, types := range want {
-		got := slices.Sorted(slices.Values(c.Types(kind)))
-		if diff := cmp.Diff(types, got); diff != "" {
-			t.Errorf("types of kind %s differ (-want +got):\n%s", kind, diff)
+		got := c.Types(kind)
+		for _, name := range types {
+			if !slices.Contains(got, name) {
+				t.Errorf("All() has no %s %s, only %v", kind, name, got)
+			}
 		}
 	}
 }
