@@ -1,6 +1,7 @@
 package wasm
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -178,6 +179,33 @@ func TestHostCall(t *testing.T) {
 				t.Errorf("Call got %q, %q, want %q, {}", gotOp, gotRequest, c.op)
 			}
 		})
+	}
+}
+
+// TestLargeExchanges has requests and responses at their bound, as those of
+// HTTP may be.
+func TestLargeExchanges(t *testing.T) {
+	t.Parallel()
+	j := newJob(t, prebuilt)
+	for _, c := range []struct {
+		request, response int
+		want              string
+	}{
+		{wire.MaxMessage, wire.MaxMessage, strconv.Itoa(wire.MaxMessage) + " 1 1 rr"},
+		{wire.MaxMessage + 1, 1, "-14 1 1 {}"},
+		{1, wire.MaxMessage + 1, "-14 1 1 {}"},
+	} {
+		asked := 0
+		got := execute(t.Context(), t, j, "exchange:"+strconv.Itoa(c.request), &recorder{call: func(_ context.Context, _ string, request []byte) ([]byte, error) {
+			asked = len(request)
+			return bytes.Repeat([]byte("r"), c.response), nil
+		}})
+		if got.message != c.want || got.err != nil {
+			t.Errorf("exchange of %d and %d bytes = %q, %v, want %q", c.request, c.response, got.message, got.err, c.want)
+		}
+		if want := c.request; want <= wire.MaxMessage && asked != want {
+			t.Errorf("Call got %d bytes, want %d", asked, want)
+		}
 	}
 }
 

@@ -97,10 +97,9 @@ func (d *directory) OpenFile(name string, flag sys.Oflag, perm fs.FileMode) (sys
 // openMode translates the flags that os knows; what they do not say is read.
 func openMode(flag sys.Oflag) int {
 	mode := os.O_RDONLY
-	switch flag & (sys.O_RDWR | sys.O_WRONLY) {
-	case sys.O_RDWR:
+	if flag&sys.O_RDWR != 0 {
 		mode = os.O_RDWR
-	case sys.O_WRONLY:
+	} else if flag&sys.O_WRONLY != 0 {
 		mode = os.O_WRONLY
 	}
 	for _, f := range []struct {

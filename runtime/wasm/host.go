@@ -70,8 +70,11 @@ func New(ctx context.Context, c Config) (*Host, error) {
 // if it exports elasticjob_describe. A command, and a reactor without
 // describe, bring none and are used through the job type of JobType.
 //
-// A module that is loaded several times is compiled once. Errors begin with
-// the path; most hold an [*spi.Error].
+// Of the grants those of variables, directories, clock and random numbers count
+// here, those of operations in the services of each call. A granted directory
+// must exist; a granted variable that does not is left out, and the values are
+// those of now. A module that is loaded several times is compiled once. Errors
+// begin with the path; most hold an [*spi.Error].
 func (h *Host) Load(ctx context.Context, req spi.LoadRequest) (*spi.Bundle, error) {
 	m, descriptors, err := h.load(ctx, req)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	goruntime "runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -201,6 +202,14 @@ func (r result) lines() []string {
 		lines = append(lines, record.Line)
 	}
 	return lines
+}
+
+// String says what the call returned.
+func (r result) String() string {
+	if r.err == nil {
+		return strconv.Quote(r.message)
+	}
+	return r.err.Code.String() + ": " + r.err.Error()
 }
 
 // code is the code of the error, 0 without one.

@@ -134,12 +134,25 @@ func runExport[R any](ctx context.Context, m *module, services spi.Services, mos
 }
 
 // within returns the sharding context with the deadline of the call, if that is
-// the earlier one.
+// the earlier one. It is rounded up to the milliseconds that messages have: the
+// guest's deadline shall not come before that of its host.
 func within(ctx context.Context, sharding spi.ShardingContext) spi.ShardingContext {
 	if deadline, ok := ctx.Deadline(); ok && (sharding.Deadline.IsZero() || deadline.Before(sharding.Deadline)) {
 		sharding.Deadline = deadline
 	}
+	if !sharding.Deadline.IsZero() {
+		sharding.Deadline = sharding.Deadline.Add(time.Millisecond - 1).Truncate(time.Millisecond)
+	}
 	return sharding
+}
+
+// isOver reports whether ctx has ended. A guest may be the first to see its
+// deadline, and then waits for it here.
+func isOver(ctx context.Context) bool {
+	if deadline, ok := ctx.Deadline(); ok && !time.Now().Before(deadline) {
+		<-ctx.Done()
+	}
+	return ctx.Err() != nil
 }
 
 // serve runs one export of a reactor: an instance, the request, the result.
@@ -166,8 +179,9 @@ func (m *module) serve(ctx context.Context, c *call, from instances, export stri
 	failed, broken := outcome(export, result, c.response, decode)
 	// An instance whose context has ended may be closed any moment, even if
 	// the guest was faster.
-	from.put(ctx, in, !broken && ctx.Err() == nil)
-	if failed != nil && ctx.Err() != nil {
+	over := isOver(ctx)
+	from.put(ctx, in, !broken && !over)
+	if failed != nil && over {
 		// Why the guest was asked to stop counts for more than how it says so.
 		why := interrupted(ctx)
 		why.Message, why.Stack = wire.Cut(why.Message+": "+failed.Message, wire.MaxText), failed.Stack

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/elasticjob-go/elasticjob/spi"
 	"github.com/elasticjob-go/elasticjob/spi/wire"
@@ -50,10 +51,14 @@ func (o *output) record(level spi.Level, stream spi.Stream, text []byte) {
 	o.log(spi.LogRecord{Level: level.Round(), Stream: stream, Line: line})
 }
 
-// clean makes text valid UTF-8 of at most the length of a log line.
+// clean makes text valid UTF-8 of at most the length of a log line. Each byte
+// that is no text becomes one U+FFFD, as in messages.
 func clean(text []byte) string {
 	text = text[:min(len(text), wire.MaxLogLine+1)]
-	return wire.Cut(strings.ToValidUTF8(string(text), "\uFFFD"), wire.MaxLogLine)
+	if !utf8.Valid(text) {
+		return wire.Cut(string([]rune(string(text))), wire.MaxLogLine)
+	}
+	return wire.Cut(string(text), wire.MaxLogLine)
 }
 
 // write logs the complete lines of p and keeps the rest for later.

@@ -381,6 +381,20 @@ static int run(const char *what) {
     return message(text);
   }
   if (!strncmp(what, "host:", 5)) return call_host(what + 5);
+  if (!strncmp(what, "exchange:", 9)) {  // a request of n bytes, and all of the response
+    size_t n = atoi(what + 9);
+    char *big = malloc(n);
+    memset(big, 'q', n);
+    int32_t r = host_call("http.request", 12, big, n);
+    uint32_t length = host_read(NULL, 0);
+    char *answer = malloc(length + 1);
+    memset(answer, 'x', length + 1);
+    uint32_t small = host_read(answer, length - 1);
+    int untouched = length == 0 || answer[0] == 'x';
+    uint32_t again = host_read(answer, length);
+    snprintf(text, sizeof text, "%d %d %d %c%c", (int)r, small == length && again == length, untouched, answer[0], answer[length - 1]);
+    return message(text);
+  }
   if (!strcmp(what, "until stop")) {
     for (;;) {
       host_call("should_stop", 11, "{}", 2);
