@@ -24,19 +24,30 @@ func DataflowProps() props.Schema {
 // maxBatchData bounds the data of one batch, in bytes.
 const maxBatchData = 16 << 20
 
-// flow fetches and processes the data of one item: once, or until nothing is
-// left, the item is to end or its context does. What was processed stays
-// processed, so an item that is asked to end between two batches has succeeded.
-func (c *itemCall) flow(ctx context.Context, flow spi.Dataflow) (spi.ExecuteResponse, error) {
-	r := c.run
-	fetching, processing := &itemServices{run: r, item: c.item, kind: callFetch}, r.servicesOf(c.item)
+// DataflowRun is what the data of one item are fetched and processed for.
+type DataflowRun struct {
+	Context spi.ShardingContext
+	// Fetching and Processing are the services of the two kinds of calls.
+	Fetching, Processing spi.Services
+	// Streaming goes on until nothing is left.
+	Streaming bool
+	// Stop says between two batches why the item is to end, "" if it is not; nil
+	// lets it go on.
+	Stop func() string
+}
+
+// DriveDataflow fetches and processes the data of one item: once, or until
+// nothing is left, the item is to end or its context does. What was processed
+// stays processed, so an item that is asked to end between two batches has
+// succeeded. The message of the response tells how much was done.
+func DriveDataflow(ctx context.Context, flow spi.Dataflow, run DataflowRun) (spi.ExecuteResponse, error) {
 	var batches, count int
 	cursor, ending := "", ""
 	for {
 		if err := cause(ctx); err != nil {
 			return spi.ExecuteResponse{}, err
 		}
-		fetched, err := flow.FetchData(ctx, spi.FetchDataRequest{Context: c.sharding, Cursor: cursor, Services: fetching})
+		fetched, err := flow.FetchData(ctx, spi.FetchDataRequest{Context: run.Context, Cursor: cursor, Services: run.Fetching})
 		if err == nil {
 			err = checkBatch(fetched.Data)
 		}
@@ -46,19 +57,31 @@ func (c *itemCall) flow(ctx context.Context, flow spi.Dataflow) (spi.ExecuteResp
 		if len(fetched.Data) == 0 {
 			break
 		}
-		if _, err := flow.ProcessData(ctx, spi.ProcessDataRequest{Context: c.sharding, Data: fetched.Data, Services: processing}); err != nil {
+		if _, err := flow.ProcessData(ctx, spi.ProcessDataRequest{Context: run.Context, Data: fetched.Data, Services: run.Processing}); err != nil {
 			return spi.ExecuteResponse{}, fmt.Errorf("processing batch %d: %w", batches+1, err)
 		}
 		batches, count, cursor = batches+1, count+len(fetched.Data), fetched.Cursor
-		if !r.spec.Values.Bool(PropStreaming) {
+		if !run.Streaming {
 			break
 		}
-		if reason := r.job.stopReason(c.item); reason != "" && cause(ctx) == nil {
+		if run.Stop == nil {
+			continue
+		}
+		if reason := run.Stop(); reason != "" && cause(ctx) == nil {
 			ending = ", more may be left: " + reason
 			break
 		}
 	}
 	return spi.ExecuteResponse{Message: fmt.Sprintf("batches: %d, data: %d%s", batches, count, ending)}, nil
+}
+
+// flow drives the data of the item.
+func (c *itemCall) flow(ctx context.Context, flow spi.Dataflow) (spi.ExecuteResponse, error) {
+	r := c.run
+	return DriveDataflow(ctx, flow, DataflowRun{
+		Context: c.sharding, Fetching: &itemServices{run: r, item: c.item, kind: callFetch}, Processing: r.servicesOf(c.item),
+		Streaming: r.spec.Values.Bool(PropStreaming), Stop: func() string { return r.job.stopReason(c.item) },
+	})
 }
 
 // checkBatch holds the bound of a batch.

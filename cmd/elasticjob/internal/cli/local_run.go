@@ -12,7 +12,10 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/elasticjob-go/elasticjob/core/execution"
+	"github.com/elasticjob-go/elasticjob/core/hostcall"
 	"github.com/elasticjob-go/elasticjob/spi"
+	"github.com/elasticjob-go/elasticjob/spi/props"
 	"github.com/elasticjob-go/elasticjob/spi/wire"
 )
 
@@ -35,17 +38,15 @@ type itemResult struct {
 	Result string   `json:"result,omitempty"`
 }
 
-// localRun is one run of a job on this machine alone.
+// localRun is one use of a plugin on this machine alone.
 type localRun struct {
 	plan   modulePlan
-	job    madeJob
+	plugin spi.Plugin
+	values props.Values
 	logger *slog.Logger
+	door   *hostcall.Door
 	id     string
 	at     time.Time
-}
-
-func newLocalRun(plan modulePlan, job madeJob, logger *slog.Logger) *localRun {
-	return &localRun{plan: plan, job: job, logger: logger, id: newRunID(), at: time.Now().UTC()}
 }
 
 // newRunID returns an id as triggers have it: a UUID of version 7, or of
@@ -59,7 +60,7 @@ func newRunID() string {
 
 // items runs the items of the plan, as many at once as a node with the pool CPU
 // does, and returns what became of them in their order.
-func (r *localRun) items(ctx context.Context) []itemResult {
+func (r *localRun) items(ctx context.Context, job spi.JobType) []itemResult {
 	results := make([]itemResult, len(r.plan.items))
 	slots := make(chan struct{}, 2*runtime.NumCPU())
 	var running sync.WaitGroup
@@ -67,39 +68,59 @@ func (r *localRun) items(ctx context.Context) []itemResult {
 		slots <- struct{}{}
 		running.Go(func() {
 			defer func() { <-slots }()
-			results[n] = r.item(ctx, item)
+			results[n] = r.item(ctx, job, item)
 		})
 	}
 	running.Wait()
 	return results
 }
 
-func (r *localRun) item(ctx context.Context, item spi.Item) itemResult {
-	req := spi.ExecuteRequest{
-		Context: spi.ShardingContext{
-			JobName:            r.plan.job,
-			TaskID:             fmt.Sprintf("%s@-@%d@-@READY@-@127.0.0.1@-@%s", r.plan.job, item.Item, uuid.NewString()),
-			ShardingTotalCount: r.plan.total,
-			JobParameter:       r.plan.param,
-			ShardingItem:       item.Item,
-			ShardingParameter:  item.Parameter,
-			RunID:              r.id,
-			FireTime:           r.at,
-			ExecutionSource:    spi.SourceOneOff,
-			Attempt:            1,
-			FencingToken:       r.at.UnixMicro(),
-			Props:              r.job.values,
-		},
-		Services: itemServices{logServices{r.logger.With("job", r.plan.job, "item", item.Item, "run", r.id, "plugin", r.job.typeName)}},
+// context is what one item is about.
+func (r *localRun) context(ctx context.Context, item spi.Item) spi.ShardingContext {
+	c := spi.ShardingContext{
+		JobName:            r.plan.job,
+		TaskID:             r.task(item.Item),
+		ShardingTotalCount: r.plan.total,
+		JobParameter:       r.plan.param,
+		ShardingItem:       item.Item,
+		ShardingParameter:  item.Parameter,
+		RunID:              r.id,
+		FireTime:           r.at,
+		ExecutionSource:    spi.SourceOneOff,
+		Attempt:            1,
+		FencingToken:       r.at.UnixMicro(),
+		Props:              r.values,
 	}
-	if r.plan.timeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, r.plan.timeout, spi.ErrTimeout)
-		defer cancel()
-		req.Context.Deadline, _ = ctx.Deadline()
+	c.Deadline, _ = ctx.Deadline()
+	return c
+}
+
+func (r *localRun) task(item int) string {
+	return fmt.Sprintf("%s@-@%d@-@READY@-@%s@-@%s", r.plan.job, item, localIP, uuid.NewString())
+}
+
+// bounded adds the timeout of the plan.
+func (r *localRun) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	if r.plan.timeout == 0 {
+		return ctx, func() {}
 	}
+	return context.WithTimeoutCause(ctx, r.plan.timeout, spi.ErrTimeout)
+}
+
+// services are those of one call; item is -1 for a call that is about none.
+func (r *localRun) services(item int, isExecution bool) localServices {
+	logger := r.logger.With("job", r.plan.job)
+	if item >= 0 {
+		logger = logger.With("item", item)
+	}
+	return localServices{logServices{logger.With("run", r.id, "plugin", r.plugin.Descriptor.Type)}, r.door, isExecution}
+}
+
+func (r *localRun) item(ctx context.Context, job spi.JobType, item spi.Item) itemResult {
+	ctx, cancel := r.bounded(ctx)
+	defer cancel()
 	start := time.Now()
-	response, err := execute(ctx, r.job, req)
+	response, err := r.execute(ctx, job, item)
 	result := itemResult{
 		Item: item.Item, Parameter: item.Parameter, Outcome: outcomeSuccess,
 		Millis: time.Since(start).Milliseconds(), Result: response.Message,
@@ -116,30 +137,71 @@ func (r *localRun) item(ctx context.Context, item spi.Item) itemResult {
 }
 
 // execute does not begin an item after ctx has ended.
-func execute(ctx context.Context, job spi.JobType, req spi.ExecuteRequest) (spi.ExecuteResponse, error) {
+func (r *localRun) execute(ctx context.Context, job spi.JobType, item spi.Item) (spi.ExecuteResponse, error) {
 	if ctx.Err() != nil {
 		return spi.ExecuteResponse{}, context.Cause(ctx)
 	}
-	return job.Execute(ctx, req)
+	sharding := r.context(ctx, item)
+	if !r.plugin.Descriptor.Has(spi.CapabilityDataflow) {
+		return job.Execute(ctx, spi.ExecuteRequest{Context: sharding, Services: r.services(item.Item, true)})
+	}
+	flow, ok := job.(spi.Dataflow)
+	if !ok {
+		return spi.ExecuteResponse{}, spi.NewError(spi.CodeProtocol, "it describes dataflow and does not implement it")
+	}
+	return execution.DriveDataflow(ctx, flow, execution.DataflowRun{
+		Context: sharding, Fetching: r.services(item.Item, false), Processing: r.services(item.Item, true),
+		Streaming: r.values.Bool(execution.PropStreaming),
+	})
 }
 
-// itemServices let an item log and ask whether it should stop.
-type itemServices struct{ logServices }
+// localServices are the services of one call.
+type localServices struct {
+	logServices
 
-var _ spi.Services = itemServices{}
+	door *hostcall.Door
+	// isExecution says that the call may save checkpoints.
+	isExecution bool
+}
 
-// Call serves should_stop.
-func (s itemServices) Call(ctx context.Context, op string, request []byte) ([]byte, error) {
-	if op != spi.OpShouldStop {
-		return s.logServices.Call(ctx, op, request)
+var _ spi.Services = localServices{}
+
+// Call serves what a node serves. Nobody keeps progress and checkpoints here, so
+// they are logged.
+func (s localServices) Call(ctx context.Context, op string, request []byte) ([]byte, error) {
+	switch op {
+	case spi.OpShouldStop:
+		return s.shouldStop(ctx), nil
+	case spi.OpProgressReport:
+		progress, err := wire.DecodeProgressReportRequest(request)
+		if err != nil {
+			return nil, err
+		}
+		s.logger.Info("progress", "done", progress.Done, "total", progress.Total, "message", progress.Message)
+		return wire.AppendNothing(nil), nil
+	case spi.OpCheckpointSave:
+		if !s.isExecution {
+			return nil, spi.NewError(spi.CodeUnsupported, op+" is not offered to this call")
+		}
+		checkpoint, err := wire.DecodeCheckpointSaveRequest(request)
+		if err != nil {
+			return nil, err
+		}
+		s.logger.Info("checkpoint", "bytes", len(checkpoint))
+		return wire.AppendNothing(nil), nil
+	default:
+		return s.door.Call(ctx, op, request)
 	}
+}
+
+func (s localServices) shouldStop(ctx context.Context) []byte {
 	cause := context.Cause(ctx)
 	switch {
 	case cause == nil:
-		return wire.AppendShouldStopResponse(nil, false, ""), nil
+		return wire.AppendShouldStopResponse(nil, false, "")
 	case errors.Is(cause, spi.ErrTimeout), errors.Is(cause, context.DeadlineExceeded):
-		return wire.AppendShouldStopResponse(nil, true, "timeout"), nil
+		return wire.AppendShouldStopResponse(nil, true, "timeout")
 	default:
-		return wire.AppendShouldStopResponse(nil, true, "stopping"), nil
+		return wire.AppendShouldStopResponse(nil, true, "stopping")
 	}
 }

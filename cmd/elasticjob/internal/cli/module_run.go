@@ -15,6 +15,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/elasticjob-go/elasticjob/core/config"
+	"github.com/elasticjob-go/elasticjob/core/execution"
+	"github.com/elasticjob-go/elasticjob/core/hostcall"
 	"github.com/elasticjob-go/elasticjob/core/job"
 	"github.com/elasticjob-go/elasticjob/runtime/wasm"
 	"github.com/elasticjob-go/elasticjob/spi"
@@ -32,18 +34,32 @@ type moduleRunOptions struct {
 	job            string
 	timeout        time.Duration
 	memory         string
+	instances      string
+	failure        string
+	failureCode    int32
+	grants         grantOptions
 }
 
 func (a *app) moduleRunCommand() *cobra.Command {
 	var o moduleRunOptions
 	cmd := &cobra.Command{
 		Use:   "run FILE",
-		Short: "Run items of a module here and now",
-		Long: `Run one item of a module, or all of them, on this machine and without a
-registry. What the module prints is logged on stderr; the outcome of each item
-is the result. The status is 1 when an item fails.`,
-		Example: "  elasticjob module run orders.wasm --total 2 --item-parameters 0=Beijing,1=Shanghai --prop batch.size=500",
-		Args:    exactArgs("the module file"),
+		Short: "Run a module here and now",
+		Long: `Run a plugin of a module on this machine and without a registry. What it prints
+is logged on stderr; the status is 1 when a call fails.
+
+  job type           runs one item or all; the outcomes are the result
+  sharding strategy  gets the items and --instances; the assignment is the result
+  error handler      gets an item that has failed with --error; its decision is
+                     the result
+  job listener       is called before and after a run of the items
+  tracing sink       gets the events of a run of the items
+
+Nothing is granted but what the flags beginning with --grant name.`,
+		Example: `  elasticjob module run orders.wasm --total 2 --item-parameters 0=Beijing,1=Shanghai --prop batch.size=500
+  elasticjob module run orders.wasm --type NEAREST --total 6 --instances 10.0.0.1,10.0.0.2
+  elasticjob module run orders.wasm --type REPORT --error "no stock" --grant-http hooks.example.com`,
+		Args: exactArgs("the module file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			plan, err := o.plan(cmd, args[0])
 			if err != nil {
@@ -62,24 +78,32 @@ is the result. The status is 1 when an item fails.`,
 	flags.StringVar(&o.itemParameters, "item-parameters", "", "parameters of the items, as 0=A,1=B")
 	flags.StringVar(&o.jobParameter, "job-parameter", "", "parameter of the job")
 	flags.StringArrayVar(&o.props, "prop", nil, "property of the job, as `name=value`; may be repeated")
-	flags.StringVar(&o.typeName, "type", "", "job `type` to run, when the module brings several")
+	flags.StringVar(&o.typeName, "type", "", "`type` to run, when the module brings several")
 	flags.StringVar(&o.job, "job", "", "`name` of the job (default: the file's name)")
-	flags.DurationVar(&o.timeout, "timeout", 0, "time that an item may take, such as 30s (default: no bound)")
+	flags.DurationVar(&o.timeout, "timeout", 0, "time that a call may take, such as 30s (default: that of the kind)")
 	addMemoryFlag(flags, &o.memory)
+	flags.StringVar(&o.instances, "instances", "", "`ids` of the instances that a sharding strategy gets, separated by commas")
+	flags.StringVar(&o.failure, "error", "it has failed", "`message` of the error that an error handler gets")
+	flags.Int32Var(&o.failureCode, "error-code", int32(spi.CodeFailed), "`code` of the error that an error handler gets")
+	o.grants.addFlags(flags)
 	return cmd
 }
 
 // modulePlan is what module run was asked to do.
 type modulePlan struct {
-	path     string
-	job      string
-	typeName string
-	props    map[string]string
-	timeout  time.Duration
-	memory   int64
-	total    int
-	items    []spi.Item
-	param    string
+	path      string
+	job       string
+	typeName  string
+	props     map[string]string
+	timeout   time.Duration
+	memory    int64
+	total     int
+	items     []spi.Item
+	param     string
+	instances []spi.Instance
+	failure   *spi.Error
+	grants    spi.Grants
+	secrets   map[string]string
 }
 
 // plan checks the flags.
@@ -105,7 +129,19 @@ func (o moduleRunOptions) plan(cmd *cobra.Command, path string) (modulePlan, err
 	if err != nil {
 		return modulePlan{}, err
 	}
-	values, err := parseProps(o.props)
+	values, err := parseAssignments("prop", o.props)
+	if err != nil {
+		return modulePlan{}, usagef(cmd, "%s", err)
+	}
+	instances, err := parseInstances(o.instances)
+	if err != nil {
+		return modulePlan{}, usagef(cmd, "%s", err)
+	}
+	grants, err := o.grants.grants()
+	if err != nil {
+		return modulePlan{}, usagef(cmd, "%s", err)
+	}
+	secrets, err := parseAssignments("secret", o.grants.secrets)
 	if err != nil {
 		return modulePlan{}, usagef(cmd, "%s", err)
 	}
@@ -116,6 +152,7 @@ func (o moduleRunOptions) plan(cmd *cobra.Command, path string) (modulePlan, err
 	plan := modulePlan{
 		path: path, job: name, typeName: o.typeName, props: values,
 		timeout: o.timeout, memory: memory, total: o.total, param: o.jobParameter,
+		instances: instances, failure: spi.NewError(spi.Code(o.failureCode), o.failure), grants: grants, secrets: secrets,
 	}
 	for i := range o.total {
 		if flags.Changed("item") && i != o.item {
@@ -132,19 +169,23 @@ func (o moduleRunOptions) plan(cmd *cobra.Command, path string) (modulePlan, err
 
 // request is how the module is loaded.
 func (p modulePlan) request() spi.LoadRequest {
-	return spi.LoadRequest{Path: p.path, Limits: spi.Limits{Memory: p.memory}}
+	return spi.LoadRequest{Path: p.path, Limits: spi.Limits{Memory: p.memory}, Grants: p.grants}
 }
 
-// parseProps reads properties written name=value.
-func parseProps(texts []string) (map[string]string, error) {
+// parseAssignments reads the values of a flag that are written name=value. A
+// value may be a secret, so no error shows it.
+func parseAssignments(flag string, texts []string) (map[string]string, error) {
 	values := make(map[string]string, len(texts))
 	for _, text := range texts {
 		name, value, ok := strings.Cut(text, "=")
-		if !ok || name == "" {
-			return nil, fmt.Errorf("--prop %q is not name=value", text)
+		switch {
+		case !ok:
+			return nil, fmt.Errorf("a --%s is not name=value", flag)
+		case name == "":
+			return nil, fmt.Errorf("a --%s has no name: write name=value", flag)
 		}
 		if _, twice := values[name]; twice {
-			return nil, fmt.Errorf("--prop gives %q twice", name)
+			return nil, fmt.Errorf("--%s gives %q twice", flag, name)
 		}
 		values[name] = value
 	}
@@ -152,14 +193,87 @@ func parseProps(texts []string) (map[string]string, error) {
 }
 
 func (a *app) moduleRun(ctx context.Context, cmd *cobra.Command, host *wasm.Host, plan modulePlan) (err error) {
-	made, err := makeJob(ctx, cmd, host, plan)
+	bundle, err := host.Load(ctx, plan.request())
+	if err != nil {
+		return moduleProblem(ctx, plan.path, err)
+	}
+	defer func() { err = errors.Join(err, bundle.Close(context.WithoutCancel(ctx))) }()
+	plugin, err := choose(cmd, host, bundle.Plugins, plan)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, made.close(context.WithoutCancel(ctx))) }()
+	if plugin.Descriptor.Kind == spi.KindShardingStrategy && len(plan.instances) == 0 {
+		return usagef(cmd, "a sharding strategy needs instances: add --instances with their ids")
+	}
+	values, err := plan.values(plugin.Descriptor, len(bundle.Plugins) == 0)
+	if err != nil {
+		return err
+	}
+	calls := hostcall.New(hostcall.Config{Secret: func(name string) (string, bool) { value, ok := plan.secrets[name]; return value, ok }})
+	defer calls.Close()
+	r := &localRun{
+		plan: plan, plugin: plugin, values: values, logger: a.logger, id: newRunID(), at: time.Now().UTC(),
+		door: calls.Door(plugin.Descriptor.Type, hostcall.Terms{Grants: plan.grants}),
+	}
+	switch plugin.Descriptor.Kind {
+	case spi.KindShardingStrategy:
+		return a.runStrategy(ctx, r)
+	case spi.KindErrorHandler:
+		return a.runHandler(ctx, r)
+	case spi.KindJobListener:
+		return a.runListener(ctx, r)
+	case spi.KindTracingSink:
+		return a.runSink(ctx, r)
+	default:
+		return a.runItems(ctx, r)
+	}
+}
 
-	r := newLocalRun(plan, made, a.logger)
-	result := runResult{Job: plan.job, Type: made.typeName, Run: r.id, Items: r.items(ctx)}
+// values are the properties of the plan, checked, with defaults.
+func (p modulePlan) values(d spi.Descriptor, isByJob bool) (props.Values, error) {
+	given := maps.Clone(p.props)
+	if isByJob {
+		given[wasm.PropModule] = p.path
+	}
+	schema := d.Props
+	if d.Has(spi.CapabilityDataflow) {
+		schema = append(execution.DataflowProps(), schema...)
+	}
+	values, refused := schema.Resolve(given)
+	if len(refused) == 0 {
+		return values, nil
+	}
+	var problems config.Problems
+	for _, p := range refused {
+		problems = append(problems, config.Problem{Rule: p.Rule, Message: fmt.Sprintf("property %q %s", p.Property, p.Message)})
+	}
+	return nil, &problemsError{
+		problems: problems, status: exitInvalid,
+		next: fmt.Sprintf("Give properties with --prop name=value; elasticjob module inspect %s lists them.", p.path),
+	}
+}
+
+// construct makes the implementation of the plugin.
+func construct[T any](ctx context.Context, r *localRun, constructor spi.Constructor[T]) (made T, done func() error, err error) {
+	made, err = constructor(ctx, r.values)
+	if err != nil {
+		return made, nil, moduleProblem(ctx, r.plan.path, err)
+	}
+	return made, func() error {
+		if c, ok := any(made).(spi.Closer); ok {
+			return c.Close(context.WithoutCancel(ctx))
+		}
+		return nil
+	}, nil
+}
+
+func (a *app) runItems(ctx context.Context, r *localRun) (err error) {
+	job, done, err := construct(ctx, r, r.plugin.JobType)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, done()) }()
+	result := runResult{Job: r.plan.job, Type: r.plugin.Descriptor.Type, Run: r.id, Items: r.items(ctx, job)}
 	if err := a.print(result, func(w io.Writer) { printRun(w, result) }); err != nil {
 		return err
 	}
@@ -196,63 +310,8 @@ func printRun(w io.Writer, r runResult) {
 	t.flush()
 }
 
-// madeJob is a job type made from a module.
-type madeJob struct {
-	spi.JobType
-
-	typeName string
-	values   props.Values
-	close    func(context.Context) error
-}
-
-// makeJob loads the module and makes the job type that the plan asks for.
-func makeJob(ctx context.Context, cmd *cobra.Command, host *wasm.Host, plan modulePlan) (madeJob, error) {
-	bundle, err := host.Load(ctx, plan.request())
-	if err != nil {
-		return madeJob{}, moduleProblem(ctx, plan.path, err)
-	}
-	made, err := makeFromBundle(ctx, cmd, host, bundle, plan)
-	if err != nil {
-		return madeJob{}, errors.Join(err, bundle.Close(context.WithoutCancel(ctx)))
-	}
-	return made, nil
-}
-
-func makeFromBundle(ctx context.Context, cmd *cobra.Command, host *wasm.Host, bundle *spi.Bundle, plan modulePlan) (madeJob, error) {
-	plugin, err := choose(cmd, host, bundle.Plugins, plan)
-	if err != nil {
-		return madeJob{}, err
-	}
-	given := maps.Clone(plan.props)
-	if len(bundle.Plugins) == 0 {
-		given[wasm.PropModule] = plan.path
-	}
-	values, refused := plugin.Descriptor.Props.Resolve(given)
-	if len(refused) > 0 {
-		var problems config.Problems
-		for _, p := range refused {
-			problems = append(problems, config.Problem{Rule: p.Rule, Message: fmt.Sprintf("property %q %s", p.Property, p.Message)})
-		}
-		return madeJob{}, &problemsError{
-			problems: problems, status: exitInvalid,
-			next: fmt.Sprintf("Give properties with --prop name=value; elasticjob module inspect %s lists them.", plan.path),
-		}
-	}
-	made, err := plugin.JobType(ctx, values)
-	if err != nil {
-		return madeJob{}, moduleProblem(ctx, plan.path, err)
-	}
-	return madeJob{JobType: made, typeName: plugin.Descriptor.Type, values: values, close: func(ctx context.Context) error {
-		var err error
-		if c, ok := made.(spi.Closer); ok {
-			err = c.Close(ctx)
-		}
-		return errors.Join(err, bundle.Close(ctx))
-	}}, nil
-}
-
-// choose finds the job type of the plan among those that the module brings,
-// and is the job type WASM when it brings none.
+// choose finds the type of the plan among those that the module brings, and is
+// the job type WASM when it brings none.
 func choose(cmd *cobra.Command, host *wasm.Host, plugins []spi.Plugin, plan modulePlan) (spi.Plugin, error) {
 	if len(plugins) == 0 {
 		plugins = []spi.Plugin{host.JobType(func(string) spi.LoadRequest { return plan.request() })}
@@ -265,11 +324,11 @@ func choose(cmd *cobra.Command, host *wasm.Host, plugins []spi.Plugin, plan modu
 		return plugins[0], nil
 	}
 	if plan.typeName == "" {
-		return spi.Plugin{}, usagef(cmd, "%s brings several job types: add --type with one of %s", plan.path, strings.Join(types, ", "))
+		return spi.Plugin{}, usagef(cmd, "%s brings several types: add --type with one of %s", plan.path, strings.Join(types, ", "))
 	}
 	i := slices.Index(types, plan.typeName)
 	if i < 0 {
-		return spi.Plugin{}, usagef(cmd, "%s brings no job type %q; there is %s", plan.path, plan.typeName, strings.Join(types, ", "))
+		return spi.Plugin{}, usagef(cmd, "%s brings no type %q; there is %s", plan.path, plan.typeName, strings.Join(types, ", "))
 	}
 	return plugins[i], nil
 }

@@ -92,6 +92,11 @@ func (a *app) shardingPreview(cmd *cobra.Command, o shardingOptions) error {
 	if err != nil {
 		return fmt.Errorf("sharding with %s: %w", o.strategy, err)
 	}
+	return a.printAssignment(instances, assignment)
+}
+
+// printAssignment writes which of the instances owns which items.
+func (a *app) printAssignment(instances []spi.Instance, assignment map[string][]int) error {
 	result := make(map[string][]int, len(instances))
 	for _, i := range instances {
 		result[i.ID] = append([]int{}, assignment[i.ID]...)
