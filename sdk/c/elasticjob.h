@@ -3,7 +3,7 @@
 // The header is all there is. It needs clang for wasm32-wasi and wasi-libc, and
 // takes nothing else:
 //
-//   clang --target=wasm32-wasi -mexec-model=reactor -O2 -Wl,--strip-debug -I DIR -o mine.wasm mine.c
+//   clang --target=wasm32-wasi -mexec-model=reactor -O2 -Wl,--strip-debug,--stack-first,-z,stack-size=262144 -I DIR -o mine.wasm mine.c
 //
 // A module is a table of plugins, each with the functions of its kind:
 //
@@ -24,9 +24,10 @@
 // ej_open_..., ej_write_... and ej_close into the object call->response.
 //
 // All memory that these functions return belongs to the call and is freed at
-// the next one; keep nothing in variables, as no host promises state between
-// calls. Where memory is used up the module traps, which the host reports as
-// LIMIT. Nothing here may be used by two threads at once; a module has one.
+// the next one, or earlier between ej_mark and ej_release; keep nothing in
+// variables, as no host promises state between calls. Where memory is used up
+// the module traps, which the host reports as LIMIT. Nothing here may be used by
+// two threads at once; a module has one.
 
 #ifndef ELASTICJOB_H
 #define ELASTICJOB_H
@@ -91,7 +92,8 @@ typedef struct {
   const char *name, *name_end;   // its name with quotes, in an object
 } ej_value;
 
-// ej_writer is JSON that grows.
+// ej_writer is JSON that grows. Begin with {0}, and end with ej_discard unless it
+// is call->response or went to ej_host.
 typedef struct {
   char *data;
   size_t size, capacity;
@@ -185,8 +187,21 @@ EJ_UNUSED static void *ej_alloc(size_t size) {
   return block->data;
 }
 
-static void ej_free_all(void) {
-  while (ej_blocks != NULL) {
+// ej_mark and ej_release free what was allocated between them, for loops that
+// would otherwise collect memory until the end of the call:
+//
+//   for (...) {
+//     void *mark = ej_mark();
+//     ...
+//     ej_release(mark);
+//   }
+//
+// Keep no text from in between, nor the message of ej_fail. What was written
+// with ej_write_... stays.
+EJ_UNUSED static void *ej_mark(void) { return ej_blocks; }
+
+EJ_UNUSED static void ej_release(void *mark) {
+  while (ej_blocks != NULL && ej_blocks != mark) {
     ej_block *block = ej_blocks;
     ej_blocks = block->next;
     free(block);
@@ -395,8 +410,10 @@ EJ_UNUSED static ej_value ej_get(ej_value object, const char *name) {
   for (ej_value v = ej_first(object); v.start != NULL; v = ej_next(v)) {
     if (v.name_end - v.name < 2) continue;
     size_t inside = (size_t)(v.name_end - v.name) - 2;
+    void *mark = ej_mark();
     bool same = memchr(v.name, '\\', inside + 1) != NULL ? strcmp(ej_name(v), name) == 0
                                                          : inside == length && memcmp(v.name + 1, name, length) == 0;
+    ej_release(mark);
     if (same) found = v;
   }
   return found;
@@ -426,8 +443,11 @@ EJ_UNUSED static int64_t ej_int(ej_value value, int64_t fallback) {
 // ej_bool returns true or false, which may stand in a string; fallback for
 // everything else.
 EJ_UNUSED static bool ej_bool(ej_value value, bool fallback) {
+  void *mark = ej_mark();
   const char *text = ej_text(value);
-  return strcmp(text, "true") == 0 ? true : strcmp(text, "false") == 0 ? false : fallback;
+  bool result = strcmp(text, "true") == 0 ? true : strcmp(text, "false") == 0 ? false : fallback;
+  ej_release(mark);
+  return result;
 }
 
 // ej_millis returns an instant, such as the member fireTime, in milliseconds
@@ -435,11 +455,12 @@ EJ_UNUSED static bool ej_bool(ej_value value, bool fallback) {
 // Howard Hinnant's "chrono-Compatible Low-Level Date Algorithms".
 EJ_UNUSED static int64_t ej_millis(ej_value value, int64_t fallback) {
   int year, month, day, hour, minute, second, millis;
+  void *mark = ej_mark();
   const char *text = ej_text(value);
-  if (strlen(text) != 24 || text[23] != 'Z' ||
-      sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d.%3d", &year, &month, &day, &hour, &minute, &second, &millis) != 7) {
-    return fallback;
-  }
+  bool is_instant = strlen(text) == 24 && text[23] == 'Z' &&
+                    sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d.%3d", &year, &month, &day, &hour, &minute, &second, &millis) == 7;
+  ej_release(mark);
+  if (!is_instant) return fallback;
   year -= month <= 2;
   int64_t era = (year >= 0 ? year : year - 399) / 400, year_of_era = year - era * 400;
   int64_t day_of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
@@ -454,13 +475,18 @@ static void ej_put(ej_writer *w, const char *data, size_t size) {
   if (w->size + size > w->capacity) {
     size_t capacity = w->capacity < 256 ? 256 : w->capacity * 2;
     while (capacity < w->size + size) capacity *= 2;
-    char *larger = (char *)ej_alloc(capacity);
-    if (w->size > 0) memcpy(larger, w->data, w->size);
-    w->data = larger;
+    w->data = (char *)realloc(w->data, capacity);
+    if (w->data == NULL) __builtin_trap();
     w->capacity = capacity;
   }
   if (size > 0) memcpy(w->data + w->size, data, size);
   w->size += size;
+}
+
+// ej_discard frees what was written.
+EJ_UNUSED static void ej_discard(ej_writer *w) {
+  free(w->data);
+  *w = (ej_writer){0};
 }
 
 // ej_rune_size returns the length of the character at at, or 0 if it is not
@@ -618,6 +644,7 @@ EJ_UNUSED static const unsigned char *ej_bytes(ej_value value, size_t *size) {
 // ej_log writes to the log of the node, at EJ_DEBUG, EJ_INFO, EJ_WARN or
 // EJ_SEVERE, each line as a record of its own.
 EJ_FORMAT(2) static void ej_log(int level, const char *format, ...) {
+  void *mark = ej_mark();
   va_list arguments;
   va_start(arguments, format);
   const char *line = ej_vformat(format, arguments);
@@ -625,9 +652,10 @@ EJ_FORMAT(2) static void ej_log(int level, const char *format, ...) {
   for (;;) {
     size_t length = strcspn(line, "\n");
     ej_log_write(level, line, (uint32_t)length);
-    if (line[length] == 0 || line[length + 1] == 0) return;
+    if (line[length] == 0 || line[length + 1] == 0) break;
     line += length + 1;
   }
+  ej_release(mark);
 }
 
 // ej_fail says why a call fails:
@@ -678,6 +706,7 @@ EJ_UNUSED static ej_writer ej_request(void) {
 EJ_UNUSED static int ej_host(ej_call *call, const char *op, ej_writer *request, ej_value *response) {
   while (request->depth > 0) ej_close(request);
   int32_t result = ej_host_call(op, (uint32_t)strlen(op), request->data, (uint32_t)request->size);
+  ej_discard(request);
   uint32_t length = ej_host_read(NULL, 0);
   char *data = (char *)ej_alloc(length);
   ej_host_read(data, length);
@@ -736,6 +765,14 @@ EJ_UNUSED static int ej_http(ej_call *call, const ej_http_request *r, int *statu
   return 0;
 }
 
+// ej_tell runs an operation whose response says nothing.
+static int ej_tell(ej_call *call, const char *op, ej_writer *request) {
+  void *mark = ej_mark();
+  int code = ej_host(call, op, request, NULL);
+  if (code == 0) ej_release(mark);
+  return code;
+}
+
 // ej_save_checkpoint keeps at most 64 KiB for a later attempt at the item,
 // which finds them with ej_checkpoint. It returns 0, or the code of its error:
 // return EJ_ERROR then, as for EJ_LEASE_LOST when this node owns the item no
@@ -743,7 +780,7 @@ EJ_UNUSED static int ej_http(ej_call *call, const ej_http_request *r, int *statu
 EJ_UNUSED static int ej_save_checkpoint(ej_call *call, const void *data, size_t size) {
   ej_writer request = ej_request();
   ej_write_bytes(&request, "data", data, size);
-  return ej_host(call, "checkpoint.save", &request, NULL);
+  return ej_tell(call, "checkpoint.save", &request);
 }
 
 // ej_checkpoint returns what an earlier attempt saved, NULL if nothing.
@@ -758,17 +795,21 @@ EJ_UNUSED static int ej_report_progress(ej_call *call, int64_t done, int64_t tot
   ej_write_int(&request, "done", done);
   ej_write_int(&request, "total", total);
   ej_write_text(&request, "message", message == NULL ? "" : message);
-  return ej_host(call, "progress.report", &request, NULL);
+  return ej_tell(call, "progress.report", &request);
 }
 
 // ej_should_stop returns why the call is to end soon, such as "stopping" or
 // "timeout", or NULL. A long computation asks now and then.
 EJ_UNUSED static const char *ej_should_stop(ej_call *call) {
+  void *mark = ej_mark();
   ej_writer request = ej_request();
   ej_value response;
   ej_call asked = *call; // its failure is no failure of the call
-  if (ej_host(&asked, "should_stop", &request, &response) != 0 || !ej_bool(ej_get(response, "stop"), false)) return NULL;
-  return ej_text(ej_get(response, "reason"));
+  if (ej_host(&asked, "should_stop", &request, &response) == 0 && ej_bool(ej_get(response, "stop"), false)) {
+    return ej_text(ej_get(response, "reason"));
+  }
+  ej_release(mark);
+  return NULL;
 }
 
 // ---- Serving --------------------------------------------------------------
@@ -782,6 +823,7 @@ static int32_t ej_give_error(int code, const char *message, const char *property
   if (retryable >= 0) ej_write_bool(&w, "retryable", retryable != 0);
   ej_close(&w);
   ej_output_write(w.data, (uint32_t)w.size);
+  ej_discard(&w);
   return EJ_ERROR;
 }
 
@@ -808,7 +850,7 @@ static void ej_write_prop(ej_writer *w, const ej_prop *p) {
 
 // ej_describe answers elasticjob_describe.
 EJ_UNUSED static int32_t ej_describe(const ej_plugin *plugins, size_t count) {
-  ej_free_all();
+  ej_release(NULL);
   ej_writer w = {0};
   ej_open_object(&w, NULL);
   ej_open_list(&w, "plugins");
@@ -842,6 +884,7 @@ EJ_UNUSED static int32_t ej_describe(const ej_plugin *plugins, size_t count) {
   ej_close(&w);
   ej_close(&w);
   ej_output_write(w.data, (uint32_t)w.size);
+  ej_discard(&w);
   return EJ_OK;
 }
 
@@ -857,7 +900,7 @@ static int ej_own_code(int code) {
 // the request names, and its function by where that stands in ej_plugin. A
 // listener may lack one of its two.
 EJ_UNUSED static int32_t ej_serve(const ej_plugin *plugins, size_t count, const char *kind, size_t where) {
-  ej_free_all();
+  ej_release(NULL);
   uint32_t length = ej_input_read(NULL, 0);
   char *data = (char *)ej_alloc(length);
   ej_input_read(data, length);
@@ -874,15 +917,15 @@ EJ_UNUSED static int32_t ej_serve(const ej_plugin *plugins, size_t count, const 
     call.props = ej_get(call.request, "props");
     if (call.props.start == NULL) call.props = ej_get(call.context, "props");
     ej_open_object(&call.response, NULL);
-    if (function(&call) != EJ_OK) {
-      return ej_give_error(ej_own_code(call.code), call.message, call.property, call.retryable);
-    }
+    int result = function(&call);
     while (call.response.depth > 0) ej_close(&call.response);
-    if (call.response.size > EJ_MAX_MESSAGE) {
-      return ej_give_error(EJ_TOO_LARGE, "the response has more than 16 MiB", NULL, -1);
+    if (result == EJ_OK && call.response.size > EJ_MAX_MESSAGE) {
+      result = ej_fail(&call, EJ_TOO_LARGE, "the response has more than 16 MiB");
     }
-    ej_output_write(call.response.data, (uint32_t)call.response.size);
-    return EJ_OK;
+    if (result == EJ_OK) ej_output_write(call.response.data, (uint32_t)call.response.size);
+    ej_discard(&call.response);
+    if (result == EJ_OK) return EJ_OK;
+    return ej_give_error(ej_own_code(call.code), call.message, call.property, call.retryable);
   }
   return ej_give_error(EJ_NOT_FOUND, ej_format("this module has no %s %s", kind, type), NULL, -1);
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"math/rand/v2"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -17,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/elasticjob-go/elasticjob/runtime/wasm"
+	"github.com/elasticjob-go/elasticjob/sdk/c"
 	"github.com/elasticjob-go/elasticjob/spi"
 	"github.com/elasticjob-go/elasticjob/spi/props"
 )
@@ -54,10 +56,8 @@ func build(t *testing.T, name string, flags ...string) string {
 		if _, err := exec.LookPath(compiler); err != nil {
 			continue
 		}
-		args := append([]string{
-			"--target=wasm32-wasi", "-mexec-model=reactor", "-std=c17", "-Wall", "-Wextra", "-Wpedantic", "-Werror",
-			"-Wl,--strip-debug", "-I", ".", "-o", out, filepath.Join("testdata", name+".c"),
-		}, flags...)
+		args := append(c.Flags(), "-std=c17", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-I", ".", "-o", out, filepath.Join("testdata", name+".c"))
+		args = append(args, flags...)
 		if text, err := exec.CommandContext(t.Context(), compiler, args...).CombinedOutput(); err != nil {
 			t.Fatalf("%s %s: %v\n%s", compiler, strings.Join(args, " "), err, text)
 		}
@@ -70,11 +70,16 @@ func build(t *testing.T, name string, flags ...string) string {
 // load returns the plugins of a module by type.
 func load(t *testing.T, path string, isolation spi.Isolation) map[string]spi.Plugin {
 	t.Helper()
+	return loadWith(t, spi.LoadRequest{Path: path, Isolation: isolation})
+}
+
+func loadWith(t *testing.T, req spi.LoadRequest) map[string]spi.Plugin {
+	t.Helper()
 	runtime, err := wasm.New(t.Context(), wasm.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	bundle, err := runtime.Load(t.Context(), spi.LoadRequest{Path: path, Isolation: isolation})
+	bundle, err := runtime.Load(t.Context(), req)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,20 +107,20 @@ func anyContext() spi.ShardingContext {
 	}
 }
 
-func execute(t *testing.T, p spi.Plugin, c spi.ShardingContext, services spi.Services) (string, error) {
+func execute(t *testing.T, p spi.Plugin, item spi.ShardingContext, services spi.Services) (string, error) {
 	t.Helper()
-	job, err := p.JobType(t.Context(), c.Props)
+	job, err := p.JobType(t.Context(), item.Props)
 	if err != nil {
 		t.Fatal(err)
 	}
-	response, err := job.Execute(t.Context(), spi.ExecuteRequest{Context: c, Services: services})
+	response, err := job.Execute(t.Context(), spi.ExecuteRequest{Context: item, Services: services})
 	return response.Message, err
 }
 
 func with(parameter string) spi.ShardingContext {
-	c := anyContext()
-	c.JobParameter = parameter
-	return c
+	item := anyContext()
+	item.JobParameter = parameter
+	return item
 }
 
 func wantError(t *testing.T, what string, err error, want spi.Error) {
@@ -127,14 +132,33 @@ func wantError(t *testing.T, what string, err error, want spi.Error) {
 
 func TestHeader(t *testing.T) {
 	t.Parallel()
-	path := build(t, "every", "-O2")
+	path := build(t, "every")
 	m := load(t, path, spi.IsolationFresh)
 	t.Run("describe", func(t *testing.T) { t.Parallel(); testDescribe(t, m) })
 	t.Run("context", func(t *testing.T) { t.Parallel(); testContext(t, m) })
 	t.Run("errors", func(t *testing.T) { t.Parallel(); testErrors(t, m) })
 	t.Run("operations", func(t *testing.T) { t.Parallel(); testOperations(t, m) })
 	t.Run("kinds", func(t *testing.T) { t.Parallel(); testKinds(t, m) })
+	t.Run("memory", func(t *testing.T) { t.Parallel(); testMemory(t, path) })
 	t.Run("JSON", func(t *testing.T) { t.Parallel(); testJSON(t, load(t, path, spi.IsolationPooled)) })
+}
+
+// Projects get the header from the package, and people read its flags here.
+func TestHeaderSaysHowToBuild(t *testing.T) {
+	t.Parallel()
+	want := "clang " + strings.Join(c.Flags(), " ")
+	for _, page := range []string{"elasticjob.h", "../../docs/plugins/sdk-c.md", "../../examples/c-job/README.md"} {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(strings.ReplaceAll(string(text), "clang-19 ", "clang "), want) {
+			t.Errorf("%s does not hold the command %s", page, want)
+		}
+	}
+	if text, err := os.ReadFile("elasticjob.h"); err != nil || c.Header() != string(text) {
+		t.Errorf("Header() has %d bytes, error %v, want those of elasticjob.h", len(c.Header()), err)
+	}
 }
 
 // Undefined behaviour, such as a read with a wrong type or a shift too far,
@@ -168,7 +192,7 @@ func testDescribe(t *testing.T, m map[string]spi.Plugin) {
 		kinds[name] = string(p.Descriptor.Kind) + " " + strings.Join(p.Descriptor.Capabilities, ",")
 	}
 	if diff := cmp.Diff(map[string]string{
-		"ECHO": "jobType execute", "COPY": "jobType execute", "NUMBERS": "jobType execute", "OPERATES": "jobType execute",
+		"ECHO": "jobType execute", "COPY": "jobType execute", "NUMBERS": "jobType execute", "LONG": "jobType execute", "OPERATES": "jobType execute",
 		"FAILS": "jobType execute", "FLOW": "jobType dataflow", "FIRST": "shardingStrategy ", "STOPS": "errorHandler ",
 		"ONCE": "jobListener distributeOnce", "SINK": "tracingSink ",
 	}, kinds); diff != "" {
@@ -187,9 +211,9 @@ func testContext(t *testing.T, m map[string]spi.Plugin) {
 		t.Errorf("ECHO logs %q, want %q", services.lines, want)
 	}
 	for _, checkpoint := range []string{"", "a", "ab", "abc", "page 7"} {
-		c := anyContext()
-		c.Checkpoint, c.Deadline = []byte(checkpoint), c.FireTime.Add(1000*time.Hour)
-		got, err := execute(t, m["ECHO"], c, &host{})
+		item := anyContext()
+		item.Checkpoint, item.Deadline = []byte(checkpoint), item.FireTime.Add(1000*time.Hour)
+		got, err := execute(t, m["ECHO"], item, &host{})
 		if want := "|1|" + checkpoint + "|bounded|2"; !strings.HasSuffix(got, want) || err != nil {
 			t.Errorf("ECHO with the checkpoint %q = %q, error %v, want it to end in %q", checkpoint, got, err, want)
 		}
@@ -350,6 +374,28 @@ func testKinds(t *testing.T, m map[string]spi.Plugin) {
 	}
 }
 
+// testMemory lets a call last: with 1 MiB of memory it could not keep fifty bytes
+// of each round. Then it makes many calls of one instance.
+func testMemory(t *testing.T, path string) {
+	t.Helper()
+	m := loadWith(t, spi.LoadRequest{Path: path, Isolation: spi.IsolationPooled, Limits: spi.Limits{Memory: 1 << 20}})
+	services := &host{call: func(op string, _ []byte) ([]byte, error) {
+		if op == spi.OpShouldStop {
+			return []byte(`{"stop":false,"reason":""}`), nil
+		}
+		return []byte("{}"), nil
+	}}
+	if _, err := execute(t, m["LONG"], with("20000"), services); err != nil {
+		t.Errorf("LONG: %v", err)
+	}
+	text := `["` + strings.Repeat("x", 20_000) + `"]`
+	for i := range 50 {
+		if _, err := execute(t, m["COPY"], with(text), &host{}); err != nil {
+			t.Fatalf("call %d of COPY: %v", i, err)
+		}
+	}
+}
+
 // testJSON lets the module read and write JSON and compares with encoding/json.
 // What is no JSON may be read as anything, but does not trap.
 func testJSON(t *testing.T, m map[string]spi.Plugin) {
@@ -383,18 +429,18 @@ func testJSON(t *testing.T, m map[string]spi.Plugin) {
 	if got := copied(`"\uD83D\uDE00 \uD83D x"`); got != "\"😀 \uFFFD\uFFFD\uFFFD x\"" {
 		t.Errorf("COPY of surrogates = %s, want a whole character and replacements", got)
 	}
-	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same cases each time
+	random := rand.New(rand.NewPCG(1, 2)) // the same cases each time
 	const alphabet = `{}[]",:\u0 1-e.tn`
 	for range 3000 {
 		text := []byte(seeds[random.IntN(len(seeds))])
 		for range 1 + random.IntN(4) {
 			at := random.IntN(len(text) + 1)
-			c := alphabet[random.IntN(len(alphabet))]
+			char := alphabet[random.IntN(len(alphabet))]
 			switch {
 			case at == len(text) || random.IntN(3) == 0:
-				text = slices.Insert(text, at, c)
+				text = slices.Insert(text, at, char)
 			case random.IntN(2) == 0:
-				text[at] = c
+				text[at] = char
 			default:
 				text = slices.Delete(text, at, at+1)
 			}

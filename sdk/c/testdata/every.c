@@ -40,6 +40,23 @@ static int copies(ej_call *call) {
   ej_writer w = {0};
   copy(&w, NULL, ej_parse(text, size), 0);
   ej_log(EJ_INFO, "%.*s", (int)w.size, w.data);
+  ej_discard(&w);
+  return EJ_OK;
+}
+
+// LONG does for long what jobs do all the time, and keeps nothing of it.
+static int lasts(ej_call *call) {
+  int64_t rounds = ej_int(ej_get(call->context, "jobParameter"), 0);
+  char data[1024] = {0};
+  for (int64_t i = 0; i < rounds; i++) {
+    if (ej_should_stop(call) != NULL || ej_save_checkpoint(call, data, sizeof data) != 0 || ej_report_progress(call, i, rounds, "on") != 0) return EJ_ERROR;
+    if (ej_bool(ej_get(call->context, "attempt"), true) && ej_millis(ej_get(call->context, "fireTime"), 0) < 0) return EJ_ERROR;
+    if (i % 100 == 0) ej_log(EJ_DEBUG, "round %lld", (long long)i);
+    void *mark = ej_mark();
+    memset(ej_alloc(sizeof data), 1, sizeof data);
+    if (strlen(ej_text(ej_get(call->context, "jobName"))) == 0) return EJ_ERROR;
+    ej_release(mark);
+  }
   return EJ_OK;
 }
 
@@ -156,6 +173,7 @@ static const ej_plugin plugins[] = {
   {.kind = EJ_JOB_TYPE, .type = "ECHO", .version = "1.2.0", .description = "returns its \"context\"", .props = props, .wants = wants, .execute = echo},
   {.kind = EJ_JOB_TYPE, .type = "COPY", .execute = copies},
   {.kind = EJ_JOB_TYPE, .type = "NUMBERS", .execute = numbers},
+  {.kind = EJ_JOB_TYPE, .type = "LONG", .execute = lasts},
   {.kind = EJ_JOB_TYPE, .type = "OPERATES", .execute = operates},
   {.kind = EJ_JOB_TYPE, .type = "FAILS", .execute = fails},
   {.kind = EJ_JOB_TYPE, .type = "FLOW", .fetch_data = fetch, .process_data = process},
