@@ -94,7 +94,7 @@ func TestTheMail(t *testing.T) {
 	var words mime.WordDecoder
 	for name, want := range map[string]string{
 		"From": `"Elastic Jobs" <jobs@example.com>`, "To": `<ann@example.com>, "Bob B" <bob@example.com>`, "Cc": "<cid@example.com>, <dan@example.com>",
-		"Bcc": "", "Subject": "失败 of jobs", "Auto-Submitted": "auto-generated", "Content-Type": "text/html; charset=UTF-8",
+		"Bcc": "", "Subject": "失败 of jobs", "Auto-Submitted": "auto-generated", "User-Agent": "elasticjob", "Content-Type": "text/html; charset=UTF-8",
 	} {
 		if text, err := words.DecodeHeader(m.Header.Get(name)); err != nil || text != want {
 			t.Errorf("%s is %q, %v, want %q", name, text, err, want)

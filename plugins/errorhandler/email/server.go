@@ -74,6 +74,7 @@ func (h *handler) message(text string) *mail.Msg {
 	m.Subject(h.subject)
 	m.SetDate()
 	m.SetMessageID()
+	m.SetUserAgent("elasticjob")
 	// What sends by itself says so, and no out-of-office note answers it.
 	m.SetGenHeader("Auto-Submitted", "auto-generated")
 	m.SetBodyString(mail.TypeTextHTML, page(text))

@@ -52,7 +52,8 @@ mode, certificate, key = sys.argv[1:4]
 user, password = (sys.argv[4:6] + ["", ""])[:2]
 implicit = mode == "tls"
 context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-context.load_cert_chain(certificate, key)
+if mode != "plain":
+    context.load_cert_chain(certificate, key)
 
 
 def session():
