@@ -91,14 +91,33 @@ func goEnv(t *testing.T, name string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// TestStrategyPageWorks follows the page that adds a sharding strategy, in a
-// copy of the tree.
-func TestStrategyPageWorks(t *testing.T) {
+// TestAddingPagesWork follows the pages that add something to the tree, each in
+// a copy of it.
+func TestAddingPagesWork(t *testing.T) {
 	t.Parallel()
+	for _, name := range []string{"sharding-strategy", "error-handler"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			addTo(t, page(t, "docs/adding/"+name+".md"))
+		})
+	}
+}
+
+// addTo does what a page tells, in the root of a copy of the tree.
+func addTo(t *testing.T, text string) {
+	t.Helper()
 	dir := copyOfTree(t)
+	shell := func(commands string) *exec.Cmd {
+		cmd := exec.CommandContext(t.Context(), "sh", "-e", "-c", commands)
+		cmd.Dir = dir
+		// Without the directory in it, what is compiled here is found in the
+		// build cache next time. What a node keeps goes elsewhere.
+		cmd.Env = append(os.Environ(), "GOFLAGS=-trimpath -buildvcs=false", "XDG_STATE_HOME="+dir+"-state")
+		return cmd
+	}
 	var shown string
 	ran := 0
-	for _, b := range blocks(page(t, "docs/adding/sharding-strategy.md")) {
+	for _, b := range blocks(text) {
 		verb, rest, _ := strings.Cut(b.what, " ")
 		switch verb {
 		case "file:":
@@ -108,11 +127,7 @@ func TestStrategyPageWorks(t *testing.T) {
 			insertAfter(t, filepath.Join(dir, filepath.FromSlash(name)), strings.Trim(after, `"`), b.text)
 		case "run":
 			ran++
-			cmd := exec.CommandContext(t.Context(), "sh", "-e", "-c", b.text)
-			cmd.Dir = dir
-			// Without the directory in it, what is compiled here is found in
-			// the build cache next time.
-			cmd.Env = append(os.Environ(), "GOFLAGS=-trimpath -buildvcs=false")
+			cmd := shell(b.text)
 			var stderr bytes.Buffer
 			cmd.Stderr = &stderr
 			out, err := cmd.Output()
@@ -120,6 +135,9 @@ func TestStrategyPageWorks(t *testing.T) {
 				t.Fatalf("%s ends with %v\n%s%s", b.text, err, out, stderr.String())
 			}
 			shown = string(out)
+		case "until:":
+			ran++
+			runUntil(t, shell("exec "+b.text), rest)
 		case "shows":
 			if !strings.HasSuffix(shown, b.text) {
 				t.Errorf("the page shows\n%sbut the commands print\n%s", b.text, shown)
@@ -130,6 +148,32 @@ func TestStrategyPageWorks(t *testing.T) {
 	}
 	if ran == 0 {
 		t.Error("the page has no commands")
+	}
+}
+
+// runUntil runs a node until its log holds a text, and interrupts it.
+func runUntil(t *testing.T, cmd *exec.Cmd, text string) {
+	t.Helper()
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var log strings.Builder
+	found := false
+	for lines := bufio.NewScanner(stderr); lines.Scan(); {
+		log.WriteString(lines.Text() + "\n")
+		if !found && strings.Contains(lines.Text(), text) {
+			found = true
+			if err := cmd.Process.Signal(os.Interrupt); err != nil {
+				t.Errorf("interrupting the node: %v", err)
+			}
+		}
+	}
+	if err := cmd.Wait(); err != nil || !found {
+		t.Fatalf("%v ends with %v, its log holds %q: %t\n%s", cmd.Args, err, text, found, log.String())
 	}
 }
 

@@ -1,0 +1,61 @@
+package docs_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/elasticjob-go/elasticjob/plugins/builtin"
+	"github.com/elasticjob-go/elasticjob/spi"
+)
+
+// TestEveryErrorHandlerIsDocumented compares the page of the error handlers
+// with the code: their types, and the properties of each with their defaults.
+func TestEveryErrorHandlerIsDocumented(t *testing.T) {
+	t.Parallel()
+	text := page(t, "docs/reference/error-handlers.md")
+	intro, _, _ := strings.Cut(text, "\n## ")
+	var types []string
+	for _, p := range builtin.All() {
+		if p.Descriptor.Kind != spi.KindErrorHandler {
+			continue
+		}
+		types = append(types, p.Descriptor.Type)
+		if len(p.Descriptor.Props) == 0 {
+			continue
+		}
+		part := section(t, text, p.Descriptor.Type)
+		var want []string
+		for _, field := range p.Descriptor.Props {
+			want = append(want, field.Name)
+			facts := string(field.Type)
+			if field.Secret {
+				facts += ", secret"
+			}
+			switch {
+			case field.Required:
+				facts += " | required"
+			case field.Default != "":
+				facts += " | `" + field.Default + "`"
+			case field.Example != "" && strings.HasSuffix(field.Name, "TimeoutMilliseconds"):
+				// These have a default that the schema does not show.
+				facts += " | " + field.Example
+			default:
+				facts += " | "
+			}
+			if field.Deprecated == "" && !strings.Contains(part, "| `"+field.Name+"` | "+strings.TrimSpace(facts)) {
+				t.Errorf("the row of %s does not begin with %q", field.Name, facts)
+			}
+		}
+		slices.Sort(want)
+		if diff := cmp.Diff(want, firstColumn(part)); diff != "" {
+			t.Errorf("properties of %s differ (-want +got):\n%s", p.Descriptor.Type, diff)
+		}
+	}
+	slices.Sort(types)
+	if diff := cmp.Diff(types, firstColumn(intro)); diff != "" {
+		t.Errorf("types differ (-want +got):\n%s", diff)
+	}
+}
