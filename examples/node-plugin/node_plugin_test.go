@@ -1,5 +1,5 @@
 // Package node_plugin_test installs the plugin of this folder as its README
-// tells, and runs it in the host of processes.
+// tells, and runs it in the host of processes and on a node.
 package node_plugin_test
 
 import (
@@ -9,9 +9,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -20,6 +23,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/elasticjob-go/elasticjob"
 	"github.com/elasticjob-go/elasticjob/runtime/process"
 	"github.com/elasticjob-go/elasticjob/spi"
 )
@@ -27,8 +31,7 @@ import (
 // TestPlugin runs everything in one process, as a node does.
 func TestPlugin(t *testing.T) {
 	t.Parallel()
-	dir := install(t)
-	bundle := load(t, dir)
+	bundle := load(t)
 	var names []string
 	for _, p := range bundle.Plugins {
 		names = append(names, string(p.Descriptor.Kind)+" "+p.Descriptor.Type)
@@ -117,7 +120,7 @@ func TestPlugin(t *testing.T) {
 	})
 	t.Run("by hand", func(t *testing.T) {
 		t.Parallel()
-		out, err := exec.CommandContext(t.Context(), filepath.Join(dir, "plugin.js")).CombinedOutput()
+		out, err := exec.CommandContext(t.Context(), filepath.Join(folder, "plugin.js")).CombinedOutput()
 		failed, ok := errors.AsType[*exec.ExitError](err)
 		if !ok || failed.ExitCode() != 1 || !strings.Contains(string(out), "jobType PAGE_SIZE") {
 			t.Errorf("the plugin, started by hand, ends with %v\n%s", err, out)
@@ -156,32 +159,59 @@ func TestProtocolIsTheSame(t *testing.T) {
 	}
 }
 
-// install copies this folder and installs what package.json names.
-func install(t *testing.T) string {
-	t.Helper()
-	dir := t.TempDir()
-	for _, name := range []string{"plugin.js", "elasticjob.js", "plugin.proto", "go-plugin.proto", "health.proto", "package.json", "package-lock.json", ".npmrc"} {
-		content, err := os.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
+// TestOnANode runs the node of elasticjob.yaml, of which only the pages are
+// others.
+func TestOnANode(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/" {
+			http.NotFound(w, r)
+			return
 		}
-		if err := os.WriteFile(filepath.Join(dir, name), content, 0o700); err != nil {
-			t.Fatal(err)
+		_, _ = w.Write([]byte("hello")) // the client would see it
+	}))
+	defer server.Close()
+	text, err := os.ReadFile("elasticjob.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(folder, "node.yaml")
+	here := strings.NewReplacer("http: [example.com]", `http: ["`+server.URL+`"]`, "https://example.com", server.URL, "every: 10s", "every: 1s").Replace(string(text))
+	if err := os.WriteFile(file, []byte(here), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	config, problems := elasticjob.LoadFile(file)
+	if len(problems) > 0 {
+		t.Fatalf("LoadFile = %v", problems)
+	}
+	config.OverrideDataDir(t.TempDir())
+	log := &journal{}
+	node, err := elasticjob.New(t.Context(), config, elasticjob.WithLogger(slog.New(slog.NewTextHandler(log, nil))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := node.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		`item=0 .* outcome=success .* result="5 bytes"`, `item=1 .* outcome=failure .* code=5 err="` + server.URL + `/no-such-page is gone"`,
+		`msg="plugin output" job=pages item=0 .* plugin=PAGE_SIZE stream=log line="fetching ` + server.URL + `/"`,
+		`msg="job stopped on this instance by its error handler" .*job=pages`,
+	} {
+		if !log.wait(t.Context(), want) {
+			t.Errorf("the node has not logged %s, but\n%s", want, log.String())
 		}
 	}
-	npm := exec.CommandContext(t.Context(), "npm", "ci", "--prefer-offline")
-	npm.Dir = dir
-	if out, err := npm.CombinedOutput(); err != nil {
-		t.Fatalf("npm ci (of Node.js, 18 or later): %v\n%s", err, out)
+	if err := node.Stop(context.WithoutCancel(t.Context())); err != nil {
+		t.Errorf("Stop = %v", err)
 	}
-	return dir
 }
 
 // load starts the plugin; what it writes is the test's output.
-func load(t *testing.T, dir string) *spi.Bundle {
+func load(t *testing.T) *spi.Bundle {
 	t.Helper()
-	var log safeBuffer
-	host := process.New(process.Config{LookupEnv: os.LookupEnv, StartTimeout: time.Minute, Logger: slog.New(slog.NewJSONHandler(&log, nil))})
+	log := &journal{}
+	host := process.New(process.Config{LookupEnv: os.LookupEnv, StartTimeout: time.Minute, Logger: slog.New(slog.NewJSONHandler(log, nil))})
 	t.Cleanup(func() {
 		if err := host.Close(context.Background()); err != nil {
 			t.Errorf("Close = %v", err)
@@ -190,29 +220,57 @@ func load(t *testing.T, dir string) *spi.Bundle {
 			t.Errorf("the plugin ended by itself, or complained:\n%s", text)
 		}
 	})
-	bundle, err := host.Load(t.Context(), spi.LoadRequest{Path: filepath.Join(dir, "plugin.js"), Grants: spi.Grants{Env: []string{"PATH"}}})
+	bundle, err := host.Load(t.Context(), spi.LoadRequest{Path: filepath.Join(folder, "plugin.js"), Grants: spi.Grants{Env: []string{"PATH"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return bundle
 }
 
-// safeBuffer is a buffer for many writers.
-type safeBuffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
+// journal is the log of a test. Its zero value is empty.
+type journal struct {
+	mu      sync.Mutex
+	text    bytes.Buffer
+	written chan struct{} // closed at the next line, if somebody waits
 }
 
-func (b *safeBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
+func (j *journal) Write(p []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.written != nil {
+		close(j.written)
+		j.written = nil
+	}
+	return j.text.Write(p)
 }
 
-func (b *safeBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
+func (j *journal) String() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.String()
+}
+
+// wait reports whether there is a line of that form within a minute.
+func (j *journal) wait(ctx context.Context, form string) bool {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	for {
+		j.mu.Lock()
+		if regexp.MustCompile(form).Match(j.text.Bytes()) {
+			j.mu.Unlock()
+			return true
+		}
+		if j.written == nil {
+			j.written = make(chan struct{})
+		}
+		written := j.written
+		j.mu.Unlock()
+		select {
+		case <-written:
+		case <-ctx.Done():
+			return false
+		}
+	}
 }
 
 // services answer http.request.

@@ -20,7 +20,7 @@ const pageSize = {
   props: [
     { name: 'pause', type: 'duration', description: 'How long an item waits before it asks, times its number.', default: '0s' },
   ],
-  wants: [{ op: 'http.request', value: '*', why: 'to fetch the pages' }],
+  wants: [{ op: 'http.request', value: 'example.com', why: 'to fetch the pages of the example' }],
 
   async execute({ context }, call) {
     const url = context.shardingParameter;
