@@ -32,12 +32,13 @@ func (a *app) moduleBuildCommand() *cobra.Command {
 	var o moduleBuildOptions
 	cmd := &cobra.Command{
 		Use:   "build [DIR]",
-		Short: "Build a module from Go source",
-		Long: `Build the Go program in DIR, or in the working directory, as a WASM module,
-and check the result as a node would.
+		Short: "Build a module from Go or C source",
+		Long: `Build the program in DIR, or in the working directory, as a WASM module, and
+check the result as a node would. Go needs the go command; the files of a
+program in C are compiled together with clang for wasm32-wasi.
 
-A program that imports the SDK becomes a reactor, which describes its job
-types; any other becomes a command. --command and --reactor say it outright.`,
+A program that uses the SDK becomes a reactor, which describes its types; any
+other becomes a command. --command and --reactor say it outright.`,
 		Example: "  elasticjob module build orders --out modules/orders.wasm",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 1 {
@@ -83,22 +84,11 @@ func (a *app) moduleBuild(ctx context.Context, cmd *cobra.Command, host *wasm.Ho
 	if info, err := os.Stat(abs); err != nil || !info.IsDir() {
 		return usagef(cmd, "%s is no directory: name the directory of a Go program", dir)
 	}
-	goTool, err := exec.LookPath("go")
-	if err != nil {
-		return errors.New("building a module needs the go command, which is not on PATH: install Go from https://go.dev/dl and try again")
-	}
-	b := builder{tool: goTool, dir: abs, shown: dir}
-	reactor := o.reactor
-	if !o.command && !o.reactor {
-		if reactor, err = b.importsSDK(ctx); err != nil {
-			return err
-		}
-	}
 	out := o.out
 	if out == "" {
 		out = filepath.Join(dir, moduleFile(abs))
 	}
-	if err := b.build(ctx, out, reactor); err != nil {
+	if err := o.compile(ctx, cmd, abs, dir, out); err != nil {
 		return err
 	}
 	built, err := inspect(ctx, host, spi.LoadRequest{Path: out})
@@ -120,6 +110,41 @@ func (a *app) moduleBuild(ctx context.Context, cmd *cobra.Command, host *wasm.Ho
 	})
 }
 
+// compile builds the program of a directory, in whichever language it is.
+func (o moduleBuildOptions) compile(ctx context.Context, cmd *cobra.Command, dir, shown, out string) error {
+	sources, err := filepath.Glob(filepath.Join(dir, "*.c"))
+	if err != nil {
+		return fmt.Errorf("looking for sources: %w", err)
+	}
+	programs, err := filepath.Glob(filepath.Join(dir, "*.go"))
+	if err != nil {
+		return fmt.Errorf("looking for sources: %w", err)
+	}
+	if len(sources) > 0 && len(programs) > 0 {
+		return usagef(cmd, "%s holds programs in C and in Go: keep them in directories of their own", shown)
+	}
+	if len(sources) > 0 {
+		clang, err := findClang()
+		if err != nil {
+			return err
+		}
+		b := cBuilder{builder{tool: clang, dir: dir, shown: shown}, sources}
+		return b.build(ctx, out, o.reactor || !o.command && b.includesSDK())
+	}
+	goTool, err := exec.LookPath("go")
+	if err != nil {
+		return errors.New("building a module needs the go command, which is not on PATH: install Go from https://go.dev/dl and try again")
+	}
+	b := goBuilder{builder{tool: goTool, dir: dir, shown: shown}}
+	reactor := o.reactor
+	if !o.command && !o.reactor {
+		if reactor, err = b.importsSDK(ctx); err != nil {
+			return err
+		}
+	}
+	return b.build(ctx, out, reactor)
+}
+
 // moduleFile returns the name of the module built in a directory.
 func moduleFile(dir string) string {
 	name := moduleName(filepath.Base(dir))
@@ -129,15 +154,18 @@ func moduleFile(dir string) string {
 	return name + ".wasm"
 }
 
-// builder runs the go command on the program in a directory.
+// builder runs a compiler on the program in a directory.
 type builder struct {
 	tool string
 	// dir is absolute; shown is how the caller writes it.
 	dir, shown string
 }
 
+// goBuilder builds programs in Go.
+type goBuilder struct{ builder }
+
 // importsSDK says whether the program imports the SDK.
-func (b builder) importsSDK(ctx context.Context) (bool, error) {
+func (b goBuilder) importsSDK(ctx context.Context) (bool, error) {
 	deps, err := b.run(ctx, "list", "-deps", "-f", "{{.ImportPath}}", ".")
 	if err != nil {
 		return false, err
@@ -145,7 +173,7 @@ func (b builder) importsSDK(ctx context.Context) (bool, error) {
 	return slices.Contains(strings.Fields(deps), modulePath+"/sdk"), nil
 }
 
-func (b builder) build(ctx context.Context, out string, reactor bool) error {
+func (b goBuilder) build(ctx context.Context, out string, reactor bool) error {
 	abs, err := absolute(out)
 	if err != nil {
 		return err
@@ -158,8 +186,8 @@ func (b builder) build(ctx context.Context, out string, reactor bool) error {
 	return err
 }
 
-// run runs the go command for wasip1 and returns what it prints. An interrupted
-// one gets some seconds to remove its temporary files.
+// run runs the compiler, the go command for wasip1, and returns what it prints.
+// An interrupted one gets some seconds to remove its temporary files.
 func (b builder) run(ctx context.Context, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, b.tool, args...)
 	cmd.Dir = b.dir
@@ -178,11 +206,11 @@ func (b builder) run(ctx context.Context, args ...string) (string, error) {
 	}
 }
 
-// failure turns what the go command says into problems, with places where it
-// names some.
+// failure turns what a compiler says into problems, with places where it names
+// some.
 func (b builder) failure(text string, cause error) error {
 	const most = 100
-	place := regexp.MustCompile(`^(\S[^:]*):(\d+):(\d+): (.+)$`)
+	place := regexp.MustCompile(`^(\S[^:]*):(\d+):(\d+): (?:fatal error: |error: )?(.+)$`)
 	var problems config.Problems
 	var rest []string
 	for line := range strings.Lines(text) {
@@ -199,7 +227,7 @@ func (b builder) failure(text string, cause error) error {
 	if len(problems) == 0 {
 		message := strings.TrimSpace(strings.Join(rest[:min(len(rest), most)], "\n"))
 		if message == "" {
-			message = "the go command failed: " + cause.Error()
+			message = filepath.Base(b.tool) + " failed: " + cause.Error()
 		}
 		problems = config.Problems{{File: b.shown, Rule: ruleBuild, Message: message}}
 	}

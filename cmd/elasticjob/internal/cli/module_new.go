@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/elasticjob-go/elasticjob"
+	"github.com/elasticjob-go/elasticjob/sdk/c"
 	"github.com/elasticjob-go/elasticjob/spi"
 )
 
@@ -35,19 +36,20 @@ func (a *app) moduleNewCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "new DIR",
 		Short: "Write the start of a module",
-		Long: `Write a Go module that is a job, with a configuration that runs it, into a new
-or empty directory. Nothing is ever overwritten.
+		Long: `Write a program in Go or C that is a job, with a configuration that runs it, into
+a new or empty directory. Nothing is ever overwritten.
 
-With a release of elasticjob the job uses the SDK of the same version. Built
-from source, it uses the SDK in the source tree around the working directory
-or in the one that --sdk names.`,
-		Example: "  elasticjob module new orders",
-		Args:    exactArgs("the directory"),
-		RunE:    func(cmd *cobra.Command, args []string) error { return a.moduleNew(cmd, args[0], o) },
+A program in C gets the header of the SDK. One in Go uses the SDK of the same
+version with a release of elasticjob; built from source, it uses the SDK in the
+source tree around the working directory or in the one that --sdk names.`,
+		Example: `  elasticjob module new orders
+  elasticjob module new orders --lang c`,
+		Args: exactArgs("the directory"),
+		RunE: func(cmd *cobra.Command, args []string) error { return a.moduleNew(cmd, args[0], o) },
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	flags.StringVar(&o.lang, "lang", "go", "programming language: go")
+	flags.StringVar(&o.lang, "lang", "go", "programming `language`: go or c")
 	flags.StringVar(&o.typeName, "type", "", "`name` of the job type (default: from the directory)")
 	flags.StringVar(&o.sdk, "sdk", "", "source `directory` of elasticjob, to use its SDK")
 	return cmd
@@ -65,17 +67,28 @@ type skeletonData struct {
 	Name string
 	Type string
 	SDK  string
+	// Main is the file that the author changes.
+	Main string
 }
 
+// The languages of skeletons.
+const (
+	langGo = "go"
+	langC  = "c"
+)
+
 func (a *app) moduleNew(cmd *cobra.Command, dir string, o moduleNewOptions) error {
-	if o.lang != "go" {
-		return usagef(cmd, "--lang %q is not available in this version: write go; a WASI command in any language needs no skeleton", o.lang)
+	if o.lang != langGo && o.lang != langC {
+		return usagef(cmd, "--lang %q is not available in this version: write go or c; a WASI command in any language needs no skeleton", o.lang)
+	}
+	if o.lang == langC && o.sdk != "" {
+		return usagef(cmd, "--sdk is for Go: a program in C gets the header of the SDK")
 	}
 	abs, err := absolute(dir)
 	if err != nil {
 		return err
 	}
-	data := skeletonData{Name: moduleName(filepath.Base(abs)), Type: o.typeName, SDK: modulePath}
+	data := skeletonData{Name: moduleName(filepath.Base(abs)), Type: o.typeName, SDK: modulePath, Main: "main." + o.lang}
 	if data.Name == "" {
 		return usagef(cmd, "no name can be made of %q: use a directory whose name has letters or digits", dir)
 	}
@@ -85,15 +98,16 @@ func (a *app) moduleNew(cmd *cobra.Command, dir string, o moduleNewOptions) erro
 	if !spi.ValidType(data.Type) {
 		return usagef(cmd, "--type %q is no type name: write a capital letter and then capital letters, digits and underscores, at most 64", data.Type)
 	}
-	goMod, fetched, err := goMod(cmd, data.Name, o.sdk)
+	files, err := renderSkeleton(o.lang, data)
 	if err != nil {
 		return err
 	}
-	files, err := renderSkeleton(data)
-	if err != nil {
+	var fetched bool
+	if o.lang == langC {
+		files["elasticjob.h"] = []byte(c.Header())
+	} else if files["go.mod"], fetched, err = goMod(cmd, data.Name, o.sdk); err != nil {
 		return err
 	}
-	files["go.mod"] = goMod
 	names, err := writeNew(cmd, abs, files)
 	if err != nil {
 		return err
@@ -208,9 +222,9 @@ func isSourceTree(dir string) bool {
 	return false
 }
 
-// renderSkeleton returns the files of the skeleton by name.
-func renderSkeleton(data skeletonData) (map[string][]byte, error) {
-	templates, err := template.ParseFS(skeleton, "skeleton/*.tmpl")
+// renderSkeleton returns the files of the skeleton of a language by name.
+func renderSkeleton(lang string, data skeletonData) (map[string][]byte, error) {
+	templates, err := template.ParseFS(skeleton, "skeleton/any/*.tmpl", "skeleton/"+lang+"/*.tmpl")
 	if err != nil {
 		return nil, fmt.Errorf("reading the skeleton: %w", err)
 	}

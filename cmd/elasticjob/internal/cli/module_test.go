@@ -76,7 +76,7 @@ func TestSourceTree(t *testing.T) {
 
 func TestBuildFailure(t *testing.T) {
 	t.Parallel()
-	b := builder{dir: "/abs/orders", shown: "orders"}
+	b := builder{tool: "go", dir: "/abs/orders", shown: "orders"}
 	for _, tt := range []struct {
 		name string
 		text string
@@ -95,7 +95,7 @@ func TestBuildFailure(t *testing.T) {
 		},
 		{
 			"silence", "",
-			config.Problems{{File: "orders", Rule: ruleBuild, Message: "the go command failed: exit status 2"}},
+			config.Problems{{File: "orders", Rule: ruleBuild, Message: "go failed: exit status 2"}},
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
