@@ -39,6 +39,18 @@ func TestPageOfTheCSDKWorks(t *testing.T) {
 	}
 }
 
+// TestPageOfNodeWorks follows the page from an empty folder to a node that runs
+// a job in JavaScript.
+func TestPageOfNodeWorks(t *testing.T) {
+	t.Parallel()
+	shown := follow(t, "docs/plugins/node.md", "greetings")
+	for _, want := range []string{"jobType GREETING: Greets", "no problems"} {
+		if !strings.Contains(shown, want) {
+			t.Errorf("the commands of the page print\n%s\nwant %q in it", shown, want)
+		}
+	}
+}
+
 // follow does what a page tells: it writes its files into the project beside
 // the repository, runs its commands, and runs its node until the log holds what
 // the page says. It returns what the commands print.
