@@ -77,10 +77,12 @@ func DriveDataflow(ctx context.Context, flow spi.Dataflow, run DataflowRun) (spi
 
 // flow drives the data of the item.
 func (c *itemCall) flow(ctx context.Context, flow spi.Dataflow) (spi.ExecuteResponse, error) {
-	r := c.run
+	// The closure must not have the call, which then lives on the stack of its
+	// worker.
+	r, item := c.run, c.item
 	return DriveDataflow(ctx, flow, DataflowRun{
-		Context: c.sharding, Fetching: &itemServices{run: r, item: c.item, kind: callFetch}, Processing: r.servicesOf(c.item),
-		Streaming: r.spec.Values.Bool(PropStreaming), Stop: func() string { return r.job.stopReason(c.item) },
+		Context: c.sharding, Fetching: &itemServices{run: r, item: item, kind: callFetch}, Processing: r.servicesOf(item),
+		Streaming: r.spec.Values.Bool(PropStreaming), Stop: func() string { return r.job.stopReason(item) },
 	})
 }
 

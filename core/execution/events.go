@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/elasticjob-go/elasticjob/core/event"
+	"github.com/elasticjob-go/elasticjob/core/registry"
 	"github.com/elasticjob-go/elasticjob/spi"
 )
 
@@ -29,9 +30,13 @@ type ItemsAssigned struct {
 
 // ItemStarted says that the code of an item is about to run.
 type ItemStarted struct {
-	Job     string
-	Item    int
-	Run     string
+	Job  string
+	Item int
+	Run  string
+	// Task is the id that the items of the run on this instance share, Items are
+	// these items.
+	Task    string
+	Items   registry.Items
 	Source  spi.Source
 	Attempt int
 	// Late is how long after its instant the item starts.
@@ -51,9 +56,12 @@ const (
 
 // ItemFinished says that the code of an item has returned.
 type ItemFinished struct {
-	Job     string
-	Item    int
-	Run     string
+	Job  string
+	Item int
+	Run  string
+	// Task and Items are those of ItemStarted.
+	Task    string
+	Items   registry.Items
 	Source  spi.Source
 	Attempt int
 	Outcome Outcome

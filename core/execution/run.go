@@ -110,9 +110,10 @@ func (r *run) servicesOf(item int) *itemServices {
 // perform runs the code of one item in the calling goroutine.
 func (r *run) perform(item int) {
 	e := r.job.executor
-	c := &itemCall{run: r, item: item, started: time.Now()}
+	c := &itemCall{run: r, item: item, task: r.task(), started: time.Now()}
 	e.events.Started.Publish(ItemStarted{
-		Job: r.job.name, Item: item, Run: r.id, Source: r.source, Attempt: 1, Late: max(0, e.now().Sub(r.instant)),
+		Job: r.job.name, Item: item, Run: r.id, Task: c.task, Items: r.items, Source: r.source, Attempt: 1,
+		Late: max(0, e.now().Sub(r.instant)),
 	})
 	// The rest is deferred because code can end its goroutine.
 	defer c.finish()
@@ -123,6 +124,7 @@ func (r *run) perform(item int) {
 type itemCall struct {
 	run      *run
 	item     int
+	task     string
 	started  time.Time
 	sharding spi.ShardingContext
 	response spi.ExecuteResponse
@@ -140,7 +142,7 @@ func (c *itemCall) finish() {
 		c.err = spi.NewError(spi.CodeFailed, "the code ended its goroutine")
 	}
 	finished := ItemFinished{
-		Job: r.job.name, Item: c.item, Run: r.id, Source: r.source, Attempt: 1, Took: time.Since(c.started),
+		Job: r.job.name, Item: c.item, Run: r.id, Task: c.task, Items: r.items, Source: r.source, Attempt: 1, Took: time.Since(c.started),
 	}
 	finished.Outcome, finished.Error = c.judge()
 	if finished.Outcome == OutcomeSuccess {
@@ -159,7 +161,7 @@ func (c *itemCall) call() {
 	config := &r.spec.Config
 	c.sharding = spi.ShardingContext{
 		JobName:            r.job.name,
-		TaskID:             r.task(),
+		TaskID:             c.task,
 		ShardingTotalCount: config.ShardingTotalCount,
 		JobParameter:       config.JobParameter,
 		ShardingItem:       c.item,
