@@ -65,6 +65,8 @@ type settings struct {
 	logger  *slog.Logger
 	plugins []spi.Plugin
 	note    func(Problem)
+	// lookupEnv is what plugins see of the environment, as far as it is granted.
+	lookupEnv func(name string) (string, bool)
 	// lint says that nothing is to be changed on disk, offline that no program is
 	// to be started.
 	lint, offline bool
@@ -89,7 +91,7 @@ func WithNotes(note func(Problem)) Option {
 }
 
 func newSettings(options []Option) settings {
-	s := settings{logger: slog.New(slog.DiscardHandler), note: func(Problem) {}}
+	s := settings{logger: slog.New(slog.DiscardHandler), note: func(Problem) {}, lookupEnv: os.LookupEnv}
 	for _, option := range options {
 		option(&s)
 	}

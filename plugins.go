@@ -49,13 +49,13 @@ func newRuntimes(ctx context.Context, c Config, s settings) (*runtimes, Problems
 	if err != nil {
 		problems = append(problems, dataDirProblem(c, err))
 		// The modules are to be looked at all the same.
-		if modules, err = wasm.New(ctx, wasm.Config{LookupEnv: os.LookupEnv, Logger: s.logger}); err != nil {
+		if modules, err = wasm.New(ctx, wasm.Config{LookupEnv: s.lookupEnv, Logger: s.logger}); err != nil {
 			return nil, append(problems, Problem{File: c.File, Rule: "failed", Message: err.Error()})
 		}
 	}
 	r := &runtimes{
 		modules:  modules,
-		programs: process.New(process.Config{LookupEnv: os.LookupEnv, Logger: s.logger}),
+		programs: process.New(process.Config{LookupEnv: s.lookupEnv, Logger: s.logger}),
 		logger:   s.logger,
 	}
 	r.secrets.Store(&c.Secrets)
@@ -70,7 +70,7 @@ func newModules(ctx context.Context, c Config, s settings) (*wasm.Host, error) {
 	if c.DataDir != "" {
 		cache = filepath.Join(c.DataDir, "cache", "wasm")
 	}
-	return wasm.New(ctx, wasm.Config{CacheDir: cache, CacheReadOnly: s.lint, LookupEnv: os.LookupEnv, Logger: s.logger})
+	return wasm.New(ctx, wasm.Config{CacheDir: cache, CacheReadOnly: s.lint, LookupEnv: s.lookupEnv, Logger: s.logger})
 }
 
 // dataDirProblem blames the file only for a directory that the file names.

@@ -14,12 +14,16 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/elasticjob-go/elasticjob"
 	"github.com/elasticjob-go/elasticjob/core/config"
+	"github.com/elasticjob-go/elasticjob/core/job"
 	"github.com/elasticjob-go/elasticjob/spi"
+	"github.com/elasticjob-go/elasticjob/spi/ops"
+	"github.com/elasticjob-go/elasticjob/spi/props"
 )
 
 // kinds are the builds of testdata/kinds: a module whose types begin with M_, a
@@ -104,6 +108,7 @@ func (k kinds) load(t *testing.T, text string) elasticjob.Config {
 }
 
 func testRunAlike(t *testing.T, files kinds) {
+	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = fmt.Fprintf(w, "%s %s", r.URL.Path, r.Header.Get("Authorization"))
 	}))
@@ -131,9 +136,9 @@ func testRunAlike(t *testing.T, files kinds) {
 	waitForLines(t, log, "ask", "P_AUDIT", "after: item 0 ended with success")
 	waitForLines(t, log, "ask", "M_AUDIT", "after: item 0 ended with success")
 	for job, want := range map[string][]string{
-		"ask":    {"AUDIT before 1 items of ask", "AUDIT after: item 0 ended with success", "LAST everything goes to the last of 1"},
-		"denied": {"STOP item 0 of denied has failed with code 4"},
-		"count":  {"COUNT counted number 0", "COUNT counted number 1", "COUNT counted number 2", "COUNT counted number 3", "COUNT counted number 4"},
+		"ask":    {"AUDIT before 1 items of ask, with a secret of 6 bytes", "AUDIT after: item 0 ended with success", "LAST everything goes to the last of 1, with a secret of 6 bytes"},
+		"denied": {"STOP item 0 of denied has failed with code 4, with a secret of 6 bytes"},
+		"count":  {"COUNT a secret of 6 bytes", "COUNT counted number 0", "COUNT counted number 1", "COUNT counted number 2", "COUNT counted number 3", "COUNT counted number 4"},
 	} {
 		for _, prefix := range []string{"M", "P"} {
 			var got []string
@@ -163,6 +168,7 @@ func waitForLines(t *testing.T, log *records, job, plugin, line string) {
 }
 
 func testWithoutGrants(t *testing.T, files kinds) {
+	t.Helper()
 	c := files.load(t, twoHosts(files, "", `
     PREFIX-ask: {elasticJobType: PREFIX_ASK, every: 1s, shardingTotalCount: 1, jobErrorHandlerType: IGNORE, props: {ask.url: "http://127.0.0.1:1/"}}
 `))
@@ -190,7 +196,97 @@ func testWithoutGrants(t *testing.T, files kinds) {
 	}
 }
 
+// TestGrantsOfTheNode holds that an entry for the module of a job sets its
+// grants, and that without an entry it has none.
+func TestGrantsOfTheNode(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, name := range []string{"granted.wasm", "bare.wasm"} {
+		data, err := os.ReadFile(guest)
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, dir, name, string(data))
+	}
+	if err := os.Mkdir(filepath.Join(dir, "shelf"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(dir, "shelf"), "book", "a story")
+	var text strings.Builder
+	text.WriteString(`elasticjob:
+  plugins:
+    - wasm: granted.wasm
+      grants: {env: [PATH], dirs: [{path: shelf}, {path: ./shelf/, as: /library, mode: rw}], clock: frozen, random: seeded}
+  jobs:
+`)
+	path, ok := os.LookupEnv("PATH")
+	if !ok {
+		t.Fatal("there is no PATH")
+	}
+	// An empty one is anything else than what is granted.
+	tests := []struct{ job, does, granted, bare string }{
+		{"env", "env:PATH", path, "not set"},
+		{"other", "env:HOME", "not set", "not set"},
+		{"read", "files:read|/shelf/book", "a story", "Capabilities insufficient"},
+		{"write", "files:write|/shelf/book|x", "Read-only file system", "Capabilities insufficient"},
+		{"create", "files:create|/library/note|x", "ok", "Capabilities insufficient"},
+		{"time", "time", "1640995200", ""},
+	}
+	for _, test := range tests {
+		for _, module := range []string{"granted", "bare"} {
+			fmt.Fprintf(&text, "    %s-%s: {elasticJobType: WASM, every: 1s, shardingTotalCount: 1, jobParameter: %q, props: {wasm.module: %s.wasm}}\n", module, test.job, test.does, module)
+		}
+	}
+	c, problems := elasticjob.LoadFile(write(t, dir, "elasticjob.yaml", text.String()))
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	c.OverrideDataDir(filepath.Join(dir, "data"))
+	_, log := start(t, c)
+	for _, test := range tests {
+		for module, want := range map[string]string{"granted": test.granted, "bare": test.bare} {
+			r := log.waitFor(t, "item finished", module+"-"+test.job, 1)[0]
+			if got := fmt.Sprint(r["result"]); got != want && want != "" || got == test.granted && want == "" {
+				t.Errorf("%s of the module %s finished with %q (%v), want %q", test.does, module, got, r["err"], want)
+			}
+		}
+	}
+}
+
+// TestPluginsOfTheProgramAreTrusted holds that they need no grants.
+func TestPluginsOfTheProgramAreTrusted(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = fmt.Fprint(w, r.Header.Get("Token"))
+	}))
+	t.Cleanup(server.Close)
+	c := elasticjob.Defaults()
+	c.DataDir = t.TempDir()
+	c.Secrets = map[string]config.Secret{"token": {Value: "s3cret"}}
+	definition := job.Defaults("ask")
+	definition.Type, definition.Every, definition.ShardingTotalCount = "OURS", time.Second, 1
+	c.Jobs = []job.Config{definition}
+	ours := spi.Plugin{
+		Descriptor: spi.Descriptor{Kind: spi.KindJobType, Type: "OURS"},
+		JobType: func(context.Context, props.Values) (spi.JobType, error) {
+			return spi.JobTypeFunc(func(ctx context.Context, req spi.ExecuteRequest) (spi.ExecuteResponse, error) {
+				token, err := ops.Secret(ctx, req.Services, "token")
+				if err != nil {
+					return spi.ExecuteResponse{}, err
+				}
+				response, err := ops.HTTP(ctx, req.Services, ops.HTTPRequest{Method: "GET", URL: server.URL, Headers: map[string][]string{"Token": {token}}})
+				return spi.ExecuteResponse{Message: string(response.Body)}, err
+			}), nil
+		},
+	}
+	_, log := start(t, c, elasticjob.WithPlugins(ours))
+	if got := log.waitFor(t, "item finished", "ask", 1)[0]; got["result"] != "s3cret" {
+		t.Errorf("ask finished with %v (%v), want the secret that the server was shown", got["result"], got["err"])
+	}
+}
+
 func testTheSameTypeTwice(t *testing.T, files kinds) {
+	t.Helper()
 	module, program := checksum(t, files.module), checksum(t, files.twin)
 	c := files.load(t, fmt.Sprintf("elasticjob:\n  plugins:\n    - wasm: %q\n    - process: %q\n      sha256: %s\n", files.module, files.twin, program))
 	problems := elasticjob.Lint(t.Context(), c, false)
@@ -212,6 +308,7 @@ func checksum(t *testing.T, path string) string {
 }
 
 func testOffline(t *testing.T, files kinds) {
+	t.Helper()
 	text := twoHosts(files, "", `
     PREFIX-ask: {elasticJobType: PREFIX_ASK, every: 1s, shardingTotalCount: 1, jobErrorHandlerType: PREFIX_STOP, props: {ask.url: "http://127.0.0.1:1/"}}
 `)
@@ -248,6 +345,7 @@ func testOffline(t *testing.T, files kinds) {
 }
 
 func testWhatAJobMayName(t *testing.T, files kinds) {
+	t.Helper()
 	c := files.load(t, fmt.Sprintf(`elasticjob:
   plugins:
     - {wasm: %q, grants: {dirs: [{path: none}]}}
@@ -275,6 +373,7 @@ func testWhatAJobMayName(t *testing.T, files kinds) {
 }
 
 func testPlugins(t *testing.T, files kinds) {
+	t.Helper()
 	c := files.load(t, fmt.Sprintf(`elasticjob:
   plugins:
     - {wasm: %q, grants: {http: ["127.0.0.1"]}}

@@ -22,7 +22,7 @@ import (
 func (n *Node) Reload(ctx context.Context, c Config) error {
 	n.reloading.Lock()
 	defer n.reloading.Unlock()
-	problems := Problems(c.Validate())
+	problems := c.Validate()
 	if !c.Readable() {
 		return problems
 	}

@@ -56,6 +56,7 @@ type Strategy struct {
 // Door serves host operations on the terms of one plugin. It is safe for
 // concurrent use, and its errors are those of [spi.Services].
 type Door interface {
+	// Call runs a host operation.
 	Call(ctx context.Context, op string, request []byte) ([]byte, error)
 }
 

@@ -58,6 +58,15 @@ func ask(ctx context.Context, job *sdk.Job) error {
 	return nil
 }
 
+// known says whether the host tells a plugin of this kind the secret.
+func known(ctx context.Context, h sdk.Host) string {
+	token, err := h.Secret(ctx, "token")
+	if err != nil {
+		return "unknown secret: " + err.Error()
+	}
+	return "a secret of " + strconv.Itoa(len(token)) + " bytes"
+}
+
 func fetch(_ context.Context, _ *sdk.Job, cursor string) ([]string, string, error) {
 	from, err := strconv.Atoi("0" + cursor)
 	if err != nil || from >= 5 {
@@ -70,30 +79,31 @@ func fetch(_ context.Context, _ *sdk.Job, cursor string) ([]string, string, erro
 	return data, strconv.Itoa(from + 2), nil
 }
 
-func process(_ context.Context, job *sdk.Job, data []string) error {
+func process(ctx context.Context, job *sdk.Job, data []string) error {
+	job.Info(known(ctx, job.Host))
 	for _, datum := range data {
 		job.Info("counted " + datum)
 	}
 	return nil
 }
 
-func assign(_ context.Context, s *sdk.Sharding) (map[string][]int, error) {
+func assign(ctx context.Context, s *sdk.Sharding) (map[string][]int, error) {
 	assignment := make(map[string][]int)
 	last := s.Instances[len(s.Instances)-1].ID
 	for _, i := range s.Items {
 		assignment[last] = append(assignment[last], i.Item)
 	}
-	s.Info("everything goes to the last of " + strconv.Itoa(len(s.Instances)))
+	s.Info("everything goes to the last of " + strconv.Itoa(len(s.Instances)) + ", with " + known(ctx, s.Host))
 	return assignment, nil
 }
 
-func handle(_ context.Context, f *sdk.Failure) (spi.Decision, error) {
-	f.Warn("item " + strconv.Itoa(f.Context.ShardingItem) + " of " + f.Context.JobName + " has failed with code " + strconv.Itoa(int(f.Err.Code)))
+func handle(ctx context.Context, f *sdk.Failure) (spi.Decision, error) {
+	f.Warn("item " + strconv.Itoa(f.Context.ShardingItem) + " of " + f.Context.JobName + " has failed with code " + strconv.Itoa(int(f.Err.Code)) + ", with " + known(ctx, f.Host))
 	return sdk.Stop, nil
 }
 
-func before(_ context.Context, run *sdk.Run) error {
-	run.Info("before " + strconv.Itoa(len(run.Items)) + " items of " + run.JobName)
+func before(ctx context.Context, run *sdk.Run) error {
+	run.Info("before " + strconv.Itoa(len(run.Items)) + " items of " + run.JobName + ", with " + known(ctx, run.Host))
 	return nil
 }
 
