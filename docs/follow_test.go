@@ -95,7 +95,7 @@ func goEnv(t *testing.T, name string) string {
 // a copy of it.
 func TestAddingPagesWork(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"sharding-strategy", "error-handler"} {
+	for _, name := range []string{"sharding-strategy", "error-handler", "job-type"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			addTo(t, page(t, "docs/adding/"+name+".md"))
