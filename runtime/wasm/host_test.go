@@ -128,11 +128,12 @@ func TestLoadIsCancelled(t *testing.T) {
 	h := newHost(t, Config{})
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(spi.ErrStopping)
-	if _, err := h.Load(ctx, spi.LoadRequest{Path: goReactor(t)}); !errors.Is(err, spi.ErrStopping) {
+	path := slowToCompile(t)
+	if _, err := h.Load(ctx, spi.LoadRequest{Path: path}); !errors.Is(err, spi.ErrStopping) {
 		t.Errorf("Load = %v, want %v", err, spi.ErrStopping)
 	}
 	// The abandoned compilation does not get in the way of a later load.
-	b, err := h.Load(t.Context(), spi.LoadRequest{Path: goReactor(t)})
+	b, err := h.Load(t.Context(), spi.LoadRequest{Path: path})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,17 +142,23 @@ func TestLoadIsCancelled(t *testing.T) {
 	}
 }
 
-// TestSlowCompiler has a function that takes wazero very long.
+// slowToCompile has a function that takes wazero long: its time grows with the
+// square of the depth.
+func slowToCompile(t *testing.T) string {
+	t.Helper()
+	const depth = 4000
+	a := reactor(constant(0))
+	a.functions = append(a.functions, function{typ: typeVoid, code: append(bytes.Repeat([]byte{opLoop, emptyType}, depth), bytes.Repeat([]byte{opEnd}, depth)...)})
+	return writeFile(t, a.bytes())
+}
+
 func TestSlowCompiler(t *testing.T) {
 	t.Parallel()
 	h, err := New(t.Context(), Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	const depth = 10_000
-	a := reactor(constant(0))
-	a.functions = append(a.functions, function{typ: typeVoid, code: append(bytes.Repeat([]byte{opLoop, emptyType}, depth), bytes.Repeat([]byte{opEnd}, depth)...)})
-	path := writeFile(t, a.bytes())
+	path := slowToCompile(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	if _, err := h.Load(ctx, spi.LoadRequest{Path: path}); !errors.Is(err, context.DeadlineExceeded) {

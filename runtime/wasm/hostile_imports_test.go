@@ -76,7 +76,7 @@ func TestEveryPointerInEveryImport(t *testing.T) {
 // directory.
 func TestEveryPointerInWASI(t *testing.T) {
 	t.Parallel()
-	const most = 1500
+	const most = 300
 	data, outside := tree(t)
 	before := snapshot(t, outside)
 	random := rand.New(rand.NewPCG(1, 2))
