@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/elasticjob-go/elasticjob/core/catalog"
+	"github.com/elasticjob-go/elasticjob/core/hostcall"
 	"github.com/elasticjob-go/elasticjob/core/registry"
 	"github.com/elasticjob-go/elasticjob/spi"
 )
@@ -50,14 +51,7 @@ type Strategy struct {
 	Strategy spi.ShardingStrategy
 	Request  spi.ShardRequest
 	// Door serves the host operations that the strategy calls; nil offers none.
-	Door Door
-}
-
-// Door serves host operations on the terms of one plugin. It is safe for
-// concurrent use, and its errors are those of [spi.Services].
-type Door interface {
-	// Call runs a host operation.
-	Call(ctx context.Context, op string, request []byte) ([]byte, error)
+	Door hostcall.Caller
 }
 
 // Strategist finds the sharding strategy of a stored job.
@@ -368,7 +362,7 @@ func (c *Coordinator) plan(ctx context.Context, state registry.JobState, instanc
 			req.Previous[id] = items.Slice()
 		}
 	}
-	req.Services = strategyServices{job: name, plugin: strategy.Type, door: strategy.Door, logger: c.logger}
+	req.Services = hostcall.Services{Logger: c.logger.With("job", name, "plugin", strategy.Type), Door: strategy.Door}
 	assignment, err := Shard(ctx, strategy.Strategy, req)
 	if closeErr := catalog.Close(context.WithoutCancel(ctx), strategy.Strategy); closeErr != nil {
 		c.logger.Warn("sharding strategy not closed", "job", name, "plugin", strategy.Type, "err", closeErr)
@@ -417,27 +411,4 @@ func candidatesOf(state registry.JobState, hosts []host) []spi.Instance {
 		}
 	}
 	return candidates
-}
-
-// strategyServices are the host services of a strategy.
-type strategyServices struct {
-	job, plugin string
-	door        Door
-	logger      *slog.Logger
-}
-
-var _ spi.Services = strategyServices{}
-
-// Log writes a line of plugin output.
-func (s strategyServices) Log(ctx context.Context, record spi.LogRecord) {
-	s.logger.LogAttrs(ctx, slog.Level(record.Level.Round()), "plugin output",
-		slog.String("job", s.job), slog.String("plugin", s.plugin), slog.String("stream", string(spi.StreamLog)), slog.String("line", record.Line))
-}
-
-// Call leaves the operation to the door.
-func (s strategyServices) Call(ctx context.Context, op string, request []byte) ([]byte, error) {
-	if s.door == nil {
-		return nil, spi.NewError(spi.CodeUnsupported, "operation "+op+" is not offered to sharding strategies here")
-	}
-	return s.door.Call(ctx, op, request)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 
+	"github.com/elasticjob-go/elasticjob/core/hostcall"
 	"github.com/elasticjob-go/elasticjob/core/service"
 	"github.com/elasticjob-go/elasticjob/spi"
 )
@@ -23,7 +24,7 @@ const (
 type Handler struct {
 	Type    string
 	Handler spi.ErrorHandler
-	Door    Door
+	Door    hostcall.Caller
 
 	calls aside
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/robfig/cron/v3"
 
+	"github.com/elasticjob-go/elasticjob/core/hostcall"
 	"github.com/elasticjob-go/elasticjob/core/job"
 	"github.com/elasticjob-go/elasticjob/core/registry"
 	"github.com/elasticjob-go/elasticjob/core/schedule"
@@ -26,7 +27,7 @@ type Spec struct {
 	// Dataflow is called instead of JobType; nil for a type without that
 	// capability.
 	Dataflow  spi.Dataflow
-	Door      Door // of the job type
+	Door      hostcall.Caller // of the job type
 	Handlers  []*Handler
 	Listeners []*Listener
 	// Since is when the schedule came into force: instants up to it followed

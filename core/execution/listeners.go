@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 
+	"github.com/elasticjob-go/elasticjob/core/hostcall"
 	"github.com/elasticjob-go/elasticjob/spi"
 )
 
@@ -14,7 +15,7 @@ import (
 type Listener struct {
 	Type     string
 	Listener spi.JobListener
-	Door     Door
+	Door     hostcall.Caller
 
 	calls aside
 }

@@ -7,16 +7,9 @@ import (
 	"fmt"
 	"log/slog"
 
+	"github.com/elasticjob-go/elasticjob/core/hostcall"
 	"github.com/elasticjob-go/elasticjob/spi"
 )
-
-// Door serves the host operations that need a grant, for the plugin of one job
-// that it was made for. It is safe for concurrent use, and its errors are those
-// of [spi.Services].
-type Door interface {
-	// Call runs a host operation.
-	Call(ctx context.Context, op string, request []byte) ([]byte, error)
-}
 
 // Bounds of what a running item may leave with its node, in bytes.
 const (
@@ -123,7 +116,7 @@ func (s *itemServices) keep(note func(*kept)) ([]byte, error) {
 type asideServices struct {
 	run    *run
 	plugin string
-	door   Door
+	door   hostcall.Caller
 	about  []slog.Attr // the item, nothing when it is about the run
 }
 
@@ -165,7 +158,7 @@ func (r *run) log(ctx context.Context, record spi.LogRecord, plugin string, abou
 }
 
 // pass hands an operation to a door that may not be there.
-func pass(ctx context.Context, door Door, plugin, op string, request []byte) ([]byte, error) {
+func pass(ctx context.Context, door hostcall.Caller, plugin, op string, request []byte) ([]byte, error) {
 	if door == nil {
 		return nil, notOffered(op, plugin)
 	}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/elasticjob-go/elasticjob/core/hostcall"
 	"github.com/elasticjob-go/elasticjob/core/registry"
 	"github.com/elasticjob-go/elasticjob/spi"
 )
@@ -29,7 +30,7 @@ func (f doorFunc) Call(ctx context.Context, op string, request []byte) ([]byte, 
 }
 
 // echo is a door that answers with what it was asked.
-func echo(name string) Door {
+func echo(name string) hostcall.Caller {
 	return doorFunc(func(_ context.Context, op string, request []byte) ([]byte, error) {
 		return fmt.Appendf(nil, "%s %s %s", name, op, request), nil
 	})
@@ -278,13 +279,13 @@ func TestDoorsBelongToTheirPlugins(t *testing.T) {
 				mu.Unlock()
 			}
 		}
-		handler := func(name string, door Door) *Handler {
+		handler := func(name string, door hostcall.Caller) *Handler {
 			return &Handler{Type: name, Door: door, Handler: spi.ErrorHandlerFunc(func(ctx context.Context, req spi.HandleErrorRequest) (spi.HandleErrorResponse, error) {
 				try(ctx, name, req.Services)
 				return spi.HandleErrorResponse{}, nil
 			})}
 		}
-		listener := func(name string, door Door) *Listener {
+		listener := func(name string, door hostcall.Caller) *Listener {
 			return &Listener{Type: name, Door: door, Listener: listenerFuncs{before: func(ctx context.Context, req spi.JobListenerRequest) error {
 				try(ctx, name, req.Services)
 				return nil

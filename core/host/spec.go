@@ -125,7 +125,7 @@ func (s *specs) build(ctx context.Context, c job.Config) (*execution.Spec, confi
 
 // doorOf returns the door of a plugin that is made of these properties, nil if
 // the node offers no operations.
-func doorOf[T any](s *specs, plugin catalog.Found[T], values props.Values) execution.Door {
+func doorOf[T any](s *specs, plugin catalog.Found[T], values props.Values) hostcall.Caller {
 	if s.calls == nil {
 		return nil
 	}

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"runtime"
@@ -113,7 +112,7 @@ func (r *localRun) services(item int, isExecution bool) localServices {
 	if item >= 0 {
 		logger = logger.With("item", item)
 	}
-	return localServices{logServices{logger.With("run", r.id, "plugin", r.plugin.Descriptor.Type)}, r.door, isExecution}
+	return localServices{hostcall.Services{Logger: logger.With("run", r.id, "plugin", r.plugin.Descriptor.Type), Door: r.door}, isExecution}
 }
 
 func (r *localRun) item(ctx context.Context, job spi.JobType, item spi.Item) itemResult {
@@ -157,9 +156,8 @@ func (r *localRun) execute(ctx context.Context, job spi.JobType, item spi.Item) 
 
 // localServices are the services of one call.
 type localServices struct {
-	logServices
+	hostcall.Services
 
-	door *hostcall.Door
 	// isExecution says that the call may save checkpoints.
 	isExecution bool
 }
@@ -169,39 +167,22 @@ var _ spi.Services = localServices{}
 // Call serves what a node serves. Nobody keeps progress and checkpoints here, so
 // they are logged.
 func (s localServices) Call(ctx context.Context, op string, request []byte) ([]byte, error) {
-	switch op {
-	case spi.OpShouldStop:
-		return s.shouldStop(ctx), nil
-	case spi.OpProgressReport:
+	switch {
+	case op == spi.OpProgressReport:
 		progress, err := wire.DecodeProgressReportRequest(request)
 		if err != nil {
 			return nil, err
 		}
-		s.logger.Info("progress", "done", progress.Done, "total", progress.Total, "message", progress.Message)
+		s.Logger.Info("progress", "done", progress.Done, "total", progress.Total, "message", progress.Message)
 		return wire.AppendNothing(nil), nil
-	case spi.OpCheckpointSave:
-		if !s.isExecution {
-			return nil, spi.NewError(spi.CodeUnsupported, op+" is not offered to this call")
-		}
+	case op == spi.OpCheckpointSave && s.isExecution:
 		checkpoint, err := wire.DecodeCheckpointSaveRequest(request)
 		if err != nil {
 			return nil, err
 		}
-		s.logger.Info("checkpoint", "bytes", len(checkpoint))
+		s.Logger.Info("checkpoint", "bytes", len(checkpoint))
 		return wire.AppendNothing(nil), nil
 	default:
-		return s.door.Call(ctx, op, request)
-	}
-}
-
-func (s localServices) shouldStop(ctx context.Context) []byte {
-	cause := context.Cause(ctx)
-	switch {
-	case cause == nil:
-		return wire.AppendShouldStopResponse(nil, false, "")
-	case errors.Is(cause, spi.ErrTimeout), errors.Is(cause, context.DeadlineExceeded):
-		return wire.AppendShouldStopResponse(nil, true, "timeout")
-	default:
-		return wire.AppendShouldStopResponse(nil, true, "stopping")
+		return s.Services.Call(ctx, op, request)
 	}
 }

@@ -1,11 +1,9 @@
 package cli
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"strconv"
 	"strings"
 
@@ -13,6 +11,7 @@ import (
 
 	"github.com/elasticjob-go/elasticjob/core/catalog"
 	"github.com/elasticjob-go/elasticjob/core/coordinator"
+	"github.com/elasticjob-go/elasticjob/core/hostcall"
 	"github.com/elasticjob-go/elasticjob/core/job"
 	"github.com/elasticjob-go/elasticjob/plugins/builtin"
 	"github.com/elasticjob-go/elasticjob/spi"
@@ -83,7 +82,7 @@ func (a *app) shardingPreview(cmd *cobra.Command, o shardingOptions) error {
 	}
 	req := spi.ShardRequest{
 		JobName: o.job, ShardingTotalCount: o.total, Instances: instances,
-		Props: props.Values{}, Services: logServices{a.logger.With("job", o.job, "plugin", o.strategy)},
+		Props: props.Values{}, Services: hostcall.Services{Logger: a.logger.With("job", o.job, "plugin", o.strategy)},
 	}
 	for i := range o.total {
 		req.Items = append(req.Items, spi.Item{Item: i})
@@ -173,23 +172,4 @@ func ranges(items []int) string {
 		i = last + 1
 	}
 	return strings.Join(parts, ",")
-}
-
-// logServices let a plugin log and nothing else.
-type logServices struct{ logger *slog.Logger }
-
-var _ spi.Services = logServices{}
-
-// Log writes a line of plugin output.
-func (s logServices) Log(ctx context.Context, record spi.LogRecord) {
-	stream := record.Stream
-	if stream == "" {
-		stream = spi.StreamLog
-	}
-	s.logger.LogAttrs(ctx, slog.Level(record.Level.Round()), "plugin output", slog.String("stream", string(stream)), slog.String("line", record.Line))
-}
-
-// Call serves no operation.
-func (s logServices) Call(_ context.Context, op string, _ []byte) ([]byte, error) {
-	return nil, spi.NewError(spi.CodeUnsupported, "operation "+op+" is not available here")
 }
