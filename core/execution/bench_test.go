@@ -16,7 +16,7 @@ import (
 // name of its task.
 //
 // Not parallel: AllocsPerRun counts those of the whole process.
-func TestAnItemTakesFewAllocations(t *testing.T) { //nolint:paralleltest // see above
+func TestAnItemTakesFewAllocations(t *testing.T) {
 	r := newRig(t, slog.New(slog.DiscardHandler))
 	j := r.host("orders", 1, &Spec{JobType: code(func(context.Context, spi.ExecuteRequest) error { return nil })})
 	s, all, at := r.Partition(0).session.Load(), registry.AllItems(1), time.Now()
