@@ -53,7 +53,9 @@ func importRules() []importRule {
 		{who: "spi/wire", may: spi},
 		{who: "spi/ops", may: wire},
 		{who: "spi/pluginpb", others: []string{"google.golang.org/grpc", "google.golang.org/protobuf"}},
-		{who: "spi/spitest", may: append(slices.Clone(wire), "spi/ops"), others: []string{"github.com/google/go-cmp"}},
+		// The plugins that its tables are about are built as guests too.
+		{who: "spi/spitest/subject", may: append(slices.Clone(wire), "spi/ops")},
+		{who: "spi/spitest", may: append(slices.Clone(wire), "spi/ops", "spi/spitest/subject"), external: []string{"runtime/..."}, others: []string{"github.com/google/go-cmp"}},
 		// It serves host operations, whose messages are in spi/wire.
 		{who: "core/hostcall", may: wire, tests: []string{"core/..."}},
 		// Of core, a package imports only those before it: see corePackages.
@@ -64,6 +66,8 @@ func importRules() []importRule {
 		{who: "plugins/...", may: append(slices.Clone(spi), "spi/ops"), external: []string{"core/..."}, others: anyOther},
 		// The native half of the sdk, of which no guest is built.
 		{who: "sdk/internal/native", may: wireAndProto, others: []string{"github.com/hashicorp/go-plugin", "github.com/hashicorp/go-hclog", "google.golang.org/grpc", "google.golang.org/protobuf"}},
+		// It is linked into tests of authors only.
+		{who: "sdk/plugintest", may: append(slices.Clone(wire), "spi/ops", "runtime/process", "runtime/wasm"), others: []string{"github.com/google/go-cmp"}},
 		{who: "sdk/...", may: append(slices.Clone(wireAndProto), "spi/ops", "sdk/..."), external: []string{"runtime/..."}},
 		{who: "cmd/...", may: []string{"..."}, others: anyOther},
 		{who: "examples/...", may: []string{"..."}, others: anyOther},
@@ -334,6 +338,9 @@ func TestBrokenRule(t *testing.T) {
 		{name: "sdk on go-plugin", importer: "sdk", imported: "github.com/hashicorp/go-plugin", theirs: true, from: code, want: "no dependency"},
 		{name: "sdk's native half on go-plugin", importer: "sdk/internal/native", imported: "github.com/hashicorp/go-plugin", theirs: true, from: code},
 		{name: "sdk's native half on the host", importer: "sdk/internal/native", imported: "runtime/process", from: code, want: "sdk/internal/native imports of ours only"},
+		{name: "plugintest on the hosts", importer: "sdk/plugintest", imported: "runtime/wasm", from: code},
+		{name: "plugintest on the engine", importer: "sdk/plugintest", imported: "core/catalog", from: code, want: "sdk/plugintest imports of ours only"},
+		{name: "plugintest in the sdk", importer: "sdk", imported: "sdk/plugintest", from: code, want: "only by tests"},
 		{name: "test package in code", importer: "core/host", imported: "core/service/servicetest", from: code, want: "only by tests"},
 		{name: "test package in a test", importer: "core/schedule", imported: "core/service/servicetest", from: externalTest},
 		{name: "command in code", importer: ".", imported: "cmd/elasticjob/internal/cli", from: code, want: "nobody imports commands"},

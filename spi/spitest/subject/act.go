@@ -83,8 +83,7 @@ func act(ctx context.Context, services spi.Services, values props.Values, echo f
 	case DoPanicError:
 		panic(failure(values))
 	case DoPanicNil:
-		var nobody *spi.Error
-		return nobody.Message, nil
+		return nobody().Message, nil
 	case DoPanicBroken:
 		panic(brokenError{})
 	case DoGoexit:
@@ -111,6 +110,8 @@ func act(ctx context.Context, services spi.Services, values props.Values, echo f
 		return "", fail(values)
 	}
 }
+
+func nobody() *spi.Error { return nil }
 
 // times is how often something is done, once unless the properties say more.
 func times(values props.Values) int { return max(1, int(values.Int(PropTimes))) }

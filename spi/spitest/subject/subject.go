@@ -81,7 +81,7 @@ func describe(kind spi.Kind, name string, capabilities ...string) spi.Descriptor
 }
 
 // constructor refuses properties when they say so.
-func constructor[T any](make func(closer) T) spi.Constructor[T] {
+func constructor[T any](of func(closer) T) spi.Constructor[T] {
 	return func(_ context.Context, values props.Values) (T, error) {
 		switch values[PropDo] {
 		case DoRefuse:
@@ -90,7 +90,7 @@ func constructor[T any](make func(closer) T) spi.Constructor[T] {
 		case DoRefuseByPanic:
 			panic(values[PropMessage])
 		}
-		return make(closer{fails: values[PropDo] == DoFailToClose}), nil
+		return of(closer{fails: values[PropDo] == DoFailToClose}), nil
 	}
 }
 
