@@ -234,10 +234,29 @@ static const char *ej_space(const char *at, const char *limit) {
   return at;
 }
 
+// ej_find returns the first c, or limit. The host looks at every turn of a loop
+// whether to go on, so it takes eight bytes at once.
+static const char *ej_find(const char *at, const char *limit, char c) {
+  const uint64_t ones = UINT64_C(0x0101010101010101);
+  for (; limit - at >= 8; at += 8) {
+    uint64_t word;
+    memcpy(&word, at, sizeof word);
+    word ^= ones * (unsigned char)c;
+    if (((word - ones) & ~word & (ones << 7)) != 0) break; // one of its bytes is 0
+  }
+  while (at < limit && *at != c) at++;
+  return at;
+}
+
+// ej_skip_text returns the end of the string that begins at at: the first quote
+// behind an even number of backslashes.
 static const char *ej_skip_text(const char *at, const char *limit) {
-  for (at++; at < limit; at++) {
-    if (*at == '\\') at++;
-    else if (*at == '"') return at + 1;
+  for (const char *from = at + 1; from < limit; from++) {
+    from = ej_find(from, limit, '"');
+    if (from == limit) break;
+    const char *escapes = from;
+    while (escapes > at + 1 && escapes[-1] == '\\') escapes--;
+    if ((from - escapes) % 2 == 0) return from + 1;
   }
   return limit;
 }
@@ -353,13 +372,15 @@ static char *ej_put_rune(char *out, uint32_t rune) {
 // Decoded text is never longer than encoded.
 static char *ej_unquote(const char *at, const char *end, size_t *size) {
   char *text = (char *)ej_alloc((size_t)(end - at) + 1), *out = text;
-  for (at++; at < end && *at != '"';) {
-    if (*at != '\\') {
-      *out++ = *at++;
-      continue;
-    }
-    if (++at >= end) break;
-    char c = *at++;
+  if (at < end) at++;
+  if (at < end && end[-1] == '"') end--;
+  while (at < end) {
+    const char *escape = ej_find(at, end, '\\');
+    memcpy(out, at, (size_t)(escape - at));
+    out += escape - at;
+    if (end - escape < 2) break;
+    char c = escape[1];
+    at = escape + 2;
     if (c == 'u') {
       int high = ej_hex(at, end);
       if (high < 0) break;
@@ -504,12 +525,23 @@ static size_t ej_rune_size(const unsigned char *at, const unsigned char *end) {
   return size;
 }
 
+// ej_is_plain tells whether eight bytes are ASCII and need no escape: in none of
+// the differences below does a byte go below zero.
+static bool ej_is_plain(const unsigned char *at) {
+  const uint64_t ones = UINT64_C(0x0101010101010101);
+  uint64_t word;
+  memcpy(&word, at, sizeof word);
+  uint64_t from_quote = word ^ (ones * '"'), from_escape = word ^ (ones * '\\');
+  return ((word | (word - ones * ' ') | (from_quote - ones) | (from_escape - ones)) & (ones << 7)) == 0;
+}
+
 static void ej_put_quoted(ej_writer *w, const char *text, size_t length) {
   const unsigned char *at = (const unsigned char *)text, *end = at + length;
   ej_put(w, "\"", 1);
   while (at < end) {
     const unsigned char *plain = at;
     size_t size = 0;
+    while (end - at >= 8 && ej_is_plain(at)) at += 8;
     while (at < end && *at >= ' ' && *at != '"' && *at != '\\' && (size = ej_rune_size(at, end)) > 0) at += size;
     ej_put(w, (const char *)plain, (size_t)(at - plain));
     if (at == end) break;

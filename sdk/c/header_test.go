@@ -67,36 +67,36 @@ func build(t *testing.T, name string, flags ...string) string {
 	return ""
 }
 
-// load returns the plugins of a module by type.
-func load(t *testing.T, path string, isolation spi.Isolation) map[string]spi.Plugin {
-	t.Helper()
-	return loadWith(t, spi.LoadRequest{Path: path, Isolation: isolation})
-}
-
-func loadWith(t *testing.T, req spi.LoadRequest) map[string]spi.Plugin {
+// load returns the plugins of a module by type, for each isolation. Instances
+// have 64 MiB.
+func load(t *testing.T, path string) (fresh, pooled map[string]spi.Plugin) {
 	t.Helper()
 	runtime, err := wasm.New(t.Context(), wasm.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	bundle, err := runtime.Load(t.Context(), req)
-	if err != nil {
-		t.Fatal(err)
-	}
 	t.Cleanup(func() {
-		ctx := context.WithoutCancel(t.Context())
-		if err := bundle.Close(ctx); err != nil {
-			t.Error(err)
-		}
-		if err := runtime.Close(ctx); err != nil {
+		if err := runtime.Close(context.WithoutCancel(t.Context())); err != nil {
 			t.Error(err)
 		}
 	})
-	plugins := make(map[string]spi.Plugin)
-	for _, p := range bundle.Plugins {
-		plugins[p.Descriptor.Type] = p
+	plugins := func(isolation spi.Isolation) map[string]spi.Plugin {
+		bundle, err := runtime.Load(t.Context(), spi.LoadRequest{Path: path, Isolation: isolation, Limits: spi.Limits{Memory: 64 << 20}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := bundle.Close(context.WithoutCancel(t.Context())); err != nil {
+				t.Error(err)
+			}
+		})
+		byType := make(map[string]spi.Plugin)
+		for _, p := range bundle.Plugins {
+			byType[p.Descriptor.Type] = p
+		}
+		return byType
 	}
-	return plugins
+	return plugins(spi.IsolationFresh), plugins(spi.IsolationPooled)
 }
 
 func anyContext() spi.ShardingContext {
@@ -132,15 +132,14 @@ func wantError(t *testing.T, what string, err error, want spi.Error) {
 
 func TestHeader(t *testing.T) {
 	t.Parallel()
-	path := build(t, "every")
-	m := load(t, path, spi.IsolationFresh)
+	m, pooled := load(t, build(t, "every"))
 	t.Run("describe", func(t *testing.T) { t.Parallel(); testDescribe(t, m) })
 	t.Run("context", func(t *testing.T) { t.Parallel(); testContext(t, m) })
 	t.Run("errors", func(t *testing.T) { t.Parallel(); testErrors(t, m) })
 	t.Run("operations", func(t *testing.T) { t.Parallel(); testOperations(t, m) })
 	t.Run("kinds", func(t *testing.T) { t.Parallel(); testKinds(t, m) })
-	t.Run("memory", func(t *testing.T) { t.Parallel(); testMemory(t, path) })
-	t.Run("JSON", func(t *testing.T) { t.Parallel(); testJSON(t, load(t, path, spi.IsolationPooled)) })
+	t.Run("memory", func(t *testing.T) { t.Parallel(); testMemory(t, pooled) })
+	t.Run("JSON", func(t *testing.T) { t.Parallel(); testJSON(t, pooled) })
 }
 
 // Projects get the header from the package, and people read its flags here.
@@ -165,7 +164,7 @@ func TestHeaderSaysHowToBuild(t *testing.T) {
 // traps here.
 func TestHeaderHasNoUndefinedBehaviour(t *testing.T) {
 	t.Parallel()
-	m := load(t, build(t, "every", "-O1", "-fsanitize=undefined", "-fsanitize-trap=undefined"), spi.IsolationPooled)
+	_, m := load(t, build(t, "every", "-O1", "-fsanitize=undefined", "-fsanitize-trap=undefined"))
 	testDescribe(t, m)
 	testContext(t, m)
 	testOperations(t, m)
@@ -374,22 +373,21 @@ func testKinds(t *testing.T, m map[string]spi.Plugin) {
 	}
 }
 
-// testMemory lets a call last: with 1 MiB of memory it could not keep fifty bytes
-// of each round. Then it makes many calls of one instance.
-func testMemory(t *testing.T, path string) {
+// testMemory looks for memory that a call keeps, and that calls of one instance
+// collect.
+func testMemory(t *testing.T, m map[string]spi.Plugin) {
 	t.Helper()
-	m := loadWith(t, spi.LoadRequest{Path: path, Isolation: spi.IsolationPooled, Limits: spi.Limits{Memory: 1 << 20}})
 	services := &host{call: func(op string, _ []byte) ([]byte, error) {
 		if op == spi.OpShouldStop {
 			return []byte(`{"stop":false,"reason":""}`), nil
 		}
 		return []byte("{}"), nil
 	}}
-	if _, err := execute(t, m["LONG"], with("20000"), services); err != nil {
+	if _, err := execute(t, m["LONG"], with(""), services); err != nil {
 		t.Errorf("LONG: %v", err)
 	}
-	text := `["` + strings.Repeat("x", 20_000) + `"]`
-	for i := range 50 {
+	text := `["` + strings.Repeat("x", 1<<20) + `"]`
+	for i := range 30 {
 		if _, err := execute(t, m["COPY"], with(text), &host{}); err != nil {
 			t.Fatalf("call %d of COPY: %v", i, err)
 		}
@@ -431,7 +429,7 @@ func testJSON(t *testing.T, m map[string]spi.Plugin) {
 	}
 	random := rand.New(rand.NewPCG(1, 2)) // the same cases each time
 	const alphabet = `{}[]",:\u0 1-e.tn`
-	for range 3000 {
+	for range 1500 {
 		text := []byte(seeds[random.IntN(len(seeds))])
 		for range 1 + random.IntN(4) {
 			at := random.IntN(len(text) + 1)
