@@ -36,6 +36,8 @@ type Config struct {
 	Plugins []Plugin
 	// Secrets are what plugins may be granted to ask for, by name.
 	Secrets map[string]Secret
+	// Tracing is who gets the history of executions; nil if nobody does.
+	Tracing *Tracing
 	// Jobs are the job definitions, in the order of the file. An empty TimeZone
 	// is for the host to fill in.
 	Jobs []job.Config

@@ -74,6 +74,7 @@ const (
 	keyLabels          = "labels"
 	keyPlugins         = "plugins"
 	keySecrets         = "secrets"
+	keyTracing         = "tracing"
 	keyJobs            = "jobs"
 
 	keyID        = "id"
@@ -121,6 +122,8 @@ const (
 
 	keyFile = "file"
 
+	keySinkType = "type"
+
 	keyType         = "elasticJobType"
 	keyClass        = "elasticJobClass"
 	keyPool         = "jobExecutorThreadPoolSizeProviderType" // ElasticJob 3.0.5 and later
@@ -132,7 +135,7 @@ const (
 
 // layout is every mapping of the file with known keys.
 type layout struct {
-	root, node, instance, regCenter, tls, plugin, limits, grants, dir, secret, job shape
+	root, node, instance, regCenter, tls, plugin, limits, grants, dir, secret, tracing, job shape
 }
 
 func newLayout() layout {
@@ -140,10 +143,13 @@ func newLayout() layout {
 	l.root = newShape(field{name: keyElasticJob, kind: section})
 
 	node := fieldsOf(leaf, keyDataDir, keyShutdownGrace, keyMaxRunningItems, keyPlugins)
-	node = append(node, fieldsOf(section, keyInstance, keyRegCenter, keySecrets, keyJobs)...)
-	node = append(node, fieldsOf(refused, "tracing", "server", "dump", "onLeaseLoss", "onZombie")...)
+	node = append(node, fieldsOf(section, keyInstance, keyRegCenter, keySecrets, keyTracing, keyJobs)...)
+	node = append(node, fieldsOf(refused, "server", "dump", "onLeaseLoss", "onZombie")...)
 	node = append(node, field{name: "enabled", kind: refused, harmless: "true"})
 	l.node = newShape(node...)
+
+	tracing := append(fieldsOf(leaf, keySinkType), fieldsOf(section, keyProps)...)
+	l.tracing = newShape(append(tracing, fieldsOf(refused, "dataSource", "includeJobNames", "excludeJobNames")...)...)
 
 	l.instance = newShape(append(fieldsOf(section, keyLabels), fieldsOf(leaf, keyID, keyIP, keyInterface)...)...)
 

@@ -119,6 +119,7 @@ func (r *reader) readNode(g group) {
 		r.readPlugins(e.value)
 	}
 	r.readSecrets(g.settings[keySecrets])
+	r.cfg.Tracing = r.readTracing(g.settings[keyTracing])
 	r.readJobs(g.open(keyJobs))
 }
 

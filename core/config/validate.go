@@ -78,6 +78,7 @@ func (c Config) check() Problems {
 	k.checkInstance()
 	k.checkRegCenter()
 	k.checkPlugins()
+	k.checkTracing()
 	k.checkSecrets()
 	k.checkJobs()
 	return k.found

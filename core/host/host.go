@@ -26,6 +26,7 @@ import (
 	"github.com/elasticjob-go/elasticjob/core/registry"
 	"github.com/elasticjob-go/elasticjob/core/schedule"
 	"github.com/elasticjob-go/elasticjob/core/service"
+	"github.com/elasticjob-go/elasticjob/core/tracing"
 )
 
 // Config is what a node is made of.
@@ -58,6 +59,7 @@ type Host struct {
 	elapsed    leaseClock
 	timer      *schedule.Timer
 	executor   *execution.Executor
+	tracer     *tracing.Tracer // nil without a tracing sink
 	members    []*member
 	group      *service.Group
 	isUp       atomic.Bool // the node has started
@@ -84,7 +86,12 @@ func New(ctx context.Context, c Config) (*Host, config.Problems) {
 	}
 	jobs, wrong := newJobs(ctx, newSpecs(c), c.Node.Jobs, c.Logger)
 	h.jobs = jobs
+	problems = append(problems, wrong...)
+	sink, wrong := jobs.plugins.specs.buildSink(ctx, c.Logger)
 	if problems = append(problems, wrong...); len(problems) > 0 {
+		if sink != nil {
+			sink.Close(ctx)
+		}
 		h.Close(ctx)
 		return nil, problems
 	}
@@ -102,8 +109,18 @@ func New(ctx context.Context, c Config) (*Host, config.Problems) {
 	h.logger = c.Logger.With(slog.String("instance", id), slog.String("registry", describeRegistry(c.Node.RegCenter)))
 	jobs.logger = h.logger
 	execution.Record(&h.events, c.Logger)
-	h.group = service.NewGroup(&registryService{host: h}, &engineService{host: h})
+	h.makeTracer(sink)
+	h.group = h.groupOf(&registryService{host: h}, &engineService{host: h})
 	return h, nil
+}
+
+// groupOf puts the parts of the node together. The tracer outlives all whose
+// history it keeps.
+func (h *Host) groupOf(parts ...service.Service) *service.Group {
+	if h.tracer != nil {
+		parts = append([]service.Service{h.tracer}, parts...)
+	}
+	return service.NewGroup(parts...)
 }
 
 func newSpecs(c Config) *specs {
@@ -143,6 +160,11 @@ func (h *Host) Close(ctx context.Context) {
 		h.reloading.Lock()
 		defer h.reloading.Unlock()
 		h.closed = true
+		if h.tracer != nil {
+			if err := h.tracer.Stop(ctx); err != nil {
+				h.logger.Warn("tracing not stopped", "err", err)
+			}
+		}
 		h.jobs.close(ctx)
 	})
 }

@@ -299,6 +299,7 @@ func TestAJobStoppedOnItsOnlyInstanceHasOneGapPerItem(t *testing.T) {
 
 // setup of an observed node.
 type setup struct {
+	tracing *config.Tracing
 	jobs    []job.Config
 	plugins []spi.Plugin
 	most    int // items that run at once; 0 for the default
@@ -375,7 +376,7 @@ func observe(t *testing.T, s setup) *observed {
 		defer n.mu.Unlock()
 		n.misfired = append(n.misfired, e)
 	})
-	h.group = service.NewGroup(&registryService{host: h}, &tap{t: t, node: n, setup: s}, &engineService{host: h})
+	h.group = h.groupOf(&registryService{host: h}, &tap{t: t, node: n, setup: s}, &engineService{host: h})
 	t.Cleanup(func() {
 		n.mu.Lock()
 		defer n.mu.Unlock()
@@ -390,7 +391,7 @@ func observe(t *testing.T, s setup) *observed {
 func newHost(t *testing.T, s setup) (*Host, config.Problems) {
 	t.Helper()
 	c := config.Defaults()
-	c.Jobs, c.ShutdownGrace = s.jobs, grace
+	c.Jobs, c.ShutdownGrace, c.Tracing = s.jobs, grace, s.tracing
 	if s.most != 0 {
 		c.MaxRunningItems = s.most
 	}

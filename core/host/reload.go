@@ -90,19 +90,28 @@ func (h *Host) Reload(ctx context.Context, c config.Config, plugins *catalog.Cat
 	}
 	next := newSpecs(Config{Node: c, Catalog: plugins, LocalZone: h.config.LocalZone, Calls: h.config.Calls})
 	made, problems := next.buildAll(ctx, c.Jobs)
+	sink, wrong := next.buildSink(ctx, h.logger)
+	problems = append(problems, wrong...)
+	var err error
 	if len(problems) == 0 {
-		var err error
-		if problems, err = h.conflicts(ctx, c, made); err != nil {
-			return nil, errors.Join(fmt.Errorf("reloading: %w", err), closeAll(ctx, made))
-		}
+		problems, err = h.conflicts(ctx, c, made)
 	}
-	if len(problems) > 0 {
+	if err != nil || len(problems) > 0 {
 		if err := closeAll(ctx, made); err != nil {
 			h.logger.Warn("plugins not closed", "err", err)
 		}
+		if sink != nil {
+			sink.Close(ctx)
+		}
+	}
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("reloading: %w", err)
+	case len(problems) > 0:
 		return nil, problems
 	}
 	former, gone := h.jobs.reload(newGeneration(next), made)
+	h.replaceSink(ctx, sink)
 	h.logger.Info("configuration reloaded", "jobs", len(made))
 	if h.isEmbedded() {
 		if err := h.removeAll(ctx, gone); err != nil {

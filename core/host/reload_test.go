@@ -55,6 +55,13 @@ func (n *observed) reload(t *testing.T, jobs []job.Config, plugins ...spi.Plugin
 	t.Helper()
 	c := n.config.Node
 	c.Jobs = jobs
+	return n.reloadAs(t, c, plugins...)
+}
+
+// reloadAs gives a node another configuration and, besides the basics, the
+// plugins.
+func (n *observed) reloadAs(t *testing.T, c config.Config, plugins ...spi.Plugin) (<-chan struct{}, error) {
+	t.Helper()
 	available := catalog.New()
 	if err := available.Add(testSource(), append(basics(), plugins...)...); err != nil {
 		t.Fatal(err)

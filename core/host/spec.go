@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -76,7 +77,7 @@ func (s *specs) build(ctx context.Context, c job.Config) (*execution.Spec, confi
 	if len(unknown) > 0 {
 		return nil, problems
 	}
-	values, refused := s.hideSecrets(c.Name, found.schema).Resolve(c.Props)
+	values, refused := s.hideSecrets(found.schema, "jobs", c.Name).Resolve(c.Props)
 	for _, p := range refused {
 		report(p.Rule, fmt.Sprintf("property %q %s", p.Property, p.Message), "props", p.Property)
 	}
@@ -85,6 +86,7 @@ func (s *specs) build(ctx context.Context, c job.Config) (*execution.Spec, confi
 	}
 	spec.Values = values
 	spec.Door = doorOf(s, found.jobType, values)
+	spec.OwnCode = found.jobType.Terms(values).Trusted
 	if spec.JobType, err = found.jobType.New(ctx, values); err != nil {
 		report(RulePlugin, err.Error(), constructorPath(err, "elasticJobType")...)
 	}
@@ -155,10 +157,10 @@ func (s *specs) buildStored(ctx context.Context, state registry.JobState) (*exec
 
 // hideSecrets returns the schema with the properties marked secret whose value
 // comes from a placeholder, so that no message shows it.
-func (s *specs) hideSecrets(name string, schema props.Schema) props.Schema {
+func (s *specs) hideSecrets(schema props.Schema, holder ...string) props.Schema {
 	hidden := append(props.Schema(nil), schema...)
 	for i, f := range hidden {
-		if strings.Contains(s.config.Shown("jobs", name, "props", f.Name), "${") {
+		if strings.Contains(s.config.Shown(append(slices.Clone(holder), "props", f.Name)...), "${") {
 			hidden[i].Secret = true
 		}
 	}
@@ -241,19 +243,25 @@ func (s *specs) find(c job.Config) (f found, unknown []unknownType) {
 }
 
 func (s *specs) unknown(job, key, what string, kind spi.Kind, name string) unknownType {
+	return unknownType{key, s.noSuchType(what, kind, name, "jobs", job, key)}
+}
+
+// noSuchType says that no plugin declares the type that stands at a path of the
+// configuration, and which there are.
+func (s *specs) noSuchType(what string, kind spi.Kind, name string, path ...string) string {
 	types := s.catalog.Types(kind)
-	if shown := s.config.Shown("jobs", job, key); strings.Contains(shown, "${") {
+	if shown := s.config.Shown(path...); strings.Contains(shown, "${") {
 		// What a placeholder gives may be a secret in the wrong place.
-		return unknownType{key, fmt.Sprintf("no plugin declares %s %q as the environment has it; there are %s", what, shown, strings.Join(types, ", "))}
+		return fmt.Sprintf("no plugin declares %s %q as the environment has it; there are %s", what, shown, strings.Join(types, ", "))
 	}
 	message := fmt.Sprintf("no plugin declares %s %q", what, name)
 	if near, ok := config.Suggest(name, types); ok {
-		return unknownType{key, message + "; did you mean " + near + "?"}
+		return message + "; did you mean " + near + "?"
 	}
 	if len(types) == 0 {
-		return unknownType{key, message + "; there is none"}
+		return message + "; there is none"
 	}
-	return unknownType{key, message + "; there are " + strings.Join(types, ", ")}
+	return message + "; there are " + strings.Join(types, ", ")
 }
 
 // mergeSchemas joins two schemas; of two fields with one name the first counts.

@@ -23,7 +23,7 @@ import (
 // What the forms checked here allow, as noun phrases.
 const (
 	allowedName = "1 to 100 of the characters A-Z a-z 0-9 . _ -"
-	allowedType = "a type name such as SCRIPT: A-Z first, then up to 63 of A-Z 0-9 _"
+	AllowedType = "a type name such as SCRIPT: A-Z first, then up to 63 of A-Z 0-9 _"
 	allowedText = "UTF-8 text"
 )
 
@@ -195,7 +195,7 @@ func plainRule(broken validator.FieldError) Problem {
 	case tag == "job_name":
 		return mustBe(field, RuleName, allowedName, value)
 	case tag == "type_name":
-		p := mustBe(name, RuleType, allowedType, value)
+		p := mustBe(name, RuleType, AllowedType, value)
 		if capital := capitals(value); capital != "" {
 			p.Message += "; in capitals it is " + capital
 		}
@@ -261,7 +261,7 @@ func requiredForms(field string) string {
 	case "jobExecutorThreadPoolSizeProviderType":
 		return AllowedPool
 	default:
-		return allowedType
+		return AllowedType
 	}
 }
 

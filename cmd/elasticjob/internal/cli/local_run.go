@@ -167,20 +167,21 @@ var _ spi.Services = localServices{}
 // Call serves what a node serves. Nobody keeps progress and checkpoints here, so
 // they are logged.
 func (s localServices) Call(ctx context.Context, op string, request []byte) ([]byte, error) {
+	logger := s.Logger
 	switch {
 	case op == spi.OpProgressReport:
 		progress, err := wire.DecodeProgressReportRequest(request)
 		if err != nil {
 			return nil, err
 		}
-		s.Logger.Info("progress", "done", progress.Done, "total", progress.Total, "message", progress.Message)
+		logger.Info("progress", "done", progress.Done, "total", progress.Total, "message", progress.Message)
 		return wire.AppendNothing(nil), nil
 	case op == spi.OpCheckpointSave && s.isExecution:
 		checkpoint, err := wire.DecodeCheckpointSaveRequest(request)
 		if err != nil {
 			return nil, err
 		}
-		s.Logger.Info("checkpoint", "bytes", len(checkpoint))
+		logger.Info("checkpoint", "bytes", len(checkpoint))
 		return wire.AppendNothing(nil), nil
 	default:
 		return s.Services.Call(ctx, op, request)
