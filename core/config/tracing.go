@@ -15,15 +15,15 @@ type Tracing struct {
 	Props map[string]string
 }
 
-// readTracing reads the section, nil if there is none.
+// readTracing reads the section, nil if nothing is in it.
 func (r *reader) readTracing(found []entry) *Tracing {
-	if len(found) == 0 || len(found) == 1 && found[0].value.null {
-		return nil
-	}
 	g := r.scatter([]string{keyTracing}, r.layout.tracing, r.open([]string{keyTracing}, found))
 	t := &Tracing{}
 	g.str(keySinkType, &t.Type)
 	t.Props = g.free(keyProps)
+	if t.Type == "" && len(t.Props) == 0 {
+		return nil
+	}
 	return t
 }
 
