@@ -71,7 +71,7 @@ func (d *directory) OpenFile(name string, flag sys.Oflag, perm fs.FileMode) (sys
 			return nil, sys.ELOOP
 		}
 	}
-	if d.in.openFiles >= maxOpenFiles {
+	if d.in.openFiles >= maxOpenFiles+len(d.in.roots) {
 		d.in.current.breakOff(spi.CodeLimit, fmt.Sprintf("more than %d files are open at once", maxOpenFiles))
 	}
 	f, err := d.root.OpenFile(name, mode|openWithoutWaiting, perm.Perm())
@@ -158,7 +158,7 @@ func (d *directory) Mkdir(name string, perm fs.FileMode) sys.Errno {
 
 // Rename moves a file, a link or a directory.
 func (d *directory) Rename(from, to string) sys.Errno {
-	return d.change(from, func(from string) error { return d.root.Rename(from, local(to)) })
+	return d.changeBoth(from, to, d.root.Rename)
 }
 
 // Rmdir removes an empty directory.
@@ -183,7 +183,7 @@ func (d *directory) Unlink(name string) sys.Errno {
 
 // Link makes a second name of a file.
 func (d *directory) Link(from, to string) sys.Errno {
-	return d.change(from, func(from string) error { return d.root.Link(from, local(to)) })
+	return d.changeBoth(from, to, d.root.Link)
 }
 
 // Symlink makes a link to something below the link's own directory. Others
@@ -220,6 +220,14 @@ func (d *directory) change(name string, operation func(name string) error) sys.E
 	}
 	name = local(name)
 	return d.errno(name, operation(name))
+}
+
+func (d *directory) changeBoth(from, to string, operation func(from, to string) error) sys.Errno {
+	if errno := d.use(true); errno != 0 {
+		return errno
+	}
+	from, to = local(from), local(to)
+	return d.errno(from+" or "+to, operation(from, to))
 }
 
 // use says whether the directory can be used now, and for that.

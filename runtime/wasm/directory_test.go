@@ -199,6 +199,18 @@ func TestNoWayOutOfADirectory(t *testing.T) {
 	}
 }
 
+func TestManyDirectories(t *testing.T) {
+	t.Parallel()
+	data, _ := tree(t)
+	var dirs []spi.Dir
+	for i := range 2 * maxOpenFiles {
+		dirs = append(dirs, spi.Dir{Path: data, Guest: fmt.Sprintf("/data/%d", i)})
+	}
+	if got := execute(t.Context(), t, newJob(t, prebuilt, granting(dirs...)), "files:read|/data/100/plain"); got.message != "content" {
+		t.Errorf("read = %v, want content", got)
+	}
+}
+
 func TestDeniedPathIsLoggedOnce(t *testing.T) {
 	t.Parallel()
 	data, _ := tree(t)
@@ -206,6 +218,11 @@ func TestDeniedPathIsLoggedOnce(t *testing.T) {
 	got := execute(t.Context(), t, j, "files:within|/data/outdir|secret")
 	lines := got.lines()
 	if want := "denied: outdir leads out of the granted directory /data"; len(lines) != 1 || lines[0] != want {
+		t.Errorf("log = %q, want %q", lines, want)
+	}
+	writable := newJob(t, prebuilt, granting(spi.Dir{Path: data, Guest: "/data", Writable: true}))
+	lines = execute(t.Context(), t, writable, "files:rename|/data/plain|/data/outdir/x").lines()
+	if want := "denied: plain or outdir/x leads out of the granted directory /data"; len(lines) != 1 || lines[0] != want {
 		t.Errorf("log = %q, want %q", lines, want)
 	}
 }

@@ -13,7 +13,8 @@ import (
 )
 
 const (
-	// maxOpenFiles bounds the descriptors that one instance holds.
+	// maxOpenFiles bounds the descriptors that one instance holds, besides those
+	// of the granted directories themselves.
 	maxOpenFiles = 64
 	// maxEntries bounds how much of a directory is read at once.
 	maxEntries = 1 << 16
