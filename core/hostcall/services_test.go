@@ -27,19 +27,23 @@ func TestServicesBesideItems(t *testing.T) {
 	end(spi.ErrTimeout)
 	for _, tt := range []struct {
 		name     string
-		ctx      context.Context
+		isOver   bool
 		services hostcall.Services
 		op, want string
 		code     spi.Code
 	}{
-		{"going on", t.Context(), s, spi.OpShouldStop, `{"stop":false,"reason":""}`, 0},
-		{"timed out", ended, s, spi.OpShouldStop, `{"stop":true,"reason":"timeout"}`, 0},
-		{"secret", t.Context(), s, spi.OpSecretGet, `{"value":"swordfish"}`, 0},
-		{"progress", t.Context(), s, spi.OpProgressReport, "", spi.CodeUnsupported},
-		{"checkpoint", t.Context(), s, spi.OpCheckpointSave, "", spi.CodeUnsupported},
-		{"no door", t.Context(), hostcall.Services{Logger: logger}, spi.OpSecretGet, "", spi.CodeUnsupported},
+		{"going on", false, s, spi.OpShouldStop, `{"stop":false,"reason":""}`, 0},
+		{"timed out", true, s, spi.OpShouldStop, `{"stop":true,"reason":"timeout"}`, 0},
+		{"secret", false, s, spi.OpSecretGet, `{"value":"swordfish"}`, 0},
+		{"progress", false, s, spi.OpProgressReport, "", spi.CodeUnsupported},
+		{"checkpoint", false, s, spi.OpCheckpointSave, "", spi.CodeUnsupported},
+		{"no door", false, hostcall.Services{Logger: logger}, spi.OpSecretGet, "", spi.CodeUnsupported},
 	} {
-		got, err := tt.services.Call(tt.ctx, tt.op, []byte(`{"name":"key"}`))
+		ctx := t.Context()
+		if tt.isOver {
+			ctx = ended
+		}
+		got, err := tt.services.Call(ctx, tt.op, []byte(`{"name":"key"}`))
 		if string(got) != tt.want || tt.code != 0 && spi.AsError(err).Code != tt.code {
 			t.Errorf("%s: Call(%s) = %s, %v, want %s, %v", tt.name, tt.op, got, err, tt.want, tt.code)
 		}
