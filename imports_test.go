@@ -55,7 +55,7 @@ func importRules() []importRule {
 		{who: "spi/pluginpb", others: []string{"google.golang.org/grpc", "google.golang.org/protobuf"}},
 		// The plugins that its tables are about are built as guests too.
 		{who: "spi/spitest/subject", may: append(slices.Clone(wire), "spi/ops")},
-		{who: "spi/spitest", may: append(slices.Clone(wire), "spi/ops", "spi/spitest/subject"), external: []string{"runtime/..."}, others: []string{"github.com/google/go-cmp"}},
+		{who: "spi/spitest", may: append(slices.Clone(wire), "spi/ops", "spi/spitest/subject"), external: []string{"runtime/...", "."}, others: []string{"github.com/google/go-cmp"}},
 		// It serves host operations, whose messages are in spi/wire.
 		{who: "core/hostcall", may: wire, tests: []string{"core/..."}},
 		// Of core, a package imports only those before it: see corePackages.

@@ -26,14 +26,9 @@ func succeeded(output []byte) answer {
 
 func failed(err error) answer {
 	e := spi.AsError(err)
-	if e.Code.FromGuest() != e.Code || e.Code == spi.CodeProtocol {
-		// Only the host may say such codes; it knows its own deadline and
-		// cancellation, and would take these for a broken module.
-		own := *e
-		own.Code = spi.CodeFailed
-		e = &own
-	}
-	return answer{wire.AppendError(nil, e), wire.ResultError}
+	own := *e
+	own.Code = e.Code.FromAuthor()
+	return answer{wire.AppendError(nil, &own), wire.ResultError}
 }
 
 // describe answers elasticjob_describe. What it says is checked by the host.

@@ -71,6 +71,17 @@ func (c Code) FromGuest() Code {
 	}
 }
 
+// FromAuthor returns the code of a call whose plugin code, in Go, returns an error
+// of c. Codes that only a host may say become [CodeFailed]: an author gets them
+// from operations and contexts of his own, and passes them on. Only the engine
+// and the hosts know whether they are true of the call.
+func (c Code) FromAuthor() Code {
+	if c = c.FromGuest(); c == CodeProtocol {
+		return CodeFailed
+	}
+	return c
+}
+
 // Causes with which the engine cancels the context of a call. They are found
 // with context.Cause and errors.Is.
 var (

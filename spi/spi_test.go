@@ -40,6 +40,12 @@ func TestCodesOfGuests(t *testing.T) {
 		if got := code.FromGuest(); got != want {
 			t.Errorf("Code(%d).FromGuest() = %d, want %d", code, got, want)
 		}
+		if want == spi.CodeProtocol {
+			want = spi.CodeFailed
+		}
+		if got := code.FromAuthor(); got != want {
+			t.Errorf("Code(%d).FromAuthor() = %d, want %d", code, got, want)
+		}
 	}
 	if got := spi.Code(0).FromGuest(); got != spi.CodeFailed {
 		t.Errorf("Code(0).FromGuest() = %v, want FAILED", got)

@@ -26,8 +26,11 @@ type Spec struct {
 	JobType    spi.JobType
 	// Dataflow is called instead of JobType; nil for a type without that
 	// capability.
-	Dataflow  spi.Dataflow
-	Door      hostcall.Caller // of the job type
+	Dataflow spi.Dataflow
+	Door     hostcall.Caller // of the job type
+	// OwnCode says that the job type is code of this program and not a host of
+	// code of others: codes that only hosts may say are not its to say.
+	OwnCode   bool
 	Handlers  []*Handler
 	Listeners []*Listener
 	// Since is when the schedule came into force: instants up to it followed

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 
@@ -146,7 +147,7 @@ func (c *itemCall) finish() {
 	}
 	finished.Outcome, finished.Error = c.judge()
 	if finished.Outcome == OutcomeSuccess {
-		finished.Result = clip(c.response.Message, maxResult)
+		finished.Result = clip(valid(c.response.Message), maxResult)
 	}
 	e.events.Finished.Publish(finished)
 	if finished.Outcome == OutcomeFailure {
@@ -236,10 +237,13 @@ func (c *itemCall) judge() (Outcome, *spi.Error) {
 		return OutcomeSuccess, nil
 	}
 	e := *c.err
-	e.Message = clip(e.Error(), maxMessage)
+	e.Message = clip(valid(e.Error()), maxMessage)
 	e.Stack = clip(e.Stack, maxStack)
 	switch {
 	case c.cause == nil:
+		if c.run.spec.OwnCode {
+			e.Code = e.Code.FromAuthor()
+		}
 		return OutcomeFailure, &e
 	case errors.Is(c.cause, spi.ErrTimeout):
 		e.Code, e.Retryable = spi.CodeTimeout, spi.CodeTimeout.Retryable()
@@ -248,6 +252,14 @@ func (c *itemCall) judge() (Outcome, *spi.Error) {
 	default:
 		return OutcomeCancelled, spi.NewError(spi.CodeCancelled, c.cause.Error())
 	}
+}
+
+// valid makes text valid UTF-8, as it is when it has crossed a border.
+func valid(s string) string {
+	if utf8.ValidString(s) {
+		return s
+	}
+	return string([]rune(s))
 }
 
 func clip(s string, most int) string {

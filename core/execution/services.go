@@ -144,17 +144,15 @@ func (s *asideServices) Call(ctx context.Context, op string, request []byte) ([]
 	}
 }
 
-// log writes a line of plugin output with the attributes of the run and those
-// given.
+// log writes plugin output, a record for each line, with the attributes of the
+// run and those given.
 func (r *run) log(ctx context.Context, record spi.LogRecord, plugin string, about ...slog.Attr) {
-	stream := record.Stream
-	if stream == "" {
-		stream = spi.StreamLog
+	for line := range hostcall.Lines(record) {
+		attrs := make([]slog.Attr, 0, 6)
+		attrs = append(append(attrs, slog.String("job", r.job.name)), about...)
+		attrs = append(attrs, slog.String("run", r.id), slog.String("plugin", plugin), slog.String("stream", string(line.Stream)), slog.String("line", line.Line))
+		r.job.executor.logger.LogAttrs(ctx, slog.Level(line.Level), "plugin output", attrs...)
 	}
-	attrs := make([]slog.Attr, 0, 6)
-	attrs = append(append(attrs, slog.String("job", r.job.name)), about...)
-	attrs = append(attrs, slog.String("run", r.id), slog.String("plugin", plugin), slog.String("stream", string(stream)), slog.String("line", record.Line))
-	r.job.executor.logger.LogAttrs(ctx, slog.Level(record.Level.Round()), "plugin output", attrs...)
 }
 
 // pass hands an operation to a door that may not be there.

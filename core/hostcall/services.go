@@ -3,7 +3,10 @@ package hostcall
 import (
 	"context"
 	"errors"
+	"iter"
 	"log/slog"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/elasticjob-go/elasticjob/spi"
 	"github.com/elasticjob-go/elasticjob/spi/wire"
@@ -28,13 +31,32 @@ type Services struct {
 
 var _ spi.Services = Services{}
 
-// Log writes a line of plugin output.
+// Log writes plugin output, a record for each line.
 func (s Services) Log(ctx context.Context, record spi.LogRecord) {
-	stream := record.Stream
-	if stream == "" {
-		stream = spi.StreamLog
+	for r := range Lines(record) {
+		s.Logger.LogAttrs(ctx, slog.Level(r.Level), "plugin output", slog.String("stream", string(r.Stream)), slog.String("line", r.Line))
 	}
-	s.Logger.LogAttrs(ctx, slog.Level(record.Level.Round()), "plugin output", slog.String("stream", string(stream)), slog.String("line", record.Line))
+}
+
+// Lines returns the records that stand in the log for one of a plugin: each has
+// one line, in valid UTF-8 and not too long, a stream, and one of the named
+// levels. It is the same for all hosts.
+func Lines(record spi.LogRecord) iter.Seq[spi.LogRecord] {
+	return func(yield func(spi.LogRecord) bool) {
+		record.Level = record.Level.Round()
+		if record.Stream == "" {
+			record.Stream = spi.StreamLog
+		}
+		for line := range strings.SplitSeq(strings.TrimSuffix(record.Line, "\n"), "\n") {
+			if !utf8.ValidString(line) {
+				line = string([]rune(line))
+			}
+			record.Line = wire.Cut(strings.TrimSuffix(line, "\r"), wire.MaxLogLine)
+			if !yield(record) {
+				return
+			}
+		}
+	}
 }
 
 // Call answers should_stop by the context, and leaves the other operations to the

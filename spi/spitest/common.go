@@ -48,6 +48,7 @@ func errorDeeds() []deed {
 	long := strings.Repeat("長い", 2000)
 	deeds := []deed{
 		{name: "plain error", values: do(subject.DoFail, subject.PropMessage, "no \"luck\" 🚀"), err: errorf(spi.CodeFailed, "no \"luck\" 🚀")},
+		{name: "error that is no text", values: do(subject.DoFailBytes), err: errorf(spi.CodeFailed, "a\uFFFDb\uFFFD\uFFFD")},
 		{name: "error without text", values: do(subject.DoFail), err: errorf(spi.CodeFailed, "FAILED")},
 		{
 			name: "long error", values: do(subject.DoFail, subject.PropMessage, "長い", subject.PropTimes, "2000"),

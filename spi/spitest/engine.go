@@ -46,8 +46,8 @@ func (h Host) bounded(ctx context.Context, e *spi.Error) *spi.Error {
 	}
 	own := *e
 	own.Message, own.Stack = text(e.Error(), wire.MaxText), text(e.Stack, wire.MaxStack)
-	if h.Kind == builtIn && ctx.Err() == nil && (e.Code.FromGuest() != e.Code || e.Code == spi.CodeProtocol) {
-		own.Code = spi.CodeFailed
+	if h.Kind == builtIn && ctx.Err() == nil {
+		own.Code = e.Code.FromAuthor()
 	}
 	return &own
 }

@@ -156,8 +156,6 @@ func guarded(do func() error) *spi.Error {
 // knows its own deadline and cancellation.
 func failed(e *spi.Error) *pluginpb.Error {
 	own := *e
-	if e.Code.FromGuest() != e.Code || e.Code == spi.CodeProtocol {
-		own.Code = spi.CodeFailed
-	}
+	own.Code = e.Code.FromAuthor()
 	return toError(&own)
 }

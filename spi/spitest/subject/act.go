@@ -37,6 +37,7 @@ const (
 	DoSay            = "say"             // say the text
 	DoSayBytes       = "say bytes"       // say what is no text in UTF-8
 	DoFail           = "fail"            // return the error of the properties
+	DoFailBytes      = "fail bytes"      // return an error whose text is no text in UTF-8
 	DoFailWithoutErr = "fail with nil"   // return an error that holds a nil pointer
 	DoFailBroken     = "fail broken"     // return an error whose text panics
 	DoFailEnded      = "fail ended"      // return the error of a context of its own that was cancelled
@@ -137,6 +138,8 @@ func fail(values props.Values) error {
 	switch values[PropDo] {
 	case DoFail:
 		return failure(values)
+	case DoFailBytes:
+		return errors.New("a\xffb\xf0\x9f")
 	case DoFailWithoutErr:
 		var nothing *spi.Error
 		return nothing
