@@ -32,7 +32,7 @@ func TestPageOfTheGoSDKWorks(t *testing.T) {
 func TestPageOfTheCSDKWorks(t *testing.T) {
 	t.Parallel()
 	shown := follow(t, "docs/plugins/sdk-c.md", "spread")
-	for _, want := range []string{"shardingStrategy  SPREAD", "hello, Shanghai", "no problems"} {
+	for _, want := range []string{"shardingStrategy  SPREAD", "hello, Shanghai", "10.0.0.2", "no problems"} {
 		if !strings.Contains(shown, want) {
 			t.Errorf("the commands of the page print\n%s\nwant %q in it", shown, want)
 		}
