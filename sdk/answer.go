@@ -173,7 +173,7 @@ type call struct {
 	kind     spi.Kind
 	plugin   string
 	values   props.Values
-	deadline time.Time // zero for kinds that the host alone bounds
+	deadline time.Time // of a job type, zero without one
 	services spi.Services
 }
 
@@ -203,7 +203,12 @@ func (c call) notFound() answer {
 type maker func(ctx context.Context) (implementation any, use func() ([]byte, error), err error)
 
 func (c call) run(construct maker) answer {
-	ctx, end := newCallContext(c.deadline, c.services)
+	deadline := c.deadline
+	if c.kind != spi.KindJobType {
+		// The host bounds such a call, and says so to nobody.
+		deadline = time.Now().Add(wire.CallTimeout)
+	}
+	ctx, end := newCallContext(deadline, c.services)
 	defer end()
 	output, err := guarded(func() ([]byte, error) { return run(ctx, c.services, construct) })
 	if err != nil {

@@ -27,10 +27,7 @@ func TestLines(t *testing.T) {
 		{"bytes that are no text", record("a\xff\xfe"), []spi.LogRecord{record("a\uFFFD\uFFFD")}},
 		{"a long line", record(strings.Repeat("x", 70_000)), []spi.LogRecord{record(strings.Repeat("x", 65_533) + "…")}},
 		{"a level between", spi.LogRecord{Level: 7, Line: "l"}, []spi.LogRecord{record("l")}},
-		{
-			"a stream", spi.LogRecord{Level: 4, Stream: spi.StreamStderr, Line: "l"},
-			[]spi.LogRecord{{Level: spi.LevelWarn, Stream: spi.StreamStderr, Line: "l"}},
-		},
+		{"a stream", spi.LogRecord{Level: 4, Stream: spi.StreamStderr, Line: "l"}, []spi.LogRecord{{Level: 4, Stream: spi.StreamStderr, Line: "l"}}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

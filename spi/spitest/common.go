@@ -32,7 +32,7 @@ func some() []deed {
 		"error code 1000, may succeed later": true, "error whose text panics": true, "refused property": true, "failure to close": true,
 		"panic": true, "end of the goroutine": true, "log of several lines": true, "level 7": true, "http": true, "secret": true,
 		"progress": true, "operation fails with DENIED, later true": true, "wait until the lease is lost": true, "finish when the node stops": true,
-		"called after the job is disabled": true, "asked to stop: stopping": true, "wait until the deadline": true, "goroutines and sleep": true,
+		"called after the job is disabled": true, "asked to stop: stopping": true, "wait until the deadline": true, "deadline of the call": true, "goroutines and sleep": true,
 	}
 	return slices.DeleteFunc(common(), func(d deed) bool { return !names[d.name] })
 }
@@ -186,6 +186,15 @@ func operationDeeds() []deed {
 			calls: called("any", strings.Repeat("0123456789abcdef", 65536)), answer: answer(long), lines: []string{"1048576 bytes"},
 		},
 		{
+			name: "operation with a request that is too large", values: do(subject.DoCall, subject.PropOp, "any", subject.PropRequest, "0123456789abcdefg", subject.PropTimes, "1000000"),
+			lines: []string{subject.ErrorText(errorf(spi.CodeTooLarge, "the request of any is larger than 16 MiB"))}, answer: answer("{}"),
+		},
+		{
+			name: "operation with a response that is too large", values: do(subject.DoCall, subject.PropOp, "any"), calls: called("any", ""),
+			lines:  []string{subject.ErrorText(errorf(spi.CodeTooLarge, "the response of any is larger than 16 MiB"))},
+			answer: func(string, string) (string, error) { return strings.Repeat("x", 16<<20+1), nil },
+		},
+		{
 			name: "operation that fails without a code", values: do(subject.DoCall, subject.PropOp, "any"), calls: called("any", ""),
 			answer: func(string, string) (string, error) { return "", errors.New("no luck") },
 			lines:  []string{subject.ErrorText(errorf(spi.CodeFailed, "no luck"))},
@@ -261,34 +270,25 @@ func contextDeeds() []deed {
 	causes := []struct {
 		name  string
 		cause error
-		code  spi.Code
 	}{
-		{"the node stops", spi.ErrStopping, spi.CodeCancelled},
-		{"the job is disabled", spi.ErrDisabled, spi.CodeCancelled},
-		{"the lease is lost", spi.ErrLeaseLost, spi.CodeLeaseLost},
-		{"time is over", spi.ErrTimeout, spi.CodeTimeout},
-		{"somebody cancels", context.Canceled, spi.CodeCancelled},
+		{"the node stops", spi.ErrStopping},
+		{"the job is disabled", spi.ErrDisabled},
+		{"the lease is lost", spi.ErrLeaseLost},
+		{"time is over", spi.ErrTimeout},
+		{"somebody cancels", context.Canceled},
 	}
 	var deeds []deed
-	ended := func(cause error, code spi.Code) func(*testing.T, outcome) {
-		return func(t *testing.T, o outcome) {
-			t.Helper()
-			if o.err == nil || o.err.Code != code || o.err.Retryable != code.Retryable() || !strings.Contains(o.err.Message, cause.Error()) {
-				t.Errorf("error = %s, want code %s and %q in the message", subject.ErrorText(o.err), code, cause)
-			}
-		}
-	}
 	for _, c := range causes {
 		for _, how := range []string{subject.DoWait, subject.DoCompute} {
 			deeds = append(deeds, deed{
-				name: how + " until " + c.name, values: do(how), end: c.cause, answer: neverStop, lines: []string{subject.Waiting}, check: ended(c.cause, c.code),
+				name: how + " until " + c.name, values: do(how), end: c.cause, answer: neverStop, lines: []string{subject.Waiting}, check: endedWith(c.cause),
 			})
 		}
 		deeds = append(deeds, deed{
 			name: "finish when " + c.name, values: do(subject.DoFinish), end: c.cause, answer: neverStop,
 			lines: []string{subject.Waiting, "ended: " + c.cause.Error()}, calls: []HostCall{{spi.OpCheckpointSave, `{"data":"bGFzdA=="}`}},
 		}, deed{
-			name: "called after " + c.name, values: do(subject.DoWait), check: ended(c.cause, c.code), begin: func(ctx context.Context) (context.Context, context.CancelFunc) {
+			name: "called after " + c.name, values: do(subject.DoWait), check: endedWith(c.cause), begin: func(ctx context.Context) (context.Context, context.CancelFunc) {
 				ctx, cancel := context.WithCancelCause(ctx)
 				cancel(c.cause)
 				return ctx, func() { cancel(nil) }
@@ -303,17 +303,29 @@ func contextDeeds() []deed {
 		return context.WithTimeoutCause(ctx, 50*time.Millisecond, spi.ErrTimeout)
 	}
 	deeds = append(deeds,
-		deed{name: "wait until the deadline", values: do(subject.DoWait), begin: soon, answer: neverStop, check: ended(spi.ErrTimeout, spi.CodeTimeout)},
-		deed{name: "compute until the deadline", values: do(subject.DoCompute), begin: soon, answer: neverStop, check: ended(spi.ErrTimeout, spi.CodeTimeout)},
+		deed{name: "wait until the deadline", values: do(subject.DoWait), begin: soon, answer: neverStop, check: endedWith(spi.ErrTimeout)},
+		deed{name: "compute until the deadline", values: do(subject.DoCompute), begin: soon, answer: neverStop, check: endedWith(spi.ErrTimeout)},
 		deed{
-			name: "wait until a deadline without a cause", values: do(subject.DoWait), answer: neverStop, check: ended(errors.New(""), spi.CodeTimeout),
+			name: "wait until a deadline without a cause", values: do(subject.DoWait), answer: neverStop, check: endedWith(context.DeadlineExceeded),
 			begin: func(ctx context.Context) (context.Context, context.CancelFunc) {
 				return context.WithTimeout(ctx, 50*time.Millisecond)
 			},
 		},
+		deed{name: "deadline of the call", values: do(subject.DoDeadline), lines: []string{"true"}},
 		deed{name: "goroutines and sleep", values: do(subject.DoSleep), lines: []string{"012"}},
 	)
 	return deeds
+}
+
+// endedWith holds that a call has failed because its context has ended.
+func endedWith(cause error) func(*testing.T, outcome) {
+	code := spi.AsError(cause).Code
+	return func(t *testing.T, o outcome) {
+		t.Helper()
+		if o.err == nil || o.err.Code != code || o.err.Retryable != code.Retryable() || !strings.Contains(o.err.Message, cause.Error()) {
+			t.Errorf("error = %s, want code %s and %q in the message", subject.ErrorText(o.err), code, cause)
+		}
+	}
 }
 
 // neverStop answers should_stop.

@@ -84,22 +84,7 @@ func Dataflow(t *testing.T, h Host) {
 		}
 	})
 
-	batches := []struct {
-		name, data, cursor, times string
-		want                      []string
-	}{
-		{name: "no data"},
-		{name: "no data but a cursor", cursor: "7"},
-		{name: "one datum", data: "1", want: []string{"1"}},
-		{
-			name: "all kinds of data", data: `null|true|-0.10e+5|9007199254740993|"a"|[]|{}|{"a":[1, 2],"a":2}`, cursor: "頁\"7\"",
-			want: []string{"null", "true", "-0.10e+5", "9007199254740993", `"a"`, "[]", "{}", `{"a":[1, 2],"a":2}`},
-		},
-		{name: "data with characters escaped and not", data: `"\u540d\ud83d\ude00\/"|"名😀/"`, want: []string{`"\u540d\ud83d\ude00\/"`, `"名😀/"`}},
-		{name: "space around data", data: " 1 |\n[ 2 ]\t", want: []string{"1", "[ 2 ]"}},
-		{name: "large datum", data: "1", times: "1000000", want: []string{strings.Repeat("1", 1_000_000)}},
-	}
-	for _, b := range batches {
+	for _, b := range batches() {
 		t.Run(b.name, func(t *testing.T) {
 			t.Parallel()
 			if _, differs := differenceOf(h.Kind, b.name); differs {
@@ -119,17 +104,7 @@ func Dataflow(t *testing.T, h Host) {
 			}
 		})
 	}
-	refused := []struct {
-		name, data, times string
-		code              spi.Code
-	}{
-		{"data that are no JSON", "1|x", "1", spi.CodeProtocol},
-		{"two values as a datum", "1|2 3", "1", spi.CodeProtocol},
-		{"empty datum", "1||2", "1", spi.CodeProtocol},
-		{"deep data", strings.Repeat("[", 100) + strings.Repeat("]", 100), "1", spi.CodeProtocol},
-		{"too much data", "1", "17000000", spi.CodeTooLarge},
-	}
-	for _, r := range refused {
+	for _, r := range refusedBatches() {
 		t.Run(r.name, func(t *testing.T) {
 			t.Parallel()
 			if _, differs := differenceOf(h.Kind, r.name); differs {
@@ -140,6 +115,53 @@ func Dataflow(t *testing.T, h Host) {
 				t.Errorf("FetchData() fails with %s, want code %s", subject.ErrorText(failed), r.code)
 			}
 		})
+	}
+	t.Run("too large request", func(t *testing.T) {
+		t.Parallel()
+		if _, differs := differenceOf(h.Kind, "too large request"); differs {
+			return
+		}
+		datum := []byte(`"` + strings.Repeat("x", wire.MaxMessage) + `"`)
+		if failed := process(t.Context(), [][]byte{datum}, sample(do(subject.DoSay)), &Recorder{}); failed == nil || failed.Code != spi.CodeTooLarge {
+			t.Errorf("ProcessData() fails with %s, want code %s", subject.ErrorText(failed), spi.CodeTooLarge)
+		}
+	})
+}
+
+// batch is what a fetch returns, and what comes of it.
+type batch struct {
+	name, data, cursor, times string
+	want                      []string
+}
+
+func batches() []batch {
+	return []batch{
+		{name: "no data"},
+		{name: "no data but a cursor", cursor: "7"},
+		{name: "one datum", data: "1", want: []string{"1"}},
+		{
+			name: "all kinds of data", data: `null|true|-0.10e+5|9007199254740993|"a"|[]|{}|{"a":[1, 2],"a":2}`, cursor: "頁\"7\"",
+			want: []string{"null", "true", "-0.10e+5", "9007199254740993", `"a"`, "[]", "{}", `{"a":[1, 2],"a":2}`},
+		},
+		{name: "data with characters escaped and not", data: `"\u540d\ud83d\ude00\/"|"名😀/"`, want: []string{`"\u540d\ud83d\ude00\/"`, `"名😀/"`}},
+		{name: "space around data", data: " 1 |\n[ 2 ]\t", want: []string{"1", "[ 2 ]"}},
+		{name: "large datum", data: "1", times: "1000000", want: []string{strings.Repeat("1", 1_000_000)}},
+	}
+}
+
+// refusedBatch is what a fetch returns although it may not.
+type refusedBatch struct {
+	name, data, times string
+	code              spi.Code
+}
+
+func refusedBatches() []refusedBatch {
+	return []refusedBatch{
+		{"data that are no JSON", "1|x", "1", spi.CodeProtocol},
+		{"two values as a datum", "1|2 3", "1", spi.CodeProtocol},
+		{"empty datum", "1||2", "1", spi.CodeProtocol},
+		{"deep data", strings.Repeat("[", 100) + strings.Repeat("]", 100), "1", spi.CodeProtocol},
+		{"too much data", "1", "17000000", spi.CodeTooLarge},
 	}
 }
 

@@ -2,6 +2,7 @@ package spitest
 
 import (
 	"slices"
+	"testing"
 
 	"github.com/elasticjob-go/elasticjob/spi/spitest/subject"
 )
@@ -30,20 +31,39 @@ func differences() []difference {
 			why: "It is part of the node, and nothing bounds what the node itself logs.",
 		},
 	}
-	for _, name := range []string{"data that are no JSON", "two values as a datum", "empty datum", "deep data", "space around data"} {
+	for name, line := range map[string]string{
+		"operation with a request that is too large":  "{}",
+		"operation with a response that is too large": "16777217 bytes",
+	} {
+		all = append(all, difference{
+			kind: builtIn, deed: name, change: func(d *deed) { d.lines, d.check = []string{line}, succeeds },
+			why: "Nothing crosses a border that has bounds; the operations of the engine have their own.",
+		})
+	}
+	for _, name := range []string{"too large request", "data that are no JSON", "two values as a datum", "empty datum", "deep data", "space around data"} {
 		all = append(all, difference{
 			kind: builtIn, deed: name,
-			why: "Its data go from one of its methods to the other, and nobody else reads them.",
+			why: "Its data go from one of its methods to the other: nobody else reads them, and they cross no border.",
 		})
 	}
 	for _, when := range []string{"the node stops", "the job is disabled", "the lease is lost", "time is over", "somebody cancels"} {
 		all = append(all, difference{
-			kind: module, deed: "finish when " + when,
+			kind: module, deed: "finish when " + when, change: func(d *deed) {
+				d.lines, d.calls, d.check = d.lines[:1], []HostCall{}, endedWith(d.end)
+			},
 			why: "The end of its context ends a module, which cannot be told in the middle of its work. " +
 				"It has the time before: should_stop, and the context of the sdk, which asks that, say that the end is near.",
 		})
 	}
 	return all
+}
+
+// succeeds holds that a call did.
+func succeeds(t *testing.T, o outcome) {
+	t.Helper()
+	if o.err != nil {
+		t.Errorf("the call fails with %s, want success", subject.ErrorText(o.err))
+	}
 }
 
 func differenceOf(kind, name string) (difference, bool) {

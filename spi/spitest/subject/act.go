@@ -60,7 +60,6 @@ const (
 	DoCheckpoint     = "checkpoint"      // call checkpoint.save
 	DoProgress       = "progress"        // call progress.report
 	DoCallTogether   = "call together"   // call the host operation from several goroutines
-	DoCount          = "count"           // count the calls of this copy of the program
 	DoRefuse         = "refuse"          // refuse the properties, with the error of the properties
 	DoRefuseByPanic  = "refuse by panic" // panic with the message in the constructor
 	DoFailToClose    = "fail to close"   // say the text, and fail in Close
@@ -101,8 +100,6 @@ func act(ctx context.Context, services spi.Services, values props.Values, echo f
 			services.Log(ctx, spi.LogRecord{Level: spi.Level(level), Stream: spi.StreamLog, Line: values[PropText]})
 		}
 		return "", nil
-	case DoCount:
-		return strconv.Itoa(count.next()), nil
 	case DoWait, DoFinish, DoCompute, DoAsk:
 		return wait(ctx, services, values)
 	case DoCall, DoHTTP, DoSecret, DoCheckpoint, DoProgress, DoCallTogether:
@@ -259,22 +256,6 @@ func said(text string, err error) string {
 		return ErrorText(spi.AsError(err))
 	}
 	return text
-}
-
-// counter counts the calls of one copy of the program.
-type counter struct {
-	mu sync.Mutex
-	n  int
-}
-
-//nolint:gochecknoglobals // state that a host may or may not keep is what it is for
-var count counter
-
-func (c *counter) next() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.n++
-	return c.n
 }
 
 // parts splits a property that lists several things.
