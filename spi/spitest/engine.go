@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime/debug"
+	"unicode/utf8"
 
 	"github.com/elasticjob-go/elasticjob/spi"
 	"github.com/elasticjob-go/elasticjob/spi/props"
@@ -54,5 +55,8 @@ func (h Host) bounded(ctx context.Context, e *spi.Error) *spi.Error {
 
 // text is valid and cut.
 func text(of string, most int) string {
-	return wire.Cut(string([]rune(of)), most)
+	if !utf8.ValidString(of) {
+		of = string([]rune(of))
+	}
+	return wire.Cut(of, most)
 }

@@ -152,9 +152,13 @@ func runNode(t *testing.T, plugins string, options ...elasticjob.Option) map[str
 	}
 	log.mu.Lock()
 	defer log.mu.Unlock()
-	for name := range log.jobs {
-		if jobs[name] == nil {
+	for name, s := range log.jobs {
+		switch {
+		case jobs[name] == nil:
 			delete(log.jobs, name)
+		case s.Outcome["code"] == float64(spi.CodeTimeout):
+			// How far it came in its time is up to the machine.
+			s.Output = nil
 		}
 	}
 	return log.jobs
