@@ -161,8 +161,13 @@ func TestAStreamEndsBetweenBatches(t *testing.T) {
 		code    spi.Code
 		result  string
 	}{
-		"disabled":   {func(_ *testing.T, r *rig, j *Job) { a := r.owned(1); a.Disabled = true; j.Adopt(a) }, OutcomeSuccess, 0, "batches: 4, data: 4, more may be left: disabled"},
-		"moved":      {func(_ *testing.T, r *rig, j *Job) { a := r.owned(0); a.Generation = 2; j.Adopt(a) }, OutcomeSuccess, 0, "batches: 4, data: 4, more may be left: reshard"},
+		"disabled": {func(_ *testing.T, r *rig, j *Job) { a := r.owned(1); a.Disabled = true; j.Adopt(a) }, OutcomeSuccess, 0, "batches: 4, data: 4, more may be left: disabled"},
+		"moved":    {func(_ *testing.T, r *rig, j *Job) { a := r.owned(0); a.Generation = 2; j.Adopt(a) }, OutcomeSuccess, 0, "batches: 4, data: 4, more may be left: reshard"},
+		"reloaded": {func(_ *testing.T, r *rig, j *Job) {
+			old := j.Spec()
+			j.Replace(&Spec{Config: old.Config, Schedule: old.Schedule, JobType: old.JobType, Dataflow: old.Dataflow, Values: old.Values, Pool: 1})
+			j.Adopt(r.owned(1))
+		}, OutcomeSuccess, 0, "batches: 4, data: 4, more may be left: reloaded"},
 		"drain":      {func(_ *testing.T, r *rig, _ *Job) { r.HandOver() }, OutcomeSuccess, 0, "batches: 4, data: 4, more may be left: stopping"},
 		"stop":       {func(t *testing.T, r *rig, _ *Job) { r.stop(t) }, OutcomeSuccess, 0, "batches: 4, data: 4, more may be left: stopping"},
 		"lease lost": {func(_ *testing.T, r *rig, _ *Job) { r.Partition(0).Detach(rigLease()) }, OutcomeCancelled, spi.CodeLeaseLost, ""},

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -115,6 +116,42 @@ func (n *observed) disable(t *testing.T, target Target) {
 	t.Helper()
 	if _, err := n.SetEnabled(t.Context(), target, false, "test"); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestAnEndlessStreamGoesOnWithReloadedPlugins gives a stream that always finds
+// more another version of its plugin.
+func TestAnEndlessStreamGoesOnWithReloadedPlugins(t *testing.T) {
+	t.Parallel()
+	for _, monitored := range []bool{false, true} {
+		t.Run(fmt.Sprintf("monitored=%v", monitored), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				var before, after atomic.Int64
+				of := func(count *atomic.Int64) spi.Plugin {
+					return flow(stream{work: func(spi.ProcessDataRequest) { count.Add(1) }})
+				}
+				c := flowJob("true")
+				c.MonitorExecution = monitored
+				f := newFleet(t, setup{jobs: []job.Config{c}, plugins: []spi.Plugin{of(&before)}})
+				n := f.join()
+				sleepUntil(nextMultiple(time.Minute).Add(30 * time.Second))
+				idle := n.mustReload(t, []job.Config{c}, of(&after))
+				time.Sleep(10 * time.Second)
+				if !isClosed(idle) {
+					t.Error("the former plugins are in use ten seconds after the reload")
+				}
+				former := before.Load()
+				time.Sleep(2 * time.Minute)
+				if got := before.Load(); former == 0 || got != former {
+					t.Errorf("batches with the former plugin = %d, then %d, want some and no more", former, got)
+				}
+				if after.Load() == 0 {
+					t.Error("no batch with the new plugin two minutes after the reload")
+				}
+				f.leaveAll()
+			})
+		})
 	}
 }
 
