@@ -58,7 +58,7 @@ type TraceEvent struct {
 }
 
 // TraceRequest hands over a batch of events in the order in which they happened
-// on one instance.
+// on one instance: at most 500, of 4 MiB as a message.
 type TraceRequest struct {
 	Events   []TraceEvent
 	Props    props.Values

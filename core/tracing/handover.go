@@ -31,11 +31,13 @@ func (t *Tracer) run(ctx context.Context) {
 }
 
 // flush hands over what waits, batch by batch. What ctx ends is given up only if
-// it is the last chance.
+// it is the last chance. A batch that is too much for the sink is halved, down to
+// the event that it does not take, and what follows grows again.
 func (t *Tracer) flush(ctx context.Context, tries int) {
+	most, left := maxBatch, splits
 	for {
 		t.mu.Lock()
-		batch, dropped := t.queue[:min(len(t.queue), maxBatch)], t.dropped
+		batch, dropped := t.queue.head(most), t.dropped
 		t.dropped = 0
 		t.mu.Unlock()
 		if dropped > 0 {
@@ -45,18 +47,32 @@ func (t *Tracer) flush(ctx context.Context, tries int) {
 			return
 		}
 		err := t.deliver(ctx, batch, tries)
-		if err != nil && ctx.Err() != nil && tries > 1 {
+		switch {
+		case err == nil:
+			left = splits
+		case ctx.Err() != nil && tries > 1:
 			return // the node stops, and tries them once more
-		}
-		if err != nil {
+		case isTooMuch(err) && len(batch) > 1 && left > 0:
+			most, left = len(batch)/2, left-1
+			continue
+		default:
 			t.logger.Error("history events not kept by the tracing sink", "count", len(batch), "plugin", t.typeName(), "err", err)
 		}
+		most = min(2*most, maxBatch)
 		t.mu.Lock()
-		t.queue = t.queue[len(batch):]
-		if len(t.queue) == 0 {
-			t.queue = nil // its array may be large
-		}
+		t.queue.drop(len(batch))
 		t.mu.Unlock()
+	}
+}
+
+// isTooMuch says whether an error may be due to how much or what was handed over,
+// so that the same once more does not help, but less of it does.
+func isTooMuch(err error) bool {
+	switch spi.AsError(err).Code {
+	case spi.CodeTooLarge, spi.CodeProtocol, spi.CodeLimit:
+		return true
+	default:
+		return false
 	}
 }
 
@@ -74,7 +90,7 @@ func (t *Tracer) deliver(ctx context.Context, batch []spi.TraceEvent, tries int)
 	pause := firstPause
 	for try := 1; ; try++ {
 		err := t.call(ctx, batch)
-		if err == nil || try == tries {
+		if err == nil || try == tries || isTooMuch(err) {
 			return err
 		}
 		wait := time.NewTimer(pause)

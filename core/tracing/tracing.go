@@ -2,8 +2,9 @@
 //
 // What happens is noted where it happens and handed over in batches from another
 // goroutine, so that a sink that is slow or away holds up no job. A batch that the
-// sink refuses is tried again and then given up, and what comes while the queue is
-// full is dropped; the log says how many events were lost.
+// sink refuses is tried again, or in parts if it is too much for the sink, and then
+// given up. What comes while the queue is full is dropped. The log says how many
+// events were lost.
 package tracing
 
 import (
@@ -28,8 +29,15 @@ import (
 const (
 	// maxQueue is how many events wait at most.
 	maxQueue = 20_000
+	// maxQueueSize is how many bytes they have at most, as messages, before no
+	// more are taken: several times what as many common events have.
+	maxQueueSize = 64 << 20
 	// maxBatch is how many are handed over in one call.
 	maxBatch = 500
+	// maxBatchSize is how many bytes they have at most, far below the 16 MiB that a
+	// sink in a module or a program takes. One event has less than 256 KiB: a
+	// message of 4 KiB, a stack of 16 KiB and 10000 items, escaped.
+	maxBatchSize = 4 << 20
 	// maxDelay is how long an event waits for others of its batch.
 	maxDelay = 200 * time.Millisecond
 	// callTimeout bounds one call of the sink.
@@ -38,6 +46,9 @@ const (
 	callMargin = 100 * time.Millisecond
 	// tries is how often a batch is handed over before it is given up.
 	tries = 3
+	// splits is how often a batch that is too much for the sink is halved before it
+	// takes anything. It suffices to come down to one event.
+	splits = 16
 	// firstPause is the pause after the first try that failed; it doubles.
 	firstPause = time.Second
 	// maxTasks bounds the runs of several items whose end is awaited.
@@ -70,7 +81,7 @@ type Tracer struct {
 
 	mu      sync.Mutex
 	sink    *Sink // nil drops what comes
-	queue   []spi.TraceEvent
+	queue   queue
 	dropped int
 	tasks   map[string]*task // runs of several items
 	full    chan struct{}    // has a value when a batch is full
@@ -232,12 +243,11 @@ func (t *Tracer) add(events ...spi.TraceEvent) {
 	if t.sink == nil {
 		return
 	}
-	if len(t.queue)+len(events) > maxQueue {
+	if !t.queue.add(events) {
 		t.dropped += len(events)
 		return
 	}
-	t.queue = append(t.queue, events...)
-	if len(t.queue) >= maxBatch {
+	if t.queue.hasBatch() {
 		select {
 		case t.full <- struct{}{}:
 		default: // it is told already
