@@ -82,8 +82,33 @@ func (c *itemCall) flow(ctx context.Context, flow spi.Dataflow) (spi.ExecuteResp
 	r, item := c.run, c.item
 	return DriveDataflow(ctx, flow, DataflowRun{
 		Context: c.sharding, Fetching: &itemServices{run: r, item: item, kind: callFetch}, Processing: r.servicesOf(item),
-		Streaming: r.spec.Values.Bool(PropStreaming), Stop: func() string { return r.job.stopReason(item) },
+		Streaming: r.spec.Values.Bool(PropStreaming), Stop: func() string { return r.streamEnd(item) },
 	})
+}
+
+// reasonReloaded is why a stream ends whose job is made of something else now. A
+// single call is not asked to end for that, so should_stop never says it.
+const reasonReloaded = "reloaded"
+
+// streamEnd is why the stream of an item is to end between two batches, "" when
+// it is not.
+func (r *run) streamEnd(item int) string {
+	if reason := r.job.stopReason(item); reason != "" {
+		return reason
+	}
+	if r.job.hasReplaced(r.spec) {
+		return reasonReloaded
+	}
+	return ""
+}
+
+// hasReplaced reports whether runs are made of another spec now. Until the
+// assignment is adopted after a Replace nothing begins, so that what the item
+// has missed could not be caught up.
+func (j *Job) hasReplaced(spec *Spec) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.spec != spec && !j.rejoined
 }
 
 // checkBatch holds the bound of a batch.

@@ -164,8 +164,7 @@ func TestAStreamEndsBetweenBatches(t *testing.T) {
 		"disabled": {func(_ *testing.T, r *rig, j *Job) { a := r.owned(1); a.Disabled = true; j.Adopt(a) }, OutcomeSuccess, 0, "batches: 4, data: 4, more may be left: disabled"},
 		"moved":    {func(_ *testing.T, r *rig, j *Job) { a := r.owned(0); a.Generation = 2; j.Adopt(a) }, OutcomeSuccess, 0, "batches: 4, data: 4, more may be left: reshard"},
 		"reloaded": {func(_ *testing.T, r *rig, j *Job) {
-			old := j.Spec()
-			j.Replace(&Spec{Config: old.Config, Schedule: old.Schedule, JobType: old.JobType, Dataflow: old.Dataflow, Values: old.Values, Pool: 1})
+			j.Replace(copyOf(j.Spec()))
 			j.Adopt(r.owned(1))
 		}, OutcomeSuccess, 0, "batches: 4, data: 4, more may be left: reloaded"},
 		"drain":      {func(_ *testing.T, r *rig, _ *Job) { r.HandOver() }, OutcomeSuccess, 0, "batches: 4, data: 4, more may be left: stopping"},
@@ -202,6 +201,55 @@ func TestAStreamEndsBetweenBatches(t *testing.T) {
 			})
 		})
 	}
+}
+
+// copyOf is another spec of the same content.
+func copyOf(s *Spec) *Spec {
+	return &Spec{Config: s.Config, Schedule: s.Schedule, JobType: s.JobType, Dataflow: s.Dataflow, Values: s.Values, Pool: s.Pool}
+}
+
+// TestAReloadedStreamIsCaughtUp replaces the spec of a stream that has missed a
+// fire. Its item ends no sooner than the next run can begin.
+func TestAReloadedStreamIsCaughtUp(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := startRig(t)
+		j := r.host("orders", 1, flowFuncs{
+			func(ctx context.Context, req spi.FetchDataRequest) (spi.FetchDataResponse, error) {
+				if got := ask(ctx, req.Services, spi.OpShouldStop, `{}`); got != `{"stop":false,"reason":""}` {
+					t.Errorf("should_stop = %s, want no", got)
+				}
+				return spi.FetchDataResponse{Data: [][]byte{[]byte("1")}}, nil
+			},
+			func(context.Context, spi.ProcessDataRequest) error { time.Sleep(time.Second); return nil },
+		}.spec(true))
+		r.fire(j)
+		time.Sleep(500 * time.Millisecond)
+		r.fire(j)
+		former, next := j.Spec(), copyOf(j.Spec())
+		j.Replace(next)
+		time.Sleep(3 * time.Second)
+		if ends := r.ends(); len(ends) != 0 {
+			t.Errorf("ends = %+v before the assignment is adopted, want none", ends)
+		}
+		j.Adopt(r.owned(1))
+		if err := former.WaitUnused(t.Context()); err != nil {
+			t.Errorf("WaitUnused() = %v, want nil", err)
+		}
+		want := "batches: 4, data: 4, more may be left: reloaded"
+		if ends := r.ends(); len(ends) != 1 || ends[0].Result != want {
+			t.Errorf("ends = %+v, want one with %q", ends, want)
+		}
+		if got := j.busyItems(); got != 1 {
+			t.Errorf("%d items are busy after the reload, want 1 that is caught up", got)
+		}
+		time.Sleep(2500 * time.Millisecond)
+		r.stop(t)
+		want = "batches: 3, data: 3, more may be left: stopping"
+		if ends := r.ends(); len(ends) != 2 || ends[1].Source != spi.SourceMisfire || ends[1].Result != want {
+			t.Errorf("ends = %+v, want a catch-up with %q", ends, want)
+		}
+	})
 }
 
 // TestCursorsBelongToTheirItem lets the items of a run stream at once.
