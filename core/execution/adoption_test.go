@@ -1,13 +1,17 @@
 package execution
 
 import (
+	"context"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/elasticjob-go/elasticjob/core/cron"
 	"github.com/elasticjob-go/elasticjob/core/job"
 	"github.com/elasticjob-go/elasticjob/core/registry"
+	"github.com/elasticjob-go/elasticjob/spi"
 )
 
 // TestAGapEndsWhereOthersOwnedTheItem lets a node get an item back that was
@@ -45,4 +49,52 @@ func TestAGapEndsWhereOthersOwnedTheItem(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestWhatWasPutOffBeforeAHandOverIsDoneAfterIt puts an instant off, because the
+// node does not know whether it is up to date, and lets the next assignment come
+// when items have changed hands meanwhile.
+func TestWhatWasPutOffBeforeAHandOverIsDoneAfterIt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		every, err := cron.Every(time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := startRig(t)
+		j := r.host("orders", 3, &Spec{JobType: code(func(context.Context, spi.ExecuteRequest) error { return nil })})
+		j.spec.Schedule = every
+		start := time.Now().UTC().Truncate(time.Second).Add(time.Second)
+		at := func(offset time.Duration) time.Time { return start.Add(offset) }
+		given := func(generation int64, from time.Time, items ...int) registry.Assignment {
+			kept := registry.NewItems(items...)
+			return registry.Assignment{
+				Generation: generation, Previous: generation - 1, From: from, Items: kept,
+				Floors: []registry.ItemsAt{{Items: kept, At: at(-time.Second)}},
+			}
+		}
+		time.Sleep(time.Until(at(0)))
+		r.fire(j)
+		time.Sleep(500 * time.Millisecond)
+		j.Adopt(given(2, at(1500*time.Millisecond), 1, 2)) // item 0 goes, after one more instant
+		r.stale.Store(true)
+		time.Sleep(time.Until(at(time.Second)))
+		r.fire(j)
+		time.Sleep(time.Second) // the hand-over is past
+		j.Adopt(given(3, at(8*time.Second), 1))
+		r.stale.Store(false)
+		r.Partition(0).Renewed()
+		synctest.Wait()
+		var got []string
+		for _, e := range r.ends() {
+			if e.Item == 0 {
+				got = append(got, e.Run)
+			}
+		}
+		want := []string{registry.FormatRunID(at(0)), registry.FormatRunID(at(time.Second))}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("runs of the item that was given away (-want +got):\n%s", diff)
+		}
+		r.stop(t)
+	})
 }

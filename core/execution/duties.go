@@ -46,11 +46,16 @@ func (d duties) isPlain(instant time.Time) bool {
 	return len(d) == 1 && d[0].until.IsZero() && d[0].after.Before(instant)
 }
 
-// merged joins stretches that have become alike and drops those that are past.
-func (d duties) merged(now time.Time) duties {
+// without drops the stretches that are past.
+func (d duties) without(now time.Time) duties {
+	return slices.DeleteFunc(d, func(one duty) bool { return !one.until.IsZero() && !now.Before(one.until) })
+}
+
+// merged joins stretches that have become alike and drops empty ones.
+func (d duties) merged() duties {
 	kept := d[:0]
 	for _, one := range d {
-		if one.items.Len() == 0 || !one.until.IsZero() && !now.Before(one.until) {
+		if one.items.Len() == 0 {
 			continue
 		}
 		i := slices.IndexFunc(kept, func(k duty) bool {
@@ -142,7 +147,12 @@ func (j *Job) takeDuties(a registry.Assignment, hasMissed, wasAway bool) {
 		next[i].items = without(next[i].items, dead)
 	}
 	j.orphans = registry.Items{}
-	j.duties = next.merged(now)
+	// What is past may still hold an instant that was put off, which this node
+	// finds next; who was away owes nothing.
+	if wasAway {
+		next = next.without(now)
+	}
+	j.duties = next.merged()
 }
 
 // fireDuties gives an instant of an unmonitored job its verdict, without a round
@@ -196,7 +206,7 @@ func (j *Job) findDuties(now time.Time) {
 		}
 		j.start(due.Last, d.items, d.generation, now)
 	}
-	j.duties = j.duties.merged(now)
+	j.duties = j.duties.without(now).merged()
 }
 
 // missDuties records everything that is due as missed.

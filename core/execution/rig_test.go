@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,6 +23,8 @@ type rig struct {
 	finished  []ItemFinished
 	completed []registry.CompleteRequest
 	fence     int64
+
+	stale atomic.Bool // the node does not know whether it is up to date
 }
 
 // rigGrace is the grace of a rig.
@@ -132,7 +135,7 @@ func (r *rig) CompleteAll(_ context.Context, requests []registry.CompleteRequest
 	return make([]registry.CompleteReply, len(requests)), nil
 }
 
-func (r *rig) Fresh(time.Time) bool            { return true }
+func (r *rig) Fresh(time.Time) bool            { return !r.stale.Load() }
 func (r *rig) Alive() bool                     { return true }
 func (r *rig) Refresh(context.Context, string) {}
 func (r *rig) Refused(registry.Lease, error)   {}
