@@ -110,8 +110,8 @@ var errHanging = errors.New("not called: an earlier call still hangs")
 // call calls the sink once. Code that ignores its context is left behind when its
 // time is over, and nothing more is handed to it until it has returned.
 func (t *Tracer) call(ctx context.Context, batch []spi.TraceEvent) error {
-	t.calling.Lock()
-	defer t.calling.Unlock()
+	t.calling <- struct{}{}
+	defer func() { <-t.calling }()
 	t.mu.Lock()
 	sink := t.sink
 	t.mu.Unlock()

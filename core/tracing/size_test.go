@@ -70,14 +70,14 @@ func TestABatchFitsIntoAMessage(t *testing.T) {
 				sink := &sizeSink{store: s}
 				n := start(t, s)
 				n.tracer.Replace(t.Context(), s.sinkOf(sink))
-				for range 500 {
+				for range 400 {
 					n.fail("noisy", text)
 				}
 				n.begin("other", 0, 0)
 				n.end("other", 0, execution.OutcomeSuccess, 0)
 				n.stop(t)
-				if got := len(s.events()); got != 1005 {
-					t.Errorf("the sink has %d events, want 1005", got)
+				if got := len(s.events()); got != 805 {
+					t.Errorf("the sink has %d events, want 805", got)
 				}
 				if most := 4<<20 + 1<<10; sink.largest > most {
 					t.Errorf("largest batch = %d bytes as a message, want at most %d", sink.largest, most)

@@ -9,8 +9,10 @@ package tracing
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -44,6 +46,9 @@ const (
 	callTimeout = 10 * time.Second
 	// callMargin is how long a call has to return when its time is over.
 	callMargin = 100 * time.Millisecond
+	// releaseTimeout is how long a stop waits for a call to end and for its sink to
+	// be closed.
+	releaseTimeout = 2*callTimeout + 5*time.Second
 	// tries is how often a batch is handed over before it is given up.
 	tries = 3
 	// splits is how often a batch that is too much for the sink is halved before it
@@ -76,8 +81,8 @@ type Tracer struct {
 	logger   *slog.Logger
 	loop     *service.Background
 
-	// calling is held during a call of the sink.
-	calling sync.Mutex
+	// calling is full during a call of the sink.
+	calling chan struct{}
 
 	mu      sync.Mutex
 	sink    *Sink // nil drops what comes
@@ -85,7 +90,10 @@ type Tracer struct {
 	dropped int
 	tasks   map[string]*task // runs of several items
 	full    chan struct{}    // has a value when a batch is full
-	stopped bool
+	// releasing are the sinks that are called no more; one that is closed closes
+	// its channel.
+	releasing []<-chan struct{}
+	stopped   bool
 }
 
 var _ service.Service = (*Tracer)(nil)
@@ -98,7 +106,10 @@ type task struct {
 
 // New returns a tracer of what an instance does. Its clock is that of the jobs.
 func New(instance spi.Instance, sink *Sink, now func() time.Time, logger *slog.Logger) *Tracer {
-	t := &Tracer{instance: instance, now: now, logger: logger, sink: sink, tasks: make(map[string]*task), full: make(chan struct{}, 1)}
+	t := &Tracer{
+		instance: instance, now: now, logger: logger, sink: sink, tasks: make(map[string]*task),
+		full: make(chan struct{}, 1), calling: make(chan struct{}, 1),
+	}
 	t.loop = service.NewBackground(t.run)
 	return t
 }
@@ -110,40 +121,81 @@ func (t *Tracer) Follow(events *execution.Events) {
 }
 
 // Replace hands what follows to another sink; with nil it is dropped. The former
-// one is closed after its last call.
+// one is closed after its last call. Replace waits for that as long as ctx lasts,
+// and Stop for the rest. After Stop the other sink is closed, too.
 func (t *Tracer) Replace(ctx context.Context, sink *Sink) {
 	t.mu.Lock()
 	former := t.sink
 	t.sink = sink
+	if t.stopped {
+		former, t.sink = sink, nil
+	}
+	released := t.release(ctx, former)
 	t.mu.Unlock()
-	t.release(ctx, former)
+	select {
+	case <-released:
+	case <-ctx.Done():
+	}
 }
 
-// release closes a sink when it is called no more.
-func (t *Tracer) release(ctx context.Context, sink *Sink) {
+// release closes a sink when it is called no more, and then the channel. It is
+// called with mu held, and not before another sink has taken the place.
+func (t *Tracer) release(ctx context.Context, sink *Sink) <-chan struct{} {
+	released := make(chan struct{})
 	if sink == nil {
-		return
+		close(released)
+		return released
 	}
-	t.calling.Lock()
-	defer t.calling.Unlock()
-	sink.Close(ctx)
+	ctx = context.WithoutCancel(ctx)
+	t.releasing = append(slices.DeleteFunc(t.releasing, isClosed), released)
+	go func() {
+		defer close(released)
+		t.calling <- struct{}{}
+		<-t.calling // a call that begins now is one of another sink
+		ctx, cancel := context.WithTimeoutCause(ctx, callTimeout, spi.ErrTimeout)
+		defer cancel()
+		sink.Close(ctx)
+	}()
+	return released
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
 }
 
 // Start begins to hand events over.
 func (t *Tracer) Start(ctx context.Context) error { return t.loop.Start(ctx) }
 
-// Stop hands over what waits, as long as ctx lasts, and closes the sink.
+// Stop hands over what waits, as long as ctx lasts, and closes the sink. Its
+// error is also that of sinks which do not end in time.
 func (t *Tracer) Stop(ctx context.Context) error {
 	err := t.loop.Stop(ctx)
 	t.mu.Lock()
-	isFirst, sink := !t.stopped, t.sink
 	t.stopped = true
+	last := t.sink
+	t.sink = nil
+	t.release(ctx, last)
+	releasing := t.releasing
 	t.mu.Unlock()
-	if isFirst {
-		t.release(context.WithoutCancel(ctx), sink)
+	late := time.NewTimer(releaseTimeout)
+	defer late.Stop()
+	for _, released := range releasing {
+		select {
+		case <-released:
+		case <-late.C:
+			return errors.Join(err, errNotClosed)
+		}
 	}
 	return err
 }
+
+// errNotClosed is the error of a stop that has left a sink behind.
+var errNotClosed = fmt.Errorf("a tracing sink is not closed after %v", releaseTimeout)
 
 func (t *Tracer) started(e execution.ItemStarted) {
 	now := t.now().UTC()
