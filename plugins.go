@@ -82,16 +82,16 @@ func dataDirProblem(c Config, err error) Problem {
 }
 
 // secret returns the value of a secret as it is now.
-func (r *runtimes) secret(name string) (string, bool) {
-	secret, ok := (*r.secrets.Load())[name]
-	if !ok {
-		return "", false
+func (r *runtimes) secret(name string) (value string, known bool, err error) {
+	secret, known := (*r.secrets.Load())[name]
+	if !known {
+		return "", false, nil
 	}
-	value, err := secret.Read()
+	value, err = secret.Read()
 	if err != nil {
-		r.logger.Warn("secret not read", "secret", name, "err", err)
+		r.logger.Warn("secret not read", "secret", name, "file", secret.File, "err", err)
 	}
-	return value, err == nil
+	return value, true, err
 }
 
 func (r *runtimes) close(ctx context.Context) {

@@ -285,6 +285,40 @@ func TestPluginsOfTheProgramAreTrusted(t *testing.T) {
 	}
 }
 
+// TestASecretThatCannotBeRead holds that a plugin can tell it from one that the
+// node does not have, and that the log names its file.
+func TestASecretThatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	c := elasticjob.Defaults()
+	c.DataDir = t.TempDir()
+	file := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(file, []byte("s3cret"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c.Secrets = map[string]config.Secret{"token": {File: file}}
+	definition := job.Defaults("ask")
+	definition.Type, definition.Every, definition.ShardingTotalCount = "OURS", time.Second, 1
+	c.Jobs = []job.Config{definition}
+	ours := spi.Plugin{
+		Descriptor: spi.Descriptor{Kind: spi.KindJobType, Type: "OURS"},
+		JobType: func(context.Context, props.Values) (spi.JobType, error) {
+			return spi.JobTypeFunc(func(ctx context.Context, req spi.ExecuteRequest) (spi.ExecuteResponse, error) {
+				_ = os.Remove(file) // it is there only when the node starts
+				token, err := ops.Secret(ctx, req.Services, "token")
+				return spi.ExecuteResponse{Message: token}, err
+			}), nil
+		},
+	}
+	_, log := start(t, c, elasticjob.WithPlugins(ours))
+	got := log.waitFor(t, "item finished", "ask", 1)[0]
+	if text := fmt.Sprint(got["err"]); got["code"] != float64(spi.CodeUnavailable) || text != `secret "token" could not be read` {
+		t.Errorf("ask finished with code %v, %q, want %d and that the secret could not be read", got["code"], text, spi.CodeUnavailable)
+	}
+	if told := log.with(t, "secret not read", "")[0]; told["secret"] != "token" || told["file"] != file {
+		t.Errorf("the record of a secret that was not read = %v, want it with the secret token and the file %s", told, file)
+	}
+}
+
 func testTheSameTypeTwice(t *testing.T, files kinds) {
 	t.Helper()
 	module, program := checksum(t, files.module), checksum(t, files.twin)

@@ -11,7 +11,7 @@ import (
 // A plugin gets a secret that the operator has granted, and is told what to ask
 // the operator for.
 func ExampleHost() {
-	host := hostcall.New(hostcall.Config{Secret: func(name string) (string, bool) { return "s3cr3t", name == "api-key" }})
+	host := hostcall.New(hostcall.Config{Secret: func(name string) (string, bool, error) { return "s3cr3t", name == "api-key", nil }})
 	defer host.Close()
 	door := host.Door("ORDERS", hostcall.Terms{Grants: spi.Grants{
 		HTTP:    []string{"GET https://api.example.com"},

@@ -22,7 +22,7 @@ func FuzzCall(f *testing.F) {
 	f.Add("should_stop", []byte(`{}`))
 	errOffline := errors.New("there is no name server")
 	resolver := &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) { return nil, errOffline }}
-	host := hostcall.New(hostcall.Config{Resolver: resolver, Secret: func(string) (string, bool) { return "hunter2", true }})
+	host := hostcall.New(hostcall.Config{Resolver: resolver, Secret: func(string) (string, bool, error) { return "hunter2", true, nil }})
 	f.Cleanup(host.Close)
 	// Of public hosts only names are granted, and none of them resolves.
 	door := host.Door("ORDERS", hostcall.Terms{Grants: spi.Grants{HTTP: []string{"*.example:*", "localhost:1", "GET *.org"}, Secrets: []string{"granted"}}})

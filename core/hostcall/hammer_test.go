@@ -18,7 +18,7 @@ import (
 func TestManyAtOnce(t *testing.T) {
 	t.Parallel()
 	server, _ := counting(t)
-	host := hostcall.New(hostcall.Config{Secret: func(string) (string, bool) { return "value", true }})
+	host := hostcall.New(hostcall.Config{Secret: func(string) (string, bool, error) { return "value", true, nil }})
 	t.Cleanup(host.Close)
 	terms := hostcall.Terms{Grants: spi.Grants{HTTP: []string{place(t, server)}, Secrets: []string{"name"}}}
 	shared := host.Door("SHARED", terms)

@@ -15,9 +15,10 @@ import (
 // Config is what a [Host] is made of. The zero value has no secrets.
 type Config struct {
 	// Secret returns the value of a secret of the node, and false if there is
-	// none of that name. It is called for each secret.get, by many at once. Nil
-	// means that the node has no secrets.
-	Secret func(name string) (string, bool)
+	// none of that name. Its error means that the secret cannot be read now; it
+	// is not shown to the plugin. It is called for each secret.get, by many at
+	// once. Nil means that the node has no secrets.
+	Secret func(name string) (value string, known bool, err error)
 	// RootCAs are the authorities of servers; nil means those of the system.
 	RootCAs *x509.CertPool
 	// Resolver finds the addresses of names; nil means that of the system.
@@ -114,7 +115,10 @@ func (d *Door) secretGet(request []byte) ([]byte, error) {
 		return nil, spi.NewError(spi.CodeDenied, fmt.Sprintf("secret.get of %q is not granted: add it to grants.secrets of plugin %s", shown, d.plugin))
 	}
 	if d.host.config.Secret != nil {
-		if value, found := d.host.config.Secret(name); found {
+		switch value, known, err := d.host.config.Secret(name); {
+		case err != nil:
+			return nil, spi.NewError(spi.CodeUnavailable, fmt.Sprintf("secret %q could not be read", shown))
+		case known:
 			return wire.AppendSecretGetResponse(nil, value), nil
 		}
 	}

@@ -2,6 +2,7 @@ package hostcall_test
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 
@@ -14,12 +15,15 @@ func TestSecrets(t *testing.T) {
 	t.Parallel()
 	const value = "hunter2 \"\n\u00e9"
 	asked := make(chan string, 16)
-	host := hostcall.New(hostcall.Config{Secret: func(name string) (string, bool) {
+	host := hostcall.New(hostcall.Config{Secret: func(name string) (string, bool, error) {
 		asked <- name
-		return value, name == "db-password" || name == "empty"
+		if name == "broken" {
+			return "", true, errors.New("/run/secrets/broken: permission denied")
+		}
+		return value, name == "db-password" || name == "empty", nil
 	}})
 	t.Cleanup(host.Close)
-	granted := host.Door("ORDERS", hostcall.Terms{Grants: spi.Grants{Secrets: []string{"db-password", "gone"}}})
+	granted := host.Door("ORDERS", hostcall.Terms{Grants: spi.Grants{Secrets: []string{"db-password", "gone", "broken"}}})
 	for _, test := range []struct {
 		name   string
 		door   *hostcall.Door
@@ -29,6 +33,7 @@ func TestSecrets(t *testing.T) {
 	}{
 		{"granted", granted, "db-password", 0, ""},
 		{"granted and unknown", granted, "gone", spi.CodeNotFound, `no secret "gone"`},
+		{"granted and not to be read", granted, "broken", spi.CodeUnavailable, `secret "broken" could not be read`},
 		{"not granted", granted, "empty", spi.CodeDenied, `secret.get of "empty" is not granted: add it to grants.secrets of plugin ORDERS`},
 		{"not granted and unknown", granted, "other", spi.CodeDenied, `secret.get of "other" is not granted`},
 		{"in other letters", granted, "DB-PASSWORD", spi.CodeDenied, "is not granted"},
@@ -39,6 +44,9 @@ func TestSecrets(t *testing.T) {
 		response, err := test.door.Call(t.Context(), spi.OpSecretGet, wire.AppendSecretGetRequest(nil, test.secret))
 		if test.code != 0 {
 			wantError(t, test.name, err, test.code, test.text)
+			if err != nil && strings.Contains(err.Error(), "/run") {
+				t.Errorf("%s: error %q, want it without the path of the file", test.name, err)
+			}
 			if err != nil && len(err.Error()) > wire.MaxText {
 				t.Errorf("%s: an error of %d bytes, want at most %d", test.name, len(err.Error()), wire.MaxText)
 			}
@@ -51,7 +59,7 @@ func TestSecrets(t *testing.T) {
 	}
 	close(asked)
 	for name := range asked {
-		if name != "db-password" && name != "gone" {
+		if name != "db-password" && name != "gone" && name != "broken" {
 			t.Errorf("the node was asked for %q, which is not granted", name)
 		}
 	}

@@ -15,7 +15,7 @@ func TestServicesBesideItems(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
 	logger := slog.New(slog.NewTextHandler(&log, nil)).With("plugin", "NEAREST")
-	host := hostcall.New(hostcall.Config{Secret: func(string) (string, bool) { return "swordfish", true }})
+	host := hostcall.New(hostcall.Config{Secret: func(string) (string, bool, error) { return "swordfish", true, nil }})
 	defer host.Close()
 	s := hostcall.Services{Logger: logger, Door: host.Door("NEAREST", hostcall.Terms{Trusted: true})}
 

@@ -209,7 +209,10 @@ func (a *app) moduleRun(ctx context.Context, cmd *cobra.Command, host *wasm.Host
 	if err != nil {
 		return err
 	}
-	calls := hostcall.New(hostcall.Config{Secret: func(name string) (string, bool) { value, ok := plan.secrets[name]; return value, ok }})
+	calls := hostcall.New(hostcall.Config{Secret: func(name string) (string, bool, error) {
+		value, known := plan.secrets[name]
+		return value, known, nil
+	}})
 	defer calls.Close()
 	r := &localRun{
 		plan: plan, plugin: plugin, values: values, logger: a.logger, id: newRunID(), at: time.Now().UTC(),
