@@ -3,6 +3,7 @@ package hostcall
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -37,7 +38,9 @@ type httpGrant struct {
 //	[METHOD[,METHOD]… ][http://|https://]HOST[:PORT]
 //
 // Without methods it allows all of them, without a scheme both, without a port
-// the default port of the scheme: 80 or 443. The port "*" is any.
+// the default port of the scheme: 80 or 443. The port "*" is any. The name of a
+// common method alone, such as GET, is refused: a host of that name is written
+// in small letters.
 //
 // HOST is a name, "*." before a name for all names below it, "*" for all
 // hosts, an address, or a network in the form ADDRESS/BITS. A name other than
@@ -65,6 +68,9 @@ func parseHTTPGrant(text string) (httpGrant, error) {
 		return httpGrant{}, fmt.Errorf("expected a host, or methods, one space and a host such as %q", "GET,POST api.example.com")
 	case len(words) == 2:
 		g.methods = strings.Split(words[0], ",")
+	case isCommonMethod(text):
+		// A comma of a YAML list has separated it from its host.
+		return httpGrant{}, fmt.Errorf("%q is a method without a host: write them together, in quotes: %q", text, text+" api.example.com")
 	}
 	for _, method := range g.methods {
 		if normal, ok := normalMethod(method); !ok || normal != method {
@@ -89,6 +95,16 @@ func parseHTTPGrant(text string) (httpGrant, error) {
 		return httpGrant{}, err
 	}
 	return g, nil
+}
+
+func isCommonMethod(text string) bool {
+	switch text {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions,
+		http.MethodConnect, http.MethodTrace:
+		return true
+	default:
+		return false
+	}
 }
 
 // splitPort splits "host:port", "[address]:port" and what has no port. An

@@ -13,7 +13,7 @@ func TestCheckHTTPGrant(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{
 		"api.example.com", "API.Example.COM", "api.example.com.", "api.example.com:8443", "api.example.com:*", "https://api.example.com",
-		"http://api.example.com:81", "GET api.example.com", "GET,POST https://api.example.com:8443", "M-SEARCH x", "*", "*:*", "https://*",
+		"http://api.example.com:81", "GET api.example.com", "get", "get:8080", "GET,POST https://api.example.com:8443", "M-SEARCH x", "*", "*:*", "https://*",
 		"*.example.com", "*.example.com:81", "localhost", "localhost:8080", "db_1", "xn--bcher-kva.example", "a--b.c", "1.example",
 		"10.0.0.5", "10.0.0.5:81", "10.0.0.0/8", "10.0.0.0/8:81", "0.0.0.0/0", "::1", "[::1]", "[::1]:81", "fd00::/8", "[fd00::/8]:*", "::ffff:10.0.0.5",
 	} {
@@ -67,6 +67,9 @@ func TestCheckHTTPGrant(t *testing.T) {
 		"10.0.0.5/8":                  "is written 10.0.0.0/8",
 		"10.0.0.0/33":                 "a network such as 10.0.0.0/8",
 		"::ffff:10.0.0.0/104":         "in the form of IPv4",
+		"GET":                         `write them together, in quotes: "GET api.example.com"`,
+		"POST":                        `"POST api.example.com"`,
+		"PATCH":                       `"PATCH" is a method without a host`,
 		"fe80::1%eth0":                "without a zone",
 		"[fe80::1%eth0]:80":           "without a zone",
 		"[::1":                        "in brackets",
