@@ -83,7 +83,9 @@ func (c Code) FromAuthor() Code {
 }
 
 // Causes with which the engine cancels the context of a call. They are found
-// with context.Cause and errors.Is.
+// with context.Cause and errors.Is. No node cancels with ErrDisabled in this
+// version: what runs goes on. In a module the sdk does, since should_stop says
+// so.
 var (
 	ErrStopping  = errors.New("node is stopping")
 	ErrTimeout   = errors.New("timeout exceeded")

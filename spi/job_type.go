@@ -42,7 +42,9 @@ type ShardingContext struct {
 	FencingToken int64
 	// Deadline is when the call is interrupted; zero without a timeout.
 	Deadline time.Time
-	// Checkpoint is what an earlier attempt saved; nil if nothing.
+	// Checkpoint is what an earlier attempt saved; nil if nothing. In this
+	// version it is always nil: an earlier attempt hands it on once retries and
+	// failover exist.
 	Checkpoint []byte
 	// Props are the job's properties, defaults included.
 	Props props.Values

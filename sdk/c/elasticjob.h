@@ -806,9 +806,10 @@ static int ej_tell(ej_call *call, const char *op, ej_writer *request) {
 }
 
 // ej_save_checkpoint keeps at most 64 KiB for a later attempt at the item,
-// which finds them with ej_checkpoint. It returns 0, or the code of its error:
-// return EJ_ERROR then, as for EJ_LEASE_LOST when this node owns the item no
-// more.
+// which finds them with ej_checkpoint. In this version a node keeps them with
+// the running item and forgets both together; a later attempt gets them once
+// retries and failover exist. It returns 0, or the code of its error: return
+// EJ_ERROR then, as for EJ_LEASE_LOST when this node owns the item no more.
 EJ_UNUSED static int ej_save_checkpoint(ej_call *call, const void *data, size_t size) {
   ej_writer request = ej_request();
   ej_write_bytes(&request, "data", data, size);

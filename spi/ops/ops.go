@@ -47,10 +47,11 @@ func Secret(ctx context.Context, s spi.Services, name string) (string, error) {
 }
 
 // SaveCheckpoint keeps data, at most 64 KiB, as the checkpoint of the item: a
-// later attempt, on this or another node, finds it in its context. It may be
-// called as often as is handy, as the host writes at most once a second. It
-// fails with CodeLeaseLost when this node does not own the item any more, and
-// with CodeTooLarge above the bound.
+// later attempt, on this or another node, finds it in its context. In this
+// version a node keeps it with the running item and forgets both together; a
+// later attempt gets it once retries and failover exist. It may be called as
+// often as is handy. It fails with CodeLeaseLost when this node does not own the
+// item any more, and with CodeTooLarge above the bound.
 func SaveCheckpoint(ctx context.Context, s spi.Services, data []byte) error {
 	if err := wire.CheckCheckpoint(data); err != nil {
 		return err
@@ -66,8 +67,9 @@ func ReportProgress(ctx context.Context, s spi.Services, p Progress) error {
 }
 
 // ShouldStop asks whether the call is to end, and why: "stopping", "timeout",
-// "lease-lost", "disabled", "reshard", or what a later host may say. Where the
-// context of the call ends with it, as in built-in plugins, ask the context.
+// "lease-lost", "disabled", "reshard", or what a later host may say. The context
+// of a call in a built-in plugin or in a program ends with the first three; the
+// last two end no call there, and only asking tells of them.
 func ShouldStop(ctx context.Context, s spi.Services) (reason string, stop bool, err error) {
 	response, err := call(ctx, s, spi.OpShouldStop, []byte("{}"))
 	if err != nil {

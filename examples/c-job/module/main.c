@@ -5,7 +5,8 @@
 
 // The job counts the primes of its part of the numbers up to "limit": of four
 // items, item 0 looks at 0, 4, 8…, item 1 at 1, 5, 9…. A checkpoint lets
-// a later attempt go on where this one has stopped.
+// a later attempt go on where this one has stopped, once nodes hand it on:
+// see ej_save_checkpoint.
 
 typedef struct {
   int64_t next, found;
