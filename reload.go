@@ -36,12 +36,14 @@ func (n *Node) Reload(ctx context.Context, c Config) error {
 	for _, key := range n.fixedKeys(c) {
 		n.logger.Warn("a change of this key takes effect at the next start", "key", key)
 	}
+	// The first runs with the new plugins may ask for the new secrets.
+	secrets := n.runtimes.secrets.Swap(&c.Secrets)
 	idle, err := n.host.Reload(ctx, c, l.catalog)
 	if err != nil {
+		n.runtimes.secrets.Store(secrets)
 		closeFiles(ctx, fresh, n.logger)
 		return err
 	}
-	n.runtimes.secrets.Store(&c.Secrets)
 	retired := difference(n.files, l.files)
 	n.files = l.files
 	n.retiring.Go(func() {

@@ -208,6 +208,14 @@ func (j *Job) askForHeld() {
 	}
 }
 
+// HasGaps reports whether items have missed fires that are not recorded yet, of
+// which some may be caught up when the items are released.
+func (j *Job) HasGaps() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return len(j.gaps) > 0
+}
+
 // Released says that items of the job are not held by others any more.
 func (j *Job) Released() {
 	j.mu.Lock()

@@ -273,6 +273,16 @@ func (j *Job) Replace(spec *Spec) *Spec {
 	return old
 }
 
+// Swap makes the job go on with a spec of the same definition and schedule from
+// its next run, and returns the former one.
+func (j *Job) Swap(spec *Spec) *Spec {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	old := j.spec
+	j.spec = spec
+	return old
+}
+
 // NeedsTimer reports whether there are instants to fire: the job has items here,
 // or had some that nobody may run now.
 func (j *Job) NeedsTimer() bool {

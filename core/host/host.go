@@ -68,6 +68,9 @@ type Host struct {
 	// reloading lets one reload come after the other.
 	reloading sync.Mutex
 	closed    bool // guarded by reloading
+	// ending is over when the node begins to stop.
+	ending context.Context //nolint:containedctx // it ends reloads
+	end    context.CancelFunc
 
 	closeOnce sync.Once
 }
@@ -79,6 +82,7 @@ var _ service.Service = (*Host)(nil)
 // that is not started must be closed.
 func New(ctx context.Context, c Config) (*Host, config.Problems) {
 	h := &Host{config: c, elapsed: newLeaseClock()}
+	h.ending, h.end = context.WithCancel(context.WithoutCancel(ctx))
 	ip, err := localIP(c.Node.Instance)
 	var problems config.Problems
 	if err != nil {
@@ -146,6 +150,7 @@ func (h *Host) Start(ctx context.Context) error {
 // grace, cancels those that do not, and leaves the registry. When ctx ends,
 // items are cancelled at once.
 func (h *Host) Stop(ctx context.Context) error {
+	h.end()
 	err := h.group.Stop(ctx)
 	h.Close(context.WithoutCancel(ctx))
 	if err != nil {
@@ -156,6 +161,7 @@ func (h *Host) Stop(ctx context.Context) error {
 
 // Close closes the plugins of the jobs.
 func (h *Host) Close(ctx context.Context) {
+	h.end()
 	h.closeOnce.Do(func() {
 		h.reloading.Lock()
 		defer h.reloading.Unlock()

@@ -37,6 +37,8 @@ type jobs struct {
 	// use was made of.
 	plugins *generation
 	madeBy  map[*execution.Spec]*generation
+	// gone are jobs to be removed from the registry.
+	gone map[string]bool
 	// stored are the partitions in which the file's jobs were stored once.
 	stored map[int]bool
 
@@ -48,6 +50,7 @@ type jobs struct {
 	// background are specs that are built, and old ones that wait for their last
 	// run to end.
 	background     sync.WaitGroup
+	builders       builders
 	lifetime       context.Context //nolint:containedctx // that of the background
 	stopBackground context.CancelFunc
 }
@@ -79,15 +82,25 @@ type hostedJob struct {
 	isStale bool
 }
 
+// runs reports whether the spec was made of the definition. The caller holds the
+// lock.
+func (h *hostedJob) runs(encoded []byte) bool {
+	if h.encoded == nil {
+		h.encoded, _ = job.Encode(h.spec.Config)
+	}
+	return bytes.Equal(h.encoded, encoded)
+}
+
 // newJobs makes what the jobs of the file are executed from; problems are what
 // is wrong with them beyond their definitions themselves.
 func newJobs(ctx context.Context, specs *specs, file []job.Config, logger *slog.Logger) (*jobs, config.Problems) {
 	js := &jobs{
 		logger: logger, byName: make(map[string]*hostedJob, len(file)), names: make(map[int][]string),
 		plugins: newGeneration(specs), madeBy: make(map[*execution.Spec]*generation, len(file)),
-		stored: make(map[int]bool), built: make(map[int][]builtSpec), wanted: make(map[string]int64),
+		gone: make(map[string]bool), stored: make(map[int]bool), built: make(map[int][]builtSpec), wanted: make(map[string]int64),
 	}
 	js.lifetime, js.stopBackground = context.WithCancel(context.WithoutCancel(ctx))
+	js.builders.spawn = js.background.Go
 	var problems config.Problems
 	for _, c := range file {
 		spec, wrong := specs.build(ctx, c)
@@ -173,7 +186,7 @@ var errType = errors.New("another type in the registry")
 func (js *jobs) store(ctx context.Context, m *member) error {
 	index := m.partition.Index()
 	js.mu.Lock()
-	isFirst := !js.stored[index]
+	isFirst, of := !js.stored[index], js.plugins
 	var definitions []registry.JobDefinition
 	for _, name := range slices.Sorted(maps.Keys(js.byName)) {
 		h := js.byName[name]
@@ -205,10 +218,18 @@ func (js *jobs) store(ctx context.Context, m *member) error {
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	js.mu.Lock()
-	js.stored[index] = true
-	js.mu.Unlock()
+	js.hasStored(index, of)
 	return nil
+}
+
+// hasStored notes that the file's jobs of a partition were stored, unless they
+// are those of another file by now.
+func (js *jobs) hasStored(partition int, of *generation) {
+	js.mu.Lock()
+	defer js.mu.Unlock()
+	if js.plugins == of {
+		js.stored[partition] = true
+	}
 }
 
 // compare says in what a definition differs from the stored one, which counts.
@@ -280,10 +301,7 @@ func (js *jobs) apply(m *member, state registry.JobState) {
 	js.mu.Lock()
 	defer js.mu.Unlock()
 	if h := js.byName[name]; h != nil {
-		if h.encoded == nil {
-			h.encoded, _ = job.Encode(h.spec.Config)
-		}
-		if bytes.Equal(h.encoded, encoded) && !h.isStale {
+		if h.runs(encoded) && !h.isStale {
 			h.state, h.waits = state, false
 			js.wanted[name] = state.Version
 			return
@@ -295,7 +313,7 @@ func (js *jobs) apply(m *member, state registry.JobState) {
 	js.wanted[name] = state.Version
 	plugins := js.plugins
 	plugins.inUse++
-	js.background.Go(func() {
+	js.builders.add(func() {
 		spec, err := plugins.specs.buildStored(js.lifetime, state)
 		index := m.partition.Index()
 		js.mu.Lock()
@@ -330,12 +348,30 @@ func (js *jobs) install(partition int) []string {
 		case b.err != nil:
 			js.logger.Warn("job not hosted here: its definition in the registry cannot be used on this node", "job", name, "version", b.state.Version, "err", b.err)
 			js.drop(name)
+		case js.swap(b):
 		default:
 			js.put(b)
 			names = append(names, name)
 		}
 	}
 	return names
+}
+
+// swap gives a job other plugins under the same definition, which changes nothing
+// for its timer and its assignment, and reports whether that was all to do.
+func (js *jobs) swap(b builtSpec) bool {
+	name := b.state.Definition.Name
+	js.mu.Lock()
+	h := js.byName[name]
+	if h == nil || !h.isStale || h.waits || !h.runs(b.state.Definition.Config) {
+		js.mu.Unlock()
+		return false
+	}
+	b.spec.Since = h.spec.Since
+	h.spec, h.state, h.isStale = b.spec, b.state, false
+	js.mu.Unlock()
+	js.retire(js.executor.Job(name).Swap(b.spec), name)
+	return true
 }
 
 // put hosts a job, or gives it the new spec.
@@ -353,12 +389,9 @@ func (js *jobs) put(b builtSpec) {
 	if sameSchedule(h.spec.Config, b.spec.Config) {
 		b.spec.Since = h.spec.Since
 	}
-	isReload := h.isStale && bytes.Equal(h.encoded, b.state.Definition.Config)
 	h.spec, h.state, h.encoded, h.waits, h.isStale = b.spec, b.state, b.state.Definition.Config, false, false
 	js.mu.Unlock()
-	if !isReload {
-		js.logger.Info("job has a new definition", "job", name, "version", b.state.Version)
-	}
+	js.logger.Info("job has a new definition", "job", name, "version", b.state.Version)
 	// What is due until the new schedule is in force is found by its adoption.
 	h.adopting.Lock()
 	js.timer.Remove(name)
@@ -374,9 +407,16 @@ func sameSchedule(a, b job.Config) bool {
 // remove stops hosting a job that the registry does not have any more.
 func (js *jobs) remove(name string) {
 	js.mu.Lock()
-	delete(js.wanted, name)
+	h := js.byName[name]
+	// A reload has brought it back, and it is about to be stored.
+	isBack := h != nil && h.file != nil && !js.stored[js.partitionOf(name)]
+	if !isBack {
+		delete(js.wanted, name)
+	}
 	js.mu.Unlock()
-	js.drop(name)
+	if !isBack {
+		js.drop(name)
+	}
 }
 
 // drop stops hosting a job.

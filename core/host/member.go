@@ -40,6 +40,9 @@ type member struct {
 	// servers that are for all jobs; only the following goroutine uses them.
 	incarnation string
 	disabled    []string
+	// rereads says that all jobs are to be read again, not only what has changed;
+	// only the following goroutine uses it.
+	rereads bool
 
 	clockTold time.Time // when a difference of clocks was last told; for the renewing goroutine
 
@@ -216,11 +219,14 @@ func (m *member) follow(ctx context.Context) error {
 	if err := m.host.jobs.storeReloaded(ctx, m); err != nil {
 		return err
 	}
-	news, err := m.newsSince(ctx, m.applied.Load())
+	since := m.applied.Load()
+	if m.rereads {
+		since = 0
+	}
+	news, err := m.newsSince(ctx, since)
 	if err != nil {
 		return err
 	}
-	news.assigned = append(news.assigned, m.host.jobs.install(m.partition.Index())...)
 	if news.servers {
 		if m.disabled, err = m.partition.DisabledServers(ctx); err != nil {
 			return err
@@ -232,12 +238,17 @@ func (m *member) follow(ctx context.Context) error {
 	for _, name := range news.removed {
 		m.host.jobs.remove(name)
 	}
-	if err := m.announce(ctx); err != nil {
+	news.assigned = append(news.assigned, m.host.jobs.install(m.partition.Index())...)
+	err = m.announce(ctx)
+	if err == nil {
+		err = m.adopt(ctx, news.assigned)
+	}
+	if err != nil {
+		// What was installed begins nothing until its assignment is adopted.
+		m.rereads = true
 		return err
 	}
-	if err := m.adopt(ctx, news.assigned); err != nil {
-		return err
-	}
+	m.rereads = false
 	for _, name := range news.released {
 		if j := m.host.executor.Job(name); j != nil {
 			j.Released()
@@ -302,6 +313,12 @@ func (m *member) newsSince(ctx context.Context, since int64) (news, error) {
 		for _, name := range m.host.jobs.namesIn(m.partition.Index()) {
 			if _, stored := slices.BinarySearch(n.defined, name); !stored && !m.host.jobs.isOfFile(name) {
 				n.removed = append(n.removed, name)
+			}
+		}
+		for _, name := range n.defined {
+			// Nothing tells which items became free meanwhile.
+			if j := m.host.executor.Job(name); j != nil && j.HasGaps() {
+				n.released = append(n.released, name)
 			}
 		}
 		n.assigned, n.servers = n.defined, true

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +15,8 @@ import (
 	"github.com/elasticjob-go/elasticjob/core/execution"
 	"github.com/elasticjob-go/elasticjob/core/job"
 	"github.com/elasticjob-go/elasticjob/core/registry"
+	"github.com/elasticjob-go/elasticjob/core/tracing"
+	"github.com/elasticjob-go/elasticjob/spi"
 )
 
 // generation is what came of one reading of the configuration: the plugins, and
@@ -25,7 +28,10 @@ type generation struct {
 
 	inUse    int
 	replaced bool
-	idle     chan struct{} // closed when it is replaced and nothing uses it
+	// former and next are its neighbours, former until that is idle: a file that
+	// was taken over from a former generation is used by runs of that as well.
+	former, next *generation
+	idle         chan struct{} // closed when it and all former ones are replaced and nothing uses them
 }
 
 func newGeneration(s *specs) *generation { return &generation{specs: s, idle: make(chan struct{})} }
@@ -35,15 +41,19 @@ func (g *generation) leave() {
 	g.checkIdle()
 }
 
-// replace says that nothing more is made of it.
-func (g *generation) replace() {
+// replace says that the next one is used from now on.
+func (g *generation) replace(next *generation) {
 	g.replaced = true
+	g.next, next.former = next, g
 	g.checkIdle()
 }
 
+// checkIdle is called whenever it may have become idle.
 func (g *generation) checkIdle() {
-	if g.replaced && g.inUse == 0 {
+	for g.replaced && g.inUse == 0 && g.former == nil {
 		close(g.idle)
+		g = g.next
+		g.former = nil
 	}
 }
 
@@ -88,40 +98,77 @@ func (h *Host) Reload(ctx context.Context, c config.Config, plugins *catalog.Cat
 	if !h.isUp.Load() || h.closed {
 		return nil, errors.New("reloading: the node does not run")
 	}
+	// A node that stops does not wait for it.
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(h.ending, func() { cancel(spi.ErrStopping) })()
 	next := newSpecs(Config{Node: c, Catalog: plugins, LocalZone: h.config.LocalZone, Calls: h.config.Calls})
-	made, problems := next.buildAll(ctx, c.Jobs)
-	sink, wrong := next.buildSink(ctx, h.logger)
-	problems = append(problems, wrong...)
-	var err error
-	if len(problems) == 0 {
-		problems, err = h.conflicts(ctx, c, made)
+	made, err := h.prepare(ctx, next)
+	if err != nil {
+		return nil, err
 	}
-	if err != nil || len(problems) > 0 {
-		if err := closeAll(ctx, made); err != nil {
-			h.logger.Warn("plugins not closed", "err", err)
-		}
-		if sink != nil {
-			sink.Close(ctx)
-		}
-	}
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("reloading: %w", err)
-	case len(problems) > 0:
-		return nil, problems
-	}
-	former, gone := h.jobs.reload(newGeneration(next), made)
-	h.replaceSink(ctx, sink)
-	h.logger.Info("configuration reloaded", "jobs", len(made))
-	if h.isEmbedded() {
-		if err := h.removeAll(ctx, gone); err != nil {
-			h.logger.Warn("jobs not removed that are in the file no longer", "jobs", len(gone), "err", err)
-		}
-	}
+	former := h.jobs.reload(newGeneration(next), made.specs, h.isEmbedded())
+	h.replaceSink(ctx, made.sink)
+	h.logger.Info("configuration reloaded", "jobs", len(made.specs))
 	for _, m := range h.members {
 		m.membership.tell()
 	}
 	return former.idle, nil
+}
+
+// prepared is what is made of a configuration before anything is changed.
+type prepared struct {
+	specs    map[string]*execution.Spec
+	sink     *tracing.Sink
+	problems config.Problems
+}
+
+// prepare makes everything that the configuration needs, or nothing.
+func (h *Host) prepare(ctx context.Context, next *specs) (prepared, error) {
+	// Constructors are code of others, which may hang.
+	done := make(chan prepared, 1)
+	go func() {
+		var p prepared
+		var wrong config.Problems
+		p.specs, p.problems = next.buildAll(ctx, next.config.Jobs)
+		p.sink, wrong = next.buildSink(ctx, h.logger)
+		p.problems = append(p.problems, wrong...)
+		done <- p
+	}()
+	var p prepared
+	select {
+	case p = <-done:
+	case <-ctx.Done():
+		go func() { h.discard(context.WithoutCancel(ctx), <-done) }()
+		return prepared{}, fmt.Errorf("reloading: %w", context.Cause(ctx))
+	}
+	var err error
+	if len(p.problems) == 0 {
+		p.problems, err = h.conflicts(ctx, next.config, p.specs)
+	}
+	switch {
+	case err != nil:
+		h.discard(ctx, p)
+		return prepared{}, fmt.Errorf("reloading: %w", err)
+	case len(p.problems) > 0:
+		h.discard(ctx, p)
+		return prepared{}, p.problems
+	}
+	return p, nil
+}
+
+// discard closes what was made in vain.
+func (h *Host) discard(ctx context.Context, p prepared) {
+	var errs []error
+	for _, spec := range p.specs {
+		errs = append(errs, closeSpec(ctx, spec))
+	}
+	if err := errors.Join(errs...); err != nil {
+		h.logger.Warn("plugins not closed", "err", err)
+	}
+	if p.sink != nil {
+		p.sink.Close(ctx)
+	}
 }
 
 // buildAll makes the specs of all jobs of a file, or tells everything that is
@@ -138,14 +185,6 @@ func (s *specs) buildAll(ctx context.Context, file []job.Config) (map[string]*ex
 		made[c.Name] = spec
 	}
 	return made, problems
-}
-
-func closeAll(ctx context.Context, made map[string]*execution.Spec) error {
-	var errs []error
-	for _, spec := range made {
-		errs = append(errs, closeSpec(ctx, spec))
-	}
-	return errors.Join(errs...)
 }
 
 // reloadTimeout bounds what a reload asks of the registry.
@@ -187,22 +226,12 @@ func (h *Host) byPartition(names []string) map[*registry.Partition][]string {
 	return parts
 }
 
-func (h *Host) removeAll(ctx context.Context, names []string) error {
-	ctx, cancel := context.WithTimeout(ctx, reloadTimeout)
-	defer cancel()
-	var errs []error
-	for partition, some := range h.byPartition(names) {
-		_, err := partition.RemoveJobs(ctx, some...)
-		errs = append(errs, err)
-	}
-	return errors.Join(errs...)
-}
-
 // reload makes the specs of a new configuration those of the file. New jobs are
-// hosted at once; what is hosted already is built anew when the members read it
-// from the registry. It returns the former generation and the jobs that are in
-// the file no longer.
-func (js *jobs) reload(next *generation, made map[string]*execution.Spec) (former *generation, gone []string) {
+// hosted at once. What is hosted already goes on with them when the members
+// install them; what is another in the registry is built anew when they read it.
+// It returns the former generation. With removes, jobs that are in the file no
+// longer are to be removed from the registry.
+func (js *jobs) reload(next *generation, made map[string]*execution.Spec, removes bool) (former *generation) {
 	js.mu.Lock()
 	defer js.mu.Unlock()
 	former, js.plugins = js.plugins, next
@@ -211,42 +240,74 @@ func (js *jobs) reload(next *generation, made map[string]*execution.Spec) (forme
 		h.isStale = true
 		if _, stays := made[name]; h.file != nil && !stays {
 			h.file = nil
-			gone = append(gone, name)
+			if removes {
+				js.gone[name] = true
+			}
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(made)) {
 		spec := made[name]
 		js.use(spec, next)
-		if h := js.byName[name]; h != nil {
-			h.file = &spec.Config
-			js.retire(spec, name)
+		delete(js.gone, name)
+		h := js.byName[name]
+		switch {
+		case h == nil:
+			js.byName[name] = &hostedJob{file: &spec.Config, spec: spec}
+			js.executor.Add(name, spec, js.partitionOf(name))
 			continue
+		case h.isMadeOf(spec.Config):
+			partition := js.partitionOf(name)
+			js.wanted[name] = h.state.Version
+			js.built[partition] = append(js.built[partition], builtSpec{state: h.state, plugins: next, spec: spec})
+		default:
+			js.retire(spec, name)
 		}
-		js.byName[name] = &hostedJob{file: &spec.Config, spec: spec}
-		js.executor.Add(name, spec, js.partitionOf(name))
+		h.file = &spec.Config
 	}
 	js.names = make(map[int][]string)
-	former.replace()
-	return former, gone
+	former.replace(next)
+	return former
+}
+
+// isMadeOf reports whether the definition is the one in the registry.
+func (h *hostedJob) isMadeOf(c job.Config) bool {
+	if h.state.Version == 0 {
+		return false
+	}
+	encoded, err := job.Encode(c)
+	return err == nil && bytes.Equal(encoded, h.state.Definition.Config)
 }
 
 // storeReloaded stores the file's jobs of a member's partition after a reload,
-// and lets all jobs be read again.
+// removes those that are to be, and lets all jobs be read again.
 func (js *jobs) storeReloaded(ctx context.Context, m *member) error {
+	index := m.partition.Index()
 	js.mu.Lock()
-	isStored := js.stored[m.partition.Index()]
+	isStored, of := js.stored[index], js.plugins
+	var gone []string
+	for name := range js.gone {
+		if js.partitionOf(name) == index {
+			gone = append(gone, name)
+		}
+	}
 	js.mu.Unlock()
 	if isStored {
 		return nil
 	}
-	m.applied.Store(0)
+	m.rereads = true
+	if _, err := m.partition.RemoveJobs(ctx, gone...); err != nil {
+		return fmt.Errorf("removing jobs that are in the file no longer: %w", err)
+	}
+	js.mu.Lock()
+	for _, name := range gone {
+		delete(js.gone, name)
+	}
+	js.mu.Unlock()
 	err := js.store(ctx, m)
 	if errors.Is(err, errType) {
 		// Another node was faster since the reload has looked.
 		js.logger.Error("job of the file not stored", "err", err)
-		js.mu.Lock()
-		defer js.mu.Unlock()
-		js.stored[m.partition.Index()] = true
+		js.hasStored(index, of)
 		return nil
 	}
 	return err

@@ -99,6 +99,35 @@ func TestStopIsBoundedBesideSlowErrorHandlers(t *testing.T) {
 	}
 }
 
+// TestASlowErrorHandlerHoldsUpItsOwnJobOnly lets a job fail whose handler asks a
+// server that does not answer, beside one whose handler answers at once.
+func TestASlowErrorHandlerHoldsUpItsOwnJobOnly(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var handled atomic.Int32
+		noisy, other := probeJob(time.Second), probeJob(10*time.Second)
+		noisy.Name, noisy.ErrorHandlerTypes = "noisy", []string{"SLOW"}
+		other.Name, other.ErrorHandlerTypes = "other", []string{"QUICK"}
+		n := observe(t, setup{jobs: []job.Config{noisy, other}, plugins: []spi.Plugin{
+			probe(func(context.Context, spi.ExecuteRequest) error { return errors.New("no") }),
+			handlerOf("SLOW", func(ctx context.Context) error {
+				<-ctx.Done()
+				return ctx.Err()
+			}),
+			handlerOf("QUICK", func(context.Context) error {
+				handled.Add(1)
+				return nil
+			}),
+		}})
+		n.start(t)
+		sleepUntil(nextMultiple(10 * time.Second).Add(110*time.Second + 500*time.Millisecond))
+		if got := handled.Load(); got != 12 {
+			t.Errorf("failures of the other job handled = %d, want 12", got)
+		}
+		n.stop(t)
+	})
+}
+
 func TestAHandlerThatIgnoresItsContextIsNotCalledForEver(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -156,6 +156,9 @@ func (s *supervisor) reload(ctx context.Context, node *elasticjob.Node) {
 	if err == nil && len(problems) == 0 {
 		err = node.Reload(ctx, cfg)
 	}
+	if ctx.Err() != nil {
+		return // what fails then, fails because of the signal
+	}
 	if found, ok := errors.AsType[elasticjob.Problems](err); ok {
 		problems, err = found, nil
 	}
