@@ -109,7 +109,8 @@ func (ps *programs) acquire(ctx context.Context, f file) (p *program, release fu
 	h.refs++
 	ps.mu.Unlock()
 
-	release = func(ctx context.Context) error { return ps.release(ctx, h, f.sha) }
+	sha := f.sha // and not the file, whose bytes nobody needs any more
+	release = func(ctx context.Context) error { return ps.release(ctx, h, sha) }
 	select {
 	case <-h.ready:
 		err = h.err
