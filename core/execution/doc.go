@@ -21,8 +21,8 @@
 //     first, or before the job's next begin.
 //  6. An item that was held is caught up once when it is free again, if the
 //     job has misfire on.
-//  7. Failures go to the job's error handlers through a bounded queue, off the
-//     workers.
+//  7. Failures go to the job's error handlers off the workers, through a bounded
+//     queue of each job, so that slow handlers delay nothing of other jobs.
 //
 // What happens is published on [Events]; [Record] writes it to the log.
 package execution
