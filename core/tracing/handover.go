@@ -34,7 +34,7 @@ func (t *Tracer) run(ctx context.Context) {
 // it is the last chance. A batch that is too much for the sink is halved, down to
 // the event that it does not take, and what follows grows again.
 func (t *Tracer) flush(ctx context.Context, tries int) {
-	most, left := maxBatch, splits
+	most := maxBatch
 	for {
 		t.mu.Lock()
 		batch, dropped := t.queue.head(most), t.dropped
@@ -49,11 +49,12 @@ func (t *Tracer) flush(ctx context.Context, tries int) {
 		err := t.deliver(ctx, batch, tries)
 		switch {
 		case err == nil:
-			left = splits
+			t.splits = maxSplits
 		case ctx.Err() != nil && tries > 1:
 			return // the node stops, and tries them once more
-		case isTooMuch(err) && len(batch) > 1 && left > 0:
-			most, left = len(batch)/2, left-1
+		case isTooMuch(err) && len(batch) > 1 && t.splits > 0:
+			most = len(batch) / 2
+			t.splits--
 			continue
 		default:
 			t.logger.Error("history events not kept by the tracing sink", "count", len(batch), "plugin", t.typeName(), "err", err)

@@ -1,8 +1,9 @@
 package tracing
 
 import (
+	"unicode/utf8"
+
 	"github.com/elasticjob-go/elasticjob/spi"
-	"github.com/elasticjob-go/elasticjob/spi/wire"
 )
 
 // queue holds events in their order, and knows how large they are as messages.
@@ -11,7 +12,6 @@ type queue struct {
 	events []spi.TraceEvent
 	sizes  []int // of each event, in bytes
 	size   int   // their sum
-	space  []byte
 }
 
 // add appends events, all of them or, if there is no room, none.
@@ -20,9 +20,9 @@ func (q *queue) add(events []spi.TraceEvent) bool {
 		return false
 	}
 	for i := range events {
-		q.space = wire.AppendTraceRequest(q.space[:0], "", spi.TraceRequest{Events: events[i : i+1]})
-		q.sizes = append(q.sizes, len(q.space))
-		q.size += len(q.space)
+		size := sizeOf(&events[i])
+		q.sizes = append(q.sizes, size)
+		q.size += size
 	}
 	q.events = append(q.events, events...)
 	return true
@@ -51,4 +51,43 @@ func (q *queue) drop(n int) {
 	if len(q.events) == 0 {
 		*q = queue{} // its arrays may be large
 	}
+}
+
+// Sizes of the parts of an event that have a bound, in the JSON of the ABI.
+const (
+	frameSize = 512 // names of members, ids and instants
+	labelSize = 6   // punctuation of a label
+	itemSize  = 6   // an item below 10000, and a comma
+)
+
+// sizeOf is about how many bytes an event has as a message, rather more than
+// less. The messages of programs are smaller.
+func sizeOf(e *spi.TraceEvent) int {
+	size := frameSize + itemSize*len(e.Items)
+	for _, text := range [...]string{e.JobName, e.TaskID, e.RunID, e.Instance.ID, e.Instance.IP, e.Message} {
+		size += textSize(text)
+	}
+	for name, value := range e.Instance.Labels {
+		size += labelSize + textSize(name) + textSize(value)
+	}
+	if e.Error != nil {
+		size += textSize(e.Error.Message) + textSize(e.Error.Stack) + textSize(e.Error.Property)
+	}
+	return size
+}
+
+// textSize is the size of a text that is escaped as JSON asks.
+func textSize(text string) int {
+	size := 0
+	for _, r := range text {
+		switch {
+		case r == '"' || r == '\\' || r == '\n' || r == '\r' || r == '\t':
+			size += len(`\n`)
+		case r < ' ' || r == utf8.RuneError:
+			size += len(`\u0001`)
+		default:
+			size += utf8.RuneLen(r)
+		}
+	}
+	return size
 }

@@ -51,9 +51,9 @@ const (
 	releaseTimeout = 2*callTimeout + 5*time.Second
 	// tries is how often a batch is handed over before it is given up.
 	tries = 3
-	// splits is how often a batch that is too much for the sink is halved before it
-	// takes anything. It suffices to come down to one event.
-	splits = 16
+	// maxSplits is how often batches that are too much for the sink are halved
+	// before it takes anything. It suffices to come down to one event.
+	maxSplits = 16
 	// firstPause is the pause after the first try that failed; it doubles.
 	firstPause = time.Second
 	// maxTasks bounds the runs of several items whose end is awaited.
@@ -83,6 +83,8 @@ type Tracer struct {
 
 	// calling is full during a call of the sink.
 	calling chan struct{}
+	// splits are left until the sink takes something. They are the loop's.
+	splits int
 
 	mu      sync.Mutex
 	sink    *Sink // nil drops what comes
@@ -108,7 +110,7 @@ type task struct {
 func New(instance spi.Instance, sink *Sink, now func() time.Time, logger *slog.Logger) *Tracer {
 	t := &Tracer{
 		instance: instance, now: now, logger: logger, sink: sink, tasks: make(map[string]*task),
-		full: make(chan struct{}, 1), calling: make(chan struct{}, 1),
+		full: make(chan struct{}, 1), calling: make(chan struct{}, 1), splits: maxSplits,
 	}
 	t.loop = service.NewBackground(t.run)
 	return t
