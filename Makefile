@@ -35,7 +35,7 @@ test: test-tools ## run all tests with the race detector, in random order
 
 soak: test-tools ## what takes long: a Redis that is away for a minute, hundreds of random fleets
 	$(GO) test -race -count=1 -timeout 30m ./cmd/elasticjob -run 'TestFleet/Redis' -fleet.outage 1m -v
-	$(GO) test -race -count=1 -timeout 60m ./core/host -run 'Fleet' -host.seeds 200
+	$(GO) test -race -count=1 -timeout 60m ./core/host -run 'Chaos|ComeAndGo|Storm' -host.seeds 200
 
 race: ## run all tests three times with the race detector
 	$(GO) test -race -shuffle=on -count=3 -timeout $(TEST_TIMEOUT) ./...
