@@ -85,7 +85,8 @@ func (j *Job) takeDuties(a registry.Assignment, hasMissed, wasAway bool) {
 			continue
 		}
 		held = append(held, d)
-		given := duty{common(without(d.items, a.Items), exists), d.generation, d.after, a.From}
+		// What was taken from a dead session has its verdicts by others.
+		given := duty{without(common(without(d.items, a.Items), exists), a.Forfeited), d.generation, d.after, a.From}
 		if !j.left.IsZero() && a.Departed {
 			// The leader knew already which instant is this node's last.
 			given.until = j.left.Add(time.Millisecond)

@@ -88,6 +88,9 @@ type Assignment struct {
 	// stay orphans in the next ones, for an owner that has missed a generation: one
 	// that held an item before has dealt with it.
 	Orphans []Orphan
+	// Forfeited items went to others because a session of this instance died: their
+	// new owners have not waited until From.
+	Forfeited Items
 }
 
 // Orphan is a set of items and the instance that died while it owned them. What
@@ -237,6 +240,7 @@ func (p *Partition) Assignments(ctx context.Context, instance string, jobs []str
 			}
 			a.Disabled = a.Disabled || disabled[i].Val() || off.Val()
 			a.Items = union(a.Floors)
+			a.Forfeited = forfeited(a.Orphans, instance, a.Items)
 			a.Orphans = orphansIn(a.Orphans, a.Items)
 			list = append(list, a)
 		}
@@ -263,6 +267,22 @@ func orphansIn(orphans []Orphan, items Items) []Orphan {
 		}
 	}
 	return in
+}
+
+// forfeited are the orphans that an instance has left and does not own again.
+func forfeited(orphans []Orphan, instance string, items Items) Items {
+	var left []int
+	for _, o := range orphans {
+		if o.Former != instance {
+			continue
+		}
+		for item := range o.Items.All() {
+			if !items.Contains(item) {
+				left = append(left, item)
+			}
+		}
+	}
+	return NewItems(left...)
 }
 
 // orEmpty replaces values that are not there by the empty text.

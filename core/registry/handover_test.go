@@ -184,6 +184,12 @@ func TestItemsOfADeadOwnerAreOrphans(t *testing.T) {
 		floor := ItemsAt{NewItems(1), renewed}
 		b.assign(l, "j", map[string]string{"a": "0", "c": "1"})
 		b.wantFloors("c", []ItemsAt{floor}, orphan)
+		// The next session of the instance learns that nobody waits for it.
+		for instance, want := range map[string]Items{"b": NewItems(1), "c": {}} {
+			if got := b.assignment(instance, "j").Forfeited; !got.Equal(want) {
+				t.Errorf("items that %s has forfeited = %v, want %v", instance, got, want)
+			}
+		}
 		// c may not have heard of it when the next generation comes.
 		b.pass(time.Second)
 		b.renewAll(l.Lease, third)
