@@ -103,32 +103,41 @@ func TestWhatWasPutOffBeforeAHandOverIsDoneAfterIt(t *testing.T) {
 // to others when its session had died: these have not waited for a hand-over.
 func TestWhatADeadSessionHasLostIsNotRunAgain(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		every, err := cron.Every(time.Second)
-		if err != nil {
-			t.Fatal(err)
-		}
-		r := startRig(t)
-		j := r.host("orders", 2, &Spec{JobType: code(func(context.Context, spi.ExecuteRequest) error { return nil })})
-		j.spec.Schedule = every
-		time.Sleep(time.Until(time.Now().Truncate(time.Second).Add(time.Second)))
-		r.fire(j)
-		synctest.Wait()
-		before := len(r.ends())
-		time.Sleep(20 * time.Second)
-		r.Partition(0).Attach(registry.Lease{Instance: rigLease().Instance, Epoch: 2})
-		now := time.Now()
-		j.Adopt(registry.Assignment{
-			Generation: 2, Previous: 1, From: now.Add(5 * time.Second), Forfeited: registry.NewItems(0, 1),
+	// The registry forgets who has forfeited items when a job is enabled again.
+	for name, forfeited := range map[string]registry.Items{"told so": registry.NewItems(0, 1), "not told": {}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) { testForfeited(t, forfeited) })
 		})
-		for range 8 {
-			time.Sleep(time.Second)
-			r.fire(j)
-		}
-		synctest.Wait()
-		if got := len(r.ends()); before != 2 || got != before {
-			t.Errorf("items started before and after the session died = %d and %d, want 2 and none", before, got-before)
-		}
-		r.stop(t)
+	}
+}
+
+func testForfeited(t *testing.T, forfeited registry.Items) {
+	t.Helper()
+	every, err := cron.Every(time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := startRig(t)
+	j := r.host("orders", 2, &Spec{JobType: code(func(context.Context, spi.ExecuteRequest) error { return nil })})
+	j.spec.Schedule = every
+	time.Sleep(time.Until(time.Now().Truncate(time.Second).Add(time.Second)))
+	r.fire(j)
+	synctest.Wait()
+	before := len(r.ends())
+	time.Sleep(20 * time.Second)
+	r.Partition(0).Attach(registry.Lease{Instance: rigLease().Instance, Epoch: 2})
+	now := time.Now()
+	j.Adopt(registry.Assignment{
+		Generation: 2, Previous: 1, From: now.Add(5 * time.Second), Forfeited: forfeited,
 	})
+	for range 8 {
+		time.Sleep(time.Second)
+		r.fire(j)
+	}
+	synctest.Wait()
+	if got := len(r.ends()); before != 2 || got != before {
+		t.Errorf("items started before and after the session died = %d and %d, want 2 and none", before, got-before)
+	}
+	r.stop(t)
 }

@@ -94,7 +94,8 @@ func (j *Job) takeDuties(a registry.Assignment, hasMissed, wasAway bool) {
 		if wasAway && hasMissed {
 			continue
 		}
-		if hasMissed {
+		if hasMissed || wasAway {
+			// Whether others wait for a hand-over it cannot know either.
 			j.missDuty(&given, now)
 			continue
 		}
