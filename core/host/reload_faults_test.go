@@ -261,7 +261,12 @@ func TestReloadStorm(t *testing.T) {
 					sleepUntil(last.Add(950 * time.Millisecond))
 					f.leaveAll()
 					for item := range c.ShardingTotalCount {
-						f.checkStartedOnce(c, item, first, last)
+						all := f.looseVerdicts(c, item)
+						for at := first; !at.After(last); at = at.Add(c.Every) {
+							if len(all[at]) != 1 && !isCaughtUp(all[at]) {
+								t.Errorf("item %d at %s: %q, want one verdict", item, at.Format("15:04:05.000"), all[at])
+							}
+						}
 					}
 				})
 			})
