@@ -3,7 +3,7 @@ package registry
 import "strconv"
 
 // schema is the number of the layout below. Nodes of another one are refused.
-const schema = 2
+const schema = 3
 
 // keyspace names the keys of one partition. All share one hash tag, so that one
 // script can see them together.
@@ -44,6 +44,8 @@ const schema = 2
 //	q:<job>   HASH   item -> manual trigger id
 //	st:<job>  HASH   item:<i> or node:<server> -> D,by,ms
 //	cp:<job>  HASH   item -> fence|checkpoint
+//	t:<job>   HASH   manual trigger id -> JSON; triggers whose items have not all ended
+//	g:<job>   HASH   run id -> what its listeners that are called once wait for
 //
 // The channel ch carries "prev version kind jobs generations" of each feed entry.
 type keyspace struct {
@@ -116,7 +118,7 @@ func (k keyspace) failovers(name string) string   { return k.prefix + "f:" + nam
 func (k keyspace) states(name string) string      { return k.prefix + "st:" + name }
 
 // keysOfJob is the number of keys that a job has.
-const keysOfJob = 9
+const keysOfJob = 11
 
 // with is the KEYS of a script over jobs.
 func (k keyspace) with(jobs ...string) []string {
@@ -125,7 +127,8 @@ func (k keyspace) with(jobs ...string) []string {
 	for _, name := range jobs {
 		keys = append(keys,
 			k.job(name), k.assignments(name), k.marks(name), k.prefix+"hw:"+name, k.missed(name),
-			k.failovers(name), k.prefix+"q:"+name, k.states(name), k.prefix+"cp:"+name)
+			k.failovers(name), k.prefix+"q:"+name, k.states(name), k.prefix+"cp:"+name,
+			k.prefix+"t:"+name, k.prefix+"g:"+name)
 	}
 	return keys
 }

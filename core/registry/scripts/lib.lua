@@ -1,6 +1,6 @@
 -- The part shared by all scripts; it stands before each of them.
 --
--- KEYS: the eleven of the partition, then nine for each job (see keys.go).
+-- KEYS: the eleven of the partition, then eleven for each job (see keys.go).
 -- ARGV: the doorbell channel, the command that rings it, whether the server may
 -- become another one (0 or 1), then what the script takes, in its order.
 -- A reply starts with a code. The clock is read once, numbers are written with
@@ -25,12 +25,13 @@ local function num(x) return string.format('%.0f', x) end
 -- after is the next hybrid-logical number: the clock, but always above last.
 local function after(last) return math.max((tonumber(last or '0') or 0) + 1, US) end
 
--- job is the nine keys of the i-th job of this call.
+-- job is the eleven keys of the i-th job of this call.
 local function job(i)
-  local k = 9 * i + 2
+  local k = 11 * i
   return {
     j = KEYS[k + 1], a = KEYS[k + 2], r = KEYS[k + 3], hw = KEYS[k + 4], m = KEYS[k + 5],
     f = KEYS[k + 6], q = KEYS[k + 7], st = KEYS[k + 8], cp = KEYS[k + 9],
+    t = KEYS[k + 10], g = KEYS[k + 11],
   }
 end
 

@@ -5,7 +5,7 @@ local gone = {}
 for i = 1, count do
   local k, name = job(i), take()
   if call('EXISTS', k.j) == 1 then gone[#gone + 1] = name end
-  call('DEL', k.j, k.a, k.r, k.hw, k.m, k.f, k.q, k.st, k.cp)
+  call('DEL', k.j, k.a, k.r, k.hw, k.m, k.f, k.q, k.st, k.cp, k.t, k.g)
   call('HDEL', JOBS, name)
   call('ZREM', DIRTY, name)
 end
