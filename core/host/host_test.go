@@ -627,8 +627,8 @@ func TestManyJobsFireWithoutLoss(t *testing.T) {
 		jobs      int
 		monitored bool
 	}{
-		{"10000 unmonitored", 10_000, false},
-		{"500 monitored", 500, true},
+		{"5000 unmonitored", 5_000, false},
+		{"300 monitored", 300, true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

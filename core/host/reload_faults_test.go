@@ -143,7 +143,7 @@ func TestARemovalThatFailsIsTriedAgain(t *testing.T) {
 // while the node follows its removal by the first.
 func TestAJobThatIsBackInTheFileIsHosted(t *testing.T) {
 	t.Parallel()
-	for pause := 20 * time.Millisecond; pause < 2*time.Second; pause += 40 * time.Millisecond {
+	for pause := 20 * time.Millisecond; pause < 2*time.Second; pause += 110 * time.Millisecond {
 		t.Run(pause.String(), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
