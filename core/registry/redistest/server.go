@@ -12,12 +12,9 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -25,6 +22,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
+
+	"github.com/elasticjob-go/elasticjob/core/service/processtest"
 )
 
 const (
@@ -35,10 +34,6 @@ const (
 	patience = 30 * time.Second
 	// attempts is how often a server is started when others take its port.
 	attempts = 10
-	// Ports are taken from below those that systems give to clients: a client
-	// that calls again and again at the port of a server that was stopped would
-	// otherwise get that very port for its own end, and connect to itself.
-	firstPort, lastPort = 12000, 32000
 )
 
 // Server is one running redis-server. Its methods are not safe for concurrent
@@ -50,7 +45,7 @@ type Server struct {
 	dir     string
 	port    int
 	busPort int
-	process *process
+	process *processtest.Process
 	client  *redis.Client
 }
 
@@ -88,7 +83,7 @@ func (s *Server) start() {
 	s.t.Helper()
 	var why string
 	for range attempts {
-		s.port, s.busPort = freePort(s.t), freePort(s.t)
+		s.port, s.busPort = processtest.FreePort(s.t), processtest.FreePort(s.t)
 		// Once only: the server itself rewrites its file when its role changes.
 		if err := os.WriteFile(s.file(), []byte(s.configuration()), 0o600); err != nil {
 			s.t.Fatal(err)
@@ -112,43 +107,27 @@ func (s *Server) run() string {
 	if s.o.sentinel {
 		args, ready = append(args, "--sentinel"), "Sentinel ID is"
 	}
-	p, err := launch(s.program, args...)
+	p, err := processtest.Launch(s.program, args...)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	s.process = p
 	select {
-	case <-p.output.says(ready):
+	case <-p.Says(ready):
 		return ""
-	case <-p.ended:
-		return fmt.Sprintf("%s ended (%v) when it was started; it said:\n%s", s.program, p.err, p.output)
+	case <-p.Ended():
+		return fmt.Sprintf("%s ended (%v) when it was started; it said:\n%s", s.program, p.Err(), p.Output())
 	case <-time.After(patience):
 		s.Kill()
-		return fmt.Sprintf("%s does not serve after %v; it said:\n%s", s.program, patience, p.output)
+		return fmt.Sprintf("%s does not serve after %v; it said:\n%s", s.program, patience, p.Output())
 	}
 }
 
 // file is the server's configuration.
 func (s *Server) file() string { return filepath.Join(s.dir, "redis.conf") }
 
-// freePort is a port that nobody has at the moment.
-func freePort(t testing.TB) int {
-	t.Helper()
-	for range 100 * attempts {
-		port := firstPort + rand.N(lastPort-firstPort) //nolint:gosec // any port will do, nothing hangs on its being a secret
-		l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", addrOf(port))
-		if err == nil && l.Close() == nil {
-			return port
-		}
-	}
-	t.Fatalf("there is no free port from %d to %d", firstPort, lastPort)
-	return 0
-}
-
-func addrOf(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
-
 // Addr is the server's address, host:port. It stays the same for ever.
-func (s *Server) Addr() string { return addrOf(s.port) }
+func (s *Server) Addr() string { return processtest.Address(s.port) }
 
 // Dir is the directory that the server keeps its files in.
 func (s *Server) Dir() string { return s.dir }
@@ -194,21 +173,21 @@ func (s *Server) TLS() *tls.Config {
 func (s *Server) Certificates() Certificates { return s.o.certificates }
 
 // Output is the end of what the server has written to its log.
-func (s *Server) Output() string { return s.process.output.String() }
+func (s *Server) Output() string { return s.process.Output() }
 
 // PID is the id of the server's process.
-func (s *Server) PID() int { return s.process.cmd.Process.Pid }
+func (s *Server) PID() int { return s.process.PID() }
 
 // Stop asks the server to end, as an operator does, and waits until it has. A
 // server that keeps data writes it first.
 func (s *Server) Stop() {
 	s.t.Helper()
 	s.Resume()
-	if err := s.process.signal(syscall.SIGTERM); err != nil {
+	if err := s.process.Signal(syscall.SIGTERM); err != nil {
 		s.t.Fatal(err)
 	}
 	select {
-	case <-s.process.ended:
+	case <-s.process.Ended():
 	case <-time.After(patience):
 		s.t.Fatalf("the server at %s does not end after %v; it said:\n%s", s.Addr(), patience, s.Output())
 	}
@@ -217,10 +196,9 @@ func (s *Server) Stop() {
 // Kill ends the server at once, as a crash does, and waits until it is gone.
 func (s *Server) Kill() {
 	s.t.Helper()
-	if err := s.process.signal(os.Kill); err != nil {
+	if err := s.process.Kill(); err != nil {
 		s.t.Fatal(err)
 	}
-	<-s.process.ended
 }
 
 // Restart starts the server anew at the same address and on the same
@@ -228,7 +206,7 @@ func (s *Server) Kill() {
 // keeps data.
 func (s *Server) Restart() {
 	s.t.Helper()
-	if !s.process.isGone() {
+	if !s.process.IsGone() {
 		s.Stop()
 	}
 	if why := s.run(); why != "" {
@@ -248,7 +226,7 @@ func (s *Server) Flush() {
 // accepted, and nothing is answered.
 func (s *Server) Pause() {
 	s.t.Helper()
-	if err := s.process.pause(); err != nil {
+	if err := s.process.Pause(); err != nil {
 		s.t.Fatal(err)
 	}
 }
@@ -256,7 +234,7 @@ func (s *Server) Pause() {
 // Resume lets a paused server go on. Others are left as they are.
 func (s *Server) Resume() {
 	s.t.Helper()
-	if err := s.process.resume(); err != nil {
+	if err := s.process.Resume(); err != nil {
 		s.t.Fatal(err)
 	}
 }
@@ -267,11 +245,10 @@ func (s *Server) cleanUp() {
 	if s.process == nil {
 		return
 	}
-	if err := s.process.signal(os.Kill); err != nil {
+	if err := s.process.Kill(); err != nil {
 		s.t.Error(err)
 		return
 	}
-	<-s.process.ended
 	if s.t.Failed() {
 		s.t.Logf("the server at %s said:\n%s", s.Addr(), s.Output())
 	}

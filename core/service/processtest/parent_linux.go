@@ -1,4 +1,4 @@
-package redistest
+package processtest
 
 import (
 	"os/exec"
@@ -8,5 +8,8 @@ import (
 // dieWithParent has the kernel kill the child when its parent is gone, so that
 // a test binary that is killed leaves no server behind.
 func dieWithParent(cmd *exec.Cmd) {
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = new(syscall.SysProcAttr)
+	}
+	cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
 }
