@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Installs what tests need and a machine with Go only does not have: a C
-# compiler for the race detector, redis-server, an SMTP server in Python, Node.js
-# with npm, and a compiler of guests in C. It does so where it may: as root, with
-# apt. It fails when one of them is missing in the end.
+# compiler for the race detector, redis-server, PostgreSQL, MariaDB, an SMTP server
+# in Python, Node.js with npm, and a compiler of guests in C. It does so where it
+# may: as root, with apt. It fails when one of them is missing in the end.
 set -euo pipefail
 
 missing=()
@@ -16,16 +16,23 @@ has_guest_c() {
   return 1
 }
 has_redis() { command -v redis-server >/dev/null; }
+# Debian keeps the programs of PostgreSQL away from the PATH.
+has_postgres() { command -v initdb >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; }
+has_mariadb() { PATH=$PATH:/usr/sbin command -v mariadbd >/dev/null && command -v mariadb-install-db >/dev/null; }
 # The first python3 of the PATH may be another one than the system's.
 has_smtp() { python3 -c 'import aiosmtpd' 2>/dev/null || /usr/bin/python3 -c 'import aiosmtpd' 2>/dev/null; }
 has_node() { command -v npm >/dev/null && node -e 'process.exit(parseInt(process.versions.node) >= 18 ? 0 : 1)' 2>/dev/null; }
 has_c || missing+=(gcc libc6-dev)
-has_redis || missing+=(redis-server)
+# Packages that bring a service, and the names of their services.
+services=()
+has_redis || { missing+=(redis-server); services+=(redis-server); }
+has_postgres || { missing+=(postgresql); services+=(postgresql); }
+has_mariadb || { missing+=(mariadb-server); services+=(mariadb); }
 has_smtp || missing+=(python3-aiosmtpd)
 has_node || missing+=(nodejs npm)
 has_guest_c || missing+=(clang-19 lld-19 wasi-libc libclang-rt-19-dev-wasm32)
 
-# Tests start servers of their own, so the package's service must not run: not
+# Tests start servers of their own, so the services of packages must not run: not
 # now, which a policy of the system forbids as long as packages are installed,
 # and not after the next boot. A service that was there before is left alone.
 policy=/usr/sbin/policy-rc.d
@@ -45,10 +52,8 @@ if [ ${#missing[@]} -gt 0 ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/nu
   echo "Installing for the tests: ${missing[*]}"
   log=$(mktemp)
   export DEBIAN_FRONTEND=noninteractive
-  brings_redis=
-  has_redis || brings_redis=1
   trap allow_services EXIT
-  [ -z "$brings_redis" ] || forbid_services
+  [ ${#services[@]} = 0 ] || forbid_services
   # One by one: what one of them lacks must not keep the others away.
   apt-get update >"$log" 2>&1 || tail -n 5 "$log" >&2
   if ! apt-get install -y --no-install-recommends "${missing[@]}" >"$log" 2>&1; then
@@ -57,8 +62,10 @@ if [ ${#missing[@]} -gt 0 ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/nu
     done
   fi
   allow_services
-  if [ -n "$brings_redis" ] && has_redis && command -v systemctl >/dev/null; then
-    systemctl disable --now redis-server >/dev/null 2>&1 || true
+  if command -v systemctl >/dev/null; then
+    for service in ${services[@]+"${services[@]}"}; do
+      systemctl disable --now "$service" >/dev/null 2>&1 || true
+    done
   fi
   rm -f "$log"
 fi
@@ -70,6 +77,14 @@ if ! has_c; then
 fi
 if ! has_redis; then
   echo "Tests of the registry center need redis-server, 7.0 or later, on the PATH: install it (Debian and Ubuntu: apt-get install redis-server; macOS: brew install redis) and try again." >&2
+  status=1
+fi
+if ! has_postgres; then
+  echo "Tests of the job type SQL need the programs of PostgreSQL, 13 or later, on the PATH or in /usr/lib/postgresql: install it (Debian and Ubuntu: apt-get install postgresql; macOS: brew install postgresql) and try again." >&2
+  status=1
+fi
+if ! has_mariadb; then
+  echo "Tests of the job type SQL need mariadbd, 10.6 or later, on the PATH: install it (Debian and Ubuntu: apt-get install mariadb-server; macOS: brew install mariadb) and try again." >&2
   status=1
 fi
 if ! has_smtp; then
