@@ -84,6 +84,13 @@ func (s *specs) build(ctx context.Context, c job.Config) (*execution.Spec, confi
 	if len(problems) > 0 || errors.Join(unsound...) != nil {
 		return nil, problems
 	}
+	resolvePaths(s.config, found.jobType, values)
+	for _, h := range found.handlers {
+		resolvePaths(s.config, h, values)
+	}
+	for _, l := range found.listeners {
+		resolvePaths(s.config, l, values)
+	}
 	spec.Values = values
 	spec.Door = doorOf(s, found.jobType, values)
 	spec.OwnCode = found.jobType.Terms(values).Trusted
@@ -123,6 +130,21 @@ func (s *specs) build(ctx context.Context, c job.Config) (*execution.Spec, confi
 		return nil, problems
 	}
 	return spec, nil
+}
+
+// resolvePaths makes the paths among the properties of a plugin absolute: they
+// start from the directory of this node's file, and stay as written in the
+// registry. What is not part of this process may see other files under a path of
+// this machine, or none, and gets it as written.
+func resolvePaths[T any](c config.Config, plugin catalog.Found[T], values props.Values) {
+	if !plugin.Terms(values).Trusted {
+		return
+	}
+	for _, f := range plugin.Descriptor.Props {
+		if f.Type == props.Path && values[f.Name] != "" {
+			values[f.Name] = c.Resolve(values[f.Name])
+		}
+	}
 }
 
 // doorOf returns the door of a plugin that is made of these properties, nil if

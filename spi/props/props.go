@@ -28,7 +28,7 @@ const (
 	Duration Type = "duration" // Go syntax, such as 1m30s
 	Size     Type = "size"     // bytes, such as 64MiB
 	List     Type = "list"     // comma separated, items trimmed
-	Path     Type = "path"     // relative to the config file
+	Path     Type = "path"     // relative to the config file; a plugin that is built in gets it absolute
 	URL      Type = "url"      // absolute
 )
 
