@@ -79,6 +79,11 @@ func ShouldStop(ctx context.Context, s spi.Services) (reason string, stop bool, 
 	return reason, stop, err
 }
 
+// ContextJSON returns the sharding context as JSON, in the form in which commands
+// and modules get it. Characters that are not ASCII stand for themselves, and so
+// do those that have a meaning in HTML.
+func ContextJSON(c spi.ShardingContext) []byte { return wire.AppendContext(nil, c) }
+
 func call(ctx context.Context, s spi.Services, op string, request []byte) ([]byte, error) {
 	if s == nil {
 		return nil, spi.NewError(spi.CodeUnsupported, "there is no host for "+op)

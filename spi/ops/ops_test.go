@@ -135,3 +135,13 @@ func TestLargeRequestsDoNotReachTheHost(t *testing.T) {
 		t.Errorf("the host was asked %s, want nothing", h.op)
 	}
 }
+
+func TestContextJSON(t *testing.T) {
+	t.Parallel()
+	got := string(ops.ContextJSON(spi.ShardingContext{JobName: "orders", ShardingTotalCount: 2, ShardingItem: 1, ShardingParameter: "<北京> & 'x'", Attempt: 1, FencingToken: 7}))
+	want := `{"jobName":"orders","taskId":"","shardingTotalCount":2,"jobParameter":"","shardingItem":1,"shardingParameter":"<北京> & 'x'","runId":"",` +
+		`"fireTime":"0001-01-01T00:00:00.000Z","executionSource":"","attempt":1,"fencingToken":"7","props":{}}`
+	if got != want {
+		t.Errorf("ContextJSON() = %s, want %s", got, want)
+	}
+}
