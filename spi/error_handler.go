@@ -2,6 +2,7 @@ package spi
 
 import (
 	"context"
+	"time"
 
 	"github.com/elasticjob-go/elasticjob/spi/props"
 )
@@ -16,12 +17,25 @@ const (
 	DecisionStop     Decision = "stop"
 )
 
-// HandleErrorRequest tells of one failed item, after its last attempt.
+// HandleErrorRequest tells of one failed item, after its last attempt. A handler
+// with [CapabilityNotify] may be told of several failures that are alike at once:
+// then Context and Error are those of the last one.
 type HandleErrorRequest struct {
 	Context  ShardingContext
 	Error    *Error
 	Props    props.Values
 	Services Services
+
+	// What follows is for handlers with CapabilityNotify, and zero for others.
+
+	// Count is how many failures the request tells of; 0 stands for one.
+	Count int
+	// First and Last are when the first and the last of them were, by the clock of
+	// the registry center.
+	First, Last time.Time
+	// Items are the items that failed, in order and each once; of more than 100
+	// the first 100 to fail. It is empty if the whole run failed.
+	Items []int
 }
 
 // HandleErrorResponse is the handler's decision. An empty one counts as

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"time"
 )
 
 // Code tells what went wrong in a way that survives a process or module
@@ -108,6 +109,9 @@ type Error struct {
 	Retryable bool
 	// Property names the refused property, with CodeInvalidProperties.
 	Property string
+	// RetryAfter is how long the same call will not succeed, if known; whole
+	// milliseconds of it cross a border.
+	RetryAfter time.Duration
 }
 
 // NewError returns an error with the code's default retry hint.

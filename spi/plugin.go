@@ -30,6 +30,7 @@ const (
 	CapabilityDataflow       = "dataflow"       // of job types: Dataflow, instead of Execute
 	CapabilityPerInstance    = "perInstance"    // of listeners: called by each instance for its part of a run
 	CapabilityDistributeOnce = "distributeOnce" // of listeners: called once for the whole run
+	CapabilityNotify         = "notify"         // of error handlers: sends messages; the engine collapses failures that are alike, and tries again
 )
 
 // Descriptor is what a plugin says about itself. It is plain data, so that it

@@ -32,6 +32,8 @@ type hop struct {
 	url    *url.URL
 	header http.Header
 	body   []byte
+	// connect and read bound the two parts of the exchange; 0 is no bound.
+	connect, read time.Duration
 	// from is the host that has sent the request here; empty for the first hop.
 	from string
 }
@@ -85,7 +87,7 @@ func firstHop(asked wire.HTTPRequest) (*hop, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &hop{target: t, url: address, header: header, body: asked.Body}, nil
+	return &hop{target: t, url: address, header: header, body: asked.Body, connect: asked.ConnectTimeout, read: asked.ReadTimeout}, nil
 }
 
 // exchange sends one request and returns the response to it as a message, or
@@ -103,6 +105,8 @@ func (d *Door) exchange(ctx context.Context, at *hop) (response []byte, next *ho
 		return nil, nil, err
 	}
 	defer release()
+	ctx, parts := at.inParts(ctx)
+	defer parts.end()
 	request, err := http.NewRequestWithContext(ctx, at.target.method, at.url.String(), bytes.NewReader(at.body))
 	if err != nil {
 		return nil, nil, at.failed(spi.CodeFailed, errURL.Error())
@@ -110,7 +114,7 @@ func (d *Door) exchange(ctx context.Context, at *hop) (response []byte, next *ho
 	request.Header = at.header
 	answer, err := c.transport.RoundTrip(request)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, parts.failure(at, err)
 	}
 	// What was not read closes the connection: nobody waits for the rest.
 	defer func() { _ = answer.Body.Close() }()
@@ -121,8 +125,10 @@ func (d *Door) exchange(ctx context.Context, at *hop) (response []byte, next *ho
 	if next, err = at.follow(answer); next != nil || err != nil {
 		return nil, next, err
 	}
-	response, err = at.read(answer)
-	return response, nil, err
+	if response, err = at.message(answer); err != nil {
+		return nil, nil, parts.failure(at, err)
+	}
+	return response, nil, nil
 }
 
 func (d *Door) allow(at *hop) error {
@@ -173,7 +179,7 @@ func (at *hop) follow(answer *http.Response) (*hop, error) {
 	if err != nil {
 		return nil, at.failed(spi.CodeUnavailable, "it redirects to a URL that cannot be followed: "+err.Error())
 	}
-	next := &hop{target: t, url: address, header: at.header.Clone(), body: body, from: at.target.String()}
+	next := &hop{target: t, url: address, header: at.header.Clone(), body: body, connect: at.connect, read: at.read, from: at.target.String()}
 	if !keepsBody {
 		maps.DeleteFunc(next.header, func(name string, _ []string) bool { return strings.HasPrefix(name, "Content-") })
 	}
@@ -192,8 +198,8 @@ func sameOrigin(from, to target) bool {
 	return upgraded || from.scheme == to.scheme && from.port == to.port
 }
 
-// read makes the message of a response.
-func (at *hop) read(answer *http.Response) ([]byte, error) {
+// message makes the message of a response.
+func (at *hop) message(answer *http.Response) ([]byte, error) {
 	fields := 0
 	for _, values := range answer.Header {
 		fields += len(values)

@@ -485,6 +485,46 @@ func TestServersThatMisbehave(t *testing.T) {
 	}
 }
 
+// TestBothPartsOfARequestHaveTheirOwnBound has servers that are slow in one part:
+// to take a connection, which includes TLS, or to respond on one.
+func TestBothPartsOfARequestHaveTheirOwnBound(t *testing.T) {
+	t.Parallel()
+	silent := raw(t, func(conn net.Conn) { readHead(conn); readHead(conn) })
+	slowBody := raw(t, func(conn net.Conn) {
+		readHead(conn)
+		_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab")
+		readHead(conn)
+	})
+	moved := httptest.NewServer(http.RedirectHandler("http://"+silent, http.StatusFound))
+	t.Cleanup(moved.Close)
+	const short, long = 50 * time.Millisecond, time.Minute
+	for _, test := range []struct {
+		name, url, text string
+		request         wire.HTTPRequest
+	}{
+		{"connect", "https://" + silent, "no connection within 50ms", wire.HTTPRequest{ConnectTimeout: short, ReadTimeout: long}},
+		{"connect alone", "https://" + silent, "no connection within 50ms", wire.HTTPRequest{ConnectTimeout: short}},
+		{"read", "http://" + silent, "no whole response within 50ms", wire.HTTPRequest{ConnectTimeout: long, ReadTimeout: short}},
+		{"read a body", "http://" + slowBody, "no whole response within 50ms", wire.HTTPRequest{ReadTimeout: short}},
+		{"read after a redirect", moved.URL, "no whole response within 50ms", wire.HTTPRequest{ReadTimeout: short}},
+		{"both", "http://" + silent, "no whole response within 70ms", wire.HTTPRequest{ConnectTimeout: long, ReadTimeout: long, Timeout: 70 * time.Millisecond}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			test.request.URL = test.url
+			_, err := ask(t.Context(), open(t, hostcall.Config{}, silent, slowBody, place(t, moved)), test.request)
+			wantError(t, "http.request", err, spi.CodeTimeout, test.text)
+		})
+	}
+	server, _ := counting(t)
+	door := open(t, hostcall.Config{}, place(t, server))
+	for range 2 {
+		if _, err := ask(t.Context(), door, wire.HTTPRequest{URL: server.URL, ConnectTimeout: long, ReadTimeout: long}); err != nil {
+			t.Errorf("http.request of a server that answers = error %v, want none", err)
+		}
+	}
+}
+
 func TestUnreachable(t *testing.T) {
 	t.Parallel()
 	listener, err := listen(t, "tcp4", "127.0.0.1:0")

@@ -1,6 +1,7 @@
 package process
 
 import (
+	"math"
 	"time"
 	"unicode/utf8"
 
@@ -54,7 +55,7 @@ func toContext(c spi.ShardingContext) *pluginpb.ShardingContext {
 func toError(e *spi.Error) *pluginpb.Error {
 	return &pluginpb.Error{
 		Code: int32(e.Code), Message: wire.Cut(valid(e.Message), wire.MaxText), Stack: wire.Cut(valid(e.Stack), wire.MaxStack),
-		Retryable: &e.Retryable, Property: wire.Cut(valid(e.Property), wire.MaxText),
+		Retryable: &e.Retryable, Property: wire.Cut(valid(e.Property), wire.MaxText), RetryAfterMillis: e.RetryAfter.Milliseconds(),
 	}
 }
 
@@ -64,6 +65,7 @@ func fromError(e *pluginpb.Error) *spi.Error {
 	out := &spi.Error{
 		Code: spi.Code(e.GetCode()), Message: wire.Cut(e.GetMessage(), wire.MaxText),
 		Stack: wire.Cut(e.GetStack(), wire.MaxStack), Property: wire.Cut(e.GetProperty(), wire.MaxText),
+		RetryAfter: time.Duration(min(max(0, e.GetRetryAfterMillis()), math.MaxInt32)) * time.Millisecond,
 	}
 	sent := out.Code
 	out.Code = sent.FromGuest()

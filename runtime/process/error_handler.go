@@ -18,7 +18,13 @@ func (h *errorHandler) HandleError(ctx context.Context, req spi.HandleErrorReque
 	ctx, cancel := h.program.bounded(ctx, wire.CallTimeout)
 	defer cancel()
 	response, err := invoke(ctx, h.program, req.Services, func(call *pluginpb.Call) *pluginpb.HandleErrorRequest {
-		q := &pluginpb.HandleErrorRequest{Call: call, Plugin: h.name, Props: validMap(h.or(req.Props)), Context: toContext(req.Context)}
+		q := &pluginpb.HandleErrorRequest{
+			Call: call, Plugin: h.name, Props: validMap(h.or(req.Props)), Context: toContext(req.Context),
+			Count: int64(req.Count), First: optionalInstant(req.First), Last: optionalInstant(req.Last),
+		}
+		for _, item := range req.Items {
+			q.Items = append(q.Items, int64(item))
+		}
 		if req.Error != nil {
 			q.Error = toError(req.Error)
 		}

@@ -158,7 +158,7 @@ func TestJobListener(t *testing.T) {
 		`before {"Once":true,"Run":{"JobName":"orders","TaskID":"","RunID":"","FireTime":"0001-01-01T00:00:00Z","ExecutionSource":"","ShardingTotalCount":0,"JobParameter":"","Items":null},"Props":{"a":"b"}}`,
 		`after {"Once":false,"Run":{"JobName":"orders","TaskID":"task","RunID":"run","FireTime":"2026-11-21T10:00:00.001Z","ExecutionSource":"FAILOVER","ShardingTotalCount":2,"JobParameter":"parameter","Items":[` +
 			`{"Item":0,"Parameter":"zero","Outcome":"success","Error":null},` +
-			`{"Item":1,"Parameter":"","Outcome":"failure","Error":{"Code":4711,"Message":"no","Stack":"here","Retryable":true,"Property":"p"}}]},"Props":{"c":"d"}}`,
+			`{"Item":1,"Parameter":"","Outcome":"failure","Error":{"Code":4711,"Message":"no","Stack":"here","Retryable":true,"Property":"p","RetryAfter":0}}]},"Props":{"c":"d"}}`,
 	}
 	if diff := cmp.Diff(want, r.lines()); diff != "" {
 		t.Errorf("what the listener is told differs (-want +got):\n%s", diff)
@@ -194,7 +194,7 @@ func TestTracingSink(t *testing.T) {
 			`{"ID":"1","Kind":"execution","Time":"2026-11-21T10:00:01Z","JobName":"orders","TaskID":"task","RunID":"run","Instance":{"ID":"a","IP":"10.0.0.1","Labels":{"zone":"z"}},"ExecutionSource":"NORMAL_TRIGGER",` +
 			`"Item":3,"Attempt":2,"Start":"2026-11-21T10:00:01Z","End":"0001-01-01T00:00:00Z","Success":false,"Error":null,"Items":null,"State":"","Message":""},` +
 			`{"ID":"1","Kind":"execution","Time":"2026-11-21T10:00:02Z","JobName":"","TaskID":"","RunID":"","Instance":{"ID":"","IP":"","Labels":null},"ExecutionSource":"",` +
-			`"Item":0,"Attempt":0,"Start":"2026-11-21T10:00:01Z","End":"2026-11-21T10:00:02Z","Success":false,"Error":{"Code":6,"Message":"late","Stack":"","Retryable":true,"Property":""},"Items":null,"State":"","Message":""},` +
+			`"Item":0,"Attempt":0,"Start":"2026-11-21T10:00:01Z","End":"2026-11-21T10:00:02Z","Success":false,"Error":{"Code":6,"Message":"late","Stack":"","Retryable":true,"Property":"","RetryAfter":0},"Items":null,"State":"","Message":""},` +
 			`{"ID":"2","Kind":"execution","Time":"2026-11-21T10:00:03Z","JobName":"","TaskID":"","RunID":"","Instance":{"ID":"","IP":"","Labels":null},"ExecutionSource":"",` +
 			`"Item":0,"Attempt":0,"Start":"2026-11-21T10:00:03Z","End":"2026-11-21T10:00:03Z","Success":true,"Error":null,"Items":null,"State":"","Message":""},` +
 			`{"ID":"3","Kind":"status","Time":"2026-11-21T10:00:04Z","JobName":"","TaskID":"","RunID":"","Instance":{"ID":"","IP":"","Labels":null},"ExecutionSource":"",` +

@@ -100,10 +100,12 @@ type Error struct {
 	Message string `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
 	Stack   string `protobuf:"bytes,3,opt,name=stack,proto3" json:"stack,omitempty"`
 	// Absent: the default of the code.
-	Retryable     *bool  `protobuf:"varint,4,opt,name=retryable,proto3,oneof" json:"retryable,omitempty"`
-	Property      string `protobuf:"bytes,5,opt,name=property,proto3" json:"property,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Retryable *bool  `protobuf:"varint,4,opt,name=retryable,proto3,oneof" json:"retryable,omitempty"`
+	Property  string `protobuf:"bytes,5,opt,name=property,proto3" json:"property,omitempty"`
+	// How long the same call will not succeed; 0 if that is not known.
+	RetryAfterMillis int64 `protobuf:"varint,6,opt,name=retry_after_millis,json=retryAfterMillis,proto3" json:"retry_after_millis,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *Error) Reset() {
@@ -169,6 +171,13 @@ func (x *Error) GetProperty() string {
 		return x.Property
 	}
 	return ""
+}
+
+func (x *Error) GetRetryAfterMillis() int64 {
+	if x != nil {
+		return x.RetryAfterMillis
+	}
+	return 0
 }
 
 // Call is what every call of a plugin begins with.
@@ -1271,12 +1280,20 @@ func (x *ShardResponse) GetAssignment() map[string]*Items {
 }
 
 type HandleErrorRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Call          *Call                  `protobuf:"bytes,1,opt,name=call,proto3" json:"call,omitempty"`
-	Plugin        string                 `protobuf:"bytes,2,opt,name=plugin,proto3" json:"plugin,omitempty"`
-	Props         map[string]string      `protobuf:"bytes,3,rep,name=props,proto3" json:"props,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	Context       *ShardingContext       `protobuf:"bytes,4,opt,name=context,proto3" json:"context,omitempty"`
-	Error         *Error                 `protobuf:"bytes,5,opt,name=error,proto3" json:"error,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Call    *Call                  `protobuf:"bytes,1,opt,name=call,proto3" json:"call,omitempty"`
+	Plugin  string                 `protobuf:"bytes,2,opt,name=plugin,proto3" json:"plugin,omitempty"`
+	Props   map[string]string      `protobuf:"bytes,3,rep,name=props,proto3" json:"props,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Context *ShardingContext       `protobuf:"bytes,4,opt,name=context,proto3" json:"context,omitempty"`
+	Error   *Error                 `protobuf:"bytes,5,opt,name=error,proto3" json:"error,omitempty"`
+	// What follows is for handlers with the capability notify. Several failures
+	// that are alike may come at once, with the context and the error of the last.
+	// How many there are; 0 stands for one.
+	Count int64                  `protobuf:"varint,6,opt,name=count,proto3" json:"count,omitempty"`
+	First *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=first,proto3" json:"first,omitempty"`
+	Last  *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=last,proto3" json:"last,omitempty"`
+	// The items that failed, at most 100 of them.
+	Items         []int64 `protobuf:"varint,9,rep,packed,name=items,proto3" json:"items,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1342,6 +1359,34 @@ func (x *HandleErrorRequest) GetContext() *ShardingContext {
 func (x *HandleErrorRequest) GetError() *Error {
 	if x != nil {
 		return x.Error
+	}
+	return nil
+}
+
+func (x *HandleErrorRequest) GetCount() int64 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+func (x *HandleErrorRequest) GetFirst() *timestamppb.Timestamp {
+	if x != nil {
+		return x.First
+	}
+	return nil
+}
+
+func (x *HandleErrorRequest) GetLast() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Last
+	}
+	return nil
+}
+
+func (x *HandleErrorRequest) GetItems() []int64 {
+	if x != nil {
+		return x.Items
 	}
 	return nil
 }
@@ -2570,13 +2615,14 @@ var File_plugin_proto protoreflect.FileDescriptor
 
 const file_plugin_proto_rawDesc = "" +
 	"\n" +
-	"\fplugin.proto\x12\x14elasticjob.plugin.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x98\x01\n" +
+	"\fplugin.proto\x12\x14elasticjob.plugin.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc6\x01\n" +
 	"\x05Error\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\x05R\x04code\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x14\n" +
 	"\x05stack\x18\x03 \x01(\tR\x05stack\x12!\n" +
 	"\tretryable\x18\x04 \x01(\bH\x00R\tretryable\x88\x01\x01\x12\x1a\n" +
-	"\bproperty\x18\x05 \x01(\tR\bpropertyB\f\n" +
+	"\bproperty\x18\x05 \x01(\tR\bproperty\x12,\n" +
+	"\x12retry_after_millis\x18\x06 \x01(\x03R\x10retryAfterMillisB\f\n" +
 	"\n" +
 	"_retryable\"=\n" +
 	"\x04Call\x12\x0e\n" +
@@ -2686,13 +2732,17 @@ const file_plugin_proto_rawDesc = "" +
 	"assignment\x1aZ\n" +
 	"\x0fAssignmentEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x121\n" +
-	"\x05value\x18\x02 \x01(\v2\x1b.elasticjob.plugin.v1.ItemsR\x05value:\x028\x01\"\xd5\x02\n" +
+	"\x05value\x18\x02 \x01(\v2\x1b.elasticjob.plugin.v1.ItemsR\x05value:\x028\x01\"\xe3\x03\n" +
 	"\x12HandleErrorRequest\x12.\n" +
 	"\x04call\x18\x01 \x01(\v2\x1a.elasticjob.plugin.v1.CallR\x04call\x12\x16\n" +
 	"\x06plugin\x18\x02 \x01(\tR\x06plugin\x12I\n" +
 	"\x05props\x18\x03 \x03(\v23.elasticjob.plugin.v1.HandleErrorRequest.PropsEntryR\x05props\x12?\n" +
 	"\acontext\x18\x04 \x01(\v2%.elasticjob.plugin.v1.ShardingContextR\acontext\x121\n" +
-	"\x05error\x18\x05 \x01(\v2\x1b.elasticjob.plugin.v1.ErrorR\x05error\x1a8\n" +
+	"\x05error\x18\x05 \x01(\v2\x1b.elasticjob.plugin.v1.ErrorR\x05error\x12\x14\n" +
+	"\x05count\x18\x06 \x01(\x03R\x05count\x120\n" +
+	"\x05first\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x05first\x12.\n" +
+	"\x04last\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\x04last\x12\x14\n" +
+	"\x05items\x18\t \x03(\x03R\x05items\x1a8\n" +
 	"\n" +
 	"PropsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
@@ -2901,65 +2951,67 @@ var file_plugin_proto_depIdxs = []int32{
 	43, // 20: elasticjob.plugin.v1.HandleErrorRequest.props:type_name -> elasticjob.plugin.v1.HandleErrorRequest.PropsEntry
 	10, // 21: elasticjob.plugin.v1.HandleErrorRequest.context:type_name -> elasticjob.plugin.v1.ShardingContext
 	1,  // 22: elasticjob.plugin.v1.HandleErrorRequest.error:type_name -> elasticjob.plugin.v1.Error
-	1,  // 23: elasticjob.plugin.v1.HandleErrorResponse.error:type_name -> elasticjob.plugin.v1.Error
-	2,  // 24: elasticjob.plugin.v1.FetchDataRequest.call:type_name -> elasticjob.plugin.v1.Call
-	10, // 25: elasticjob.plugin.v1.FetchDataRequest.context:type_name -> elasticjob.plugin.v1.ShardingContext
-	1,  // 26: elasticjob.plugin.v1.FetchDataResponse.error:type_name -> elasticjob.plugin.v1.Error
-	2,  // 27: elasticjob.plugin.v1.ProcessDataRequest.call:type_name -> elasticjob.plugin.v1.Call
-	10, // 28: elasticjob.plugin.v1.ProcessDataRequest.context:type_name -> elasticjob.plugin.v1.ShardingContext
-	1,  // 29: elasticjob.plugin.v1.ProcessDataResponse.error:type_name -> elasticjob.plugin.v1.Error
-	1,  // 30: elasticjob.plugin.v1.RunItem.error:type_name -> elasticjob.plugin.v1.Error
-	46, // 31: elasticjob.plugin.v1.JobRun.fire_time:type_name -> google.protobuf.Timestamp
-	24, // 32: elasticjob.plugin.v1.JobRun.items:type_name -> elasticjob.plugin.v1.RunItem
-	2,  // 33: elasticjob.plugin.v1.JobListenerRequest.call:type_name -> elasticjob.plugin.v1.Call
-	44, // 34: elasticjob.plugin.v1.JobListenerRequest.props:type_name -> elasticjob.plugin.v1.JobListenerRequest.PropsEntry
-	25, // 35: elasticjob.plugin.v1.JobListenerRequest.run:type_name -> elasticjob.plugin.v1.JobRun
-	1,  // 36: elasticjob.plugin.v1.JobListenerResponse.error:type_name -> elasticjob.plugin.v1.Error
-	46, // 37: elasticjob.plugin.v1.TraceEvent.time:type_name -> google.protobuf.Timestamp
-	13, // 38: elasticjob.plugin.v1.TraceEvent.instance:type_name -> elasticjob.plugin.v1.Instance
-	46, // 39: elasticjob.plugin.v1.TraceEvent.start:type_name -> google.protobuf.Timestamp
-	46, // 40: elasticjob.plugin.v1.TraceEvent.end:type_name -> google.protobuf.Timestamp
-	1,  // 41: elasticjob.plugin.v1.TraceEvent.error:type_name -> elasticjob.plugin.v1.Error
-	2,  // 42: elasticjob.plugin.v1.TraceRequest.call:type_name -> elasticjob.plugin.v1.Call
-	45, // 43: elasticjob.plugin.v1.TraceRequest.props:type_name -> elasticjob.plugin.v1.TraceRequest.PropsEntry
-	28, // 44: elasticjob.plugin.v1.TraceRequest.events:type_name -> elasticjob.plugin.v1.TraceEvent
-	1,  // 45: elasticjob.plugin.v1.TraceResponse.error:type_name -> elasticjob.plugin.v1.Error
-	0,  // 46: elasticjob.plugin.v1.CancelRequest.reason:type_name -> elasticjob.plugin.v1.CancelRequest.Reason
-	34, // 47: elasticjob.plugin.v1.LogRequest.records:type_name -> elasticjob.plugin.v1.LogRecord
-	1,  // 48: elasticjob.plugin.v1.CallResponse.error:type_name -> elasticjob.plugin.v1.Error
-	15, // 49: elasticjob.plugin.v1.ShardRequest.PreviousEntry.value:type_name -> elasticjob.plugin.v1.Items
-	15, // 50: elasticjob.plugin.v1.ShardResponse.AssignmentEntry.value:type_name -> elasticjob.plugin.v1.Items
-	3,  // 51: elasticjob.plugin.v1.Plugin.Attach:input_type -> elasticjob.plugin.v1.AttachRequest
-	5,  // 52: elasticjob.plugin.v1.Plugin.Describe:input_type -> elasticjob.plugin.v1.DescribeRequest
-	11, // 53: elasticjob.plugin.v1.Plugin.Execute:input_type -> elasticjob.plugin.v1.ExecuteRequest
-	16, // 54: elasticjob.plugin.v1.Plugin.Shard:input_type -> elasticjob.plugin.v1.ShardRequest
-	18, // 55: elasticjob.plugin.v1.Plugin.HandleError:input_type -> elasticjob.plugin.v1.HandleErrorRequest
-	20, // 56: elasticjob.plugin.v1.Plugin.FetchData:input_type -> elasticjob.plugin.v1.FetchDataRequest
-	22, // 57: elasticjob.plugin.v1.Plugin.ProcessData:input_type -> elasticjob.plugin.v1.ProcessDataRequest
-	26, // 58: elasticjob.plugin.v1.Plugin.BeforeJob:input_type -> elasticjob.plugin.v1.JobListenerRequest
-	26, // 59: elasticjob.plugin.v1.Plugin.AfterJob:input_type -> elasticjob.plugin.v1.JobListenerRequest
-	29, // 60: elasticjob.plugin.v1.Plugin.Trace:input_type -> elasticjob.plugin.v1.TraceRequest
-	31, // 61: elasticjob.plugin.v1.Plugin.Cancel:input_type -> elasticjob.plugin.v1.CancelRequest
-	33, // 62: elasticjob.plugin.v1.Host.Log:input_type -> elasticjob.plugin.v1.LogRequest
-	36, // 63: elasticjob.plugin.v1.Host.Call:input_type -> elasticjob.plugin.v1.CallRequest
-	4,  // 64: elasticjob.plugin.v1.Plugin.Attach:output_type -> elasticjob.plugin.v1.AttachResponse
-	6,  // 65: elasticjob.plugin.v1.Plugin.Describe:output_type -> elasticjob.plugin.v1.DescribeResponse
-	12, // 66: elasticjob.plugin.v1.Plugin.Execute:output_type -> elasticjob.plugin.v1.ExecuteResponse
-	17, // 67: elasticjob.plugin.v1.Plugin.Shard:output_type -> elasticjob.plugin.v1.ShardResponse
-	19, // 68: elasticjob.plugin.v1.Plugin.HandleError:output_type -> elasticjob.plugin.v1.HandleErrorResponse
-	21, // 69: elasticjob.plugin.v1.Plugin.FetchData:output_type -> elasticjob.plugin.v1.FetchDataResponse
-	23, // 70: elasticjob.plugin.v1.Plugin.ProcessData:output_type -> elasticjob.plugin.v1.ProcessDataResponse
-	27, // 71: elasticjob.plugin.v1.Plugin.BeforeJob:output_type -> elasticjob.plugin.v1.JobListenerResponse
-	27, // 72: elasticjob.plugin.v1.Plugin.AfterJob:output_type -> elasticjob.plugin.v1.JobListenerResponse
-	30, // 73: elasticjob.plugin.v1.Plugin.Trace:output_type -> elasticjob.plugin.v1.TraceResponse
-	32, // 74: elasticjob.plugin.v1.Plugin.Cancel:output_type -> elasticjob.plugin.v1.CancelResponse
-	35, // 75: elasticjob.plugin.v1.Host.Log:output_type -> elasticjob.plugin.v1.LogResponse
-	37, // 76: elasticjob.plugin.v1.Host.Call:output_type -> elasticjob.plugin.v1.CallResponse
-	64, // [64:77] is the sub-list for method output_type
-	51, // [51:64] is the sub-list for method input_type
-	51, // [51:51] is the sub-list for extension type_name
-	51, // [51:51] is the sub-list for extension extendee
-	0,  // [0:51] is the sub-list for field type_name
+	46, // 23: elasticjob.plugin.v1.HandleErrorRequest.first:type_name -> google.protobuf.Timestamp
+	46, // 24: elasticjob.plugin.v1.HandleErrorRequest.last:type_name -> google.protobuf.Timestamp
+	1,  // 25: elasticjob.plugin.v1.HandleErrorResponse.error:type_name -> elasticjob.plugin.v1.Error
+	2,  // 26: elasticjob.plugin.v1.FetchDataRequest.call:type_name -> elasticjob.plugin.v1.Call
+	10, // 27: elasticjob.plugin.v1.FetchDataRequest.context:type_name -> elasticjob.plugin.v1.ShardingContext
+	1,  // 28: elasticjob.plugin.v1.FetchDataResponse.error:type_name -> elasticjob.plugin.v1.Error
+	2,  // 29: elasticjob.plugin.v1.ProcessDataRequest.call:type_name -> elasticjob.plugin.v1.Call
+	10, // 30: elasticjob.plugin.v1.ProcessDataRequest.context:type_name -> elasticjob.plugin.v1.ShardingContext
+	1,  // 31: elasticjob.plugin.v1.ProcessDataResponse.error:type_name -> elasticjob.plugin.v1.Error
+	1,  // 32: elasticjob.plugin.v1.RunItem.error:type_name -> elasticjob.plugin.v1.Error
+	46, // 33: elasticjob.plugin.v1.JobRun.fire_time:type_name -> google.protobuf.Timestamp
+	24, // 34: elasticjob.plugin.v1.JobRun.items:type_name -> elasticjob.plugin.v1.RunItem
+	2,  // 35: elasticjob.plugin.v1.JobListenerRequest.call:type_name -> elasticjob.plugin.v1.Call
+	44, // 36: elasticjob.plugin.v1.JobListenerRequest.props:type_name -> elasticjob.plugin.v1.JobListenerRequest.PropsEntry
+	25, // 37: elasticjob.plugin.v1.JobListenerRequest.run:type_name -> elasticjob.plugin.v1.JobRun
+	1,  // 38: elasticjob.plugin.v1.JobListenerResponse.error:type_name -> elasticjob.plugin.v1.Error
+	46, // 39: elasticjob.plugin.v1.TraceEvent.time:type_name -> google.protobuf.Timestamp
+	13, // 40: elasticjob.plugin.v1.TraceEvent.instance:type_name -> elasticjob.plugin.v1.Instance
+	46, // 41: elasticjob.plugin.v1.TraceEvent.start:type_name -> google.protobuf.Timestamp
+	46, // 42: elasticjob.plugin.v1.TraceEvent.end:type_name -> google.protobuf.Timestamp
+	1,  // 43: elasticjob.plugin.v1.TraceEvent.error:type_name -> elasticjob.plugin.v1.Error
+	2,  // 44: elasticjob.plugin.v1.TraceRequest.call:type_name -> elasticjob.plugin.v1.Call
+	45, // 45: elasticjob.plugin.v1.TraceRequest.props:type_name -> elasticjob.plugin.v1.TraceRequest.PropsEntry
+	28, // 46: elasticjob.plugin.v1.TraceRequest.events:type_name -> elasticjob.plugin.v1.TraceEvent
+	1,  // 47: elasticjob.plugin.v1.TraceResponse.error:type_name -> elasticjob.plugin.v1.Error
+	0,  // 48: elasticjob.plugin.v1.CancelRequest.reason:type_name -> elasticjob.plugin.v1.CancelRequest.Reason
+	34, // 49: elasticjob.plugin.v1.LogRequest.records:type_name -> elasticjob.plugin.v1.LogRecord
+	1,  // 50: elasticjob.plugin.v1.CallResponse.error:type_name -> elasticjob.plugin.v1.Error
+	15, // 51: elasticjob.plugin.v1.ShardRequest.PreviousEntry.value:type_name -> elasticjob.plugin.v1.Items
+	15, // 52: elasticjob.plugin.v1.ShardResponse.AssignmentEntry.value:type_name -> elasticjob.plugin.v1.Items
+	3,  // 53: elasticjob.plugin.v1.Plugin.Attach:input_type -> elasticjob.plugin.v1.AttachRequest
+	5,  // 54: elasticjob.plugin.v1.Plugin.Describe:input_type -> elasticjob.plugin.v1.DescribeRequest
+	11, // 55: elasticjob.plugin.v1.Plugin.Execute:input_type -> elasticjob.plugin.v1.ExecuteRequest
+	16, // 56: elasticjob.plugin.v1.Plugin.Shard:input_type -> elasticjob.plugin.v1.ShardRequest
+	18, // 57: elasticjob.plugin.v1.Plugin.HandleError:input_type -> elasticjob.plugin.v1.HandleErrorRequest
+	20, // 58: elasticjob.plugin.v1.Plugin.FetchData:input_type -> elasticjob.plugin.v1.FetchDataRequest
+	22, // 59: elasticjob.plugin.v1.Plugin.ProcessData:input_type -> elasticjob.plugin.v1.ProcessDataRequest
+	26, // 60: elasticjob.plugin.v1.Plugin.BeforeJob:input_type -> elasticjob.plugin.v1.JobListenerRequest
+	26, // 61: elasticjob.plugin.v1.Plugin.AfterJob:input_type -> elasticjob.plugin.v1.JobListenerRequest
+	29, // 62: elasticjob.plugin.v1.Plugin.Trace:input_type -> elasticjob.plugin.v1.TraceRequest
+	31, // 63: elasticjob.plugin.v1.Plugin.Cancel:input_type -> elasticjob.plugin.v1.CancelRequest
+	33, // 64: elasticjob.plugin.v1.Host.Log:input_type -> elasticjob.plugin.v1.LogRequest
+	36, // 65: elasticjob.plugin.v1.Host.Call:input_type -> elasticjob.plugin.v1.CallRequest
+	4,  // 66: elasticjob.plugin.v1.Plugin.Attach:output_type -> elasticjob.plugin.v1.AttachResponse
+	6,  // 67: elasticjob.plugin.v1.Plugin.Describe:output_type -> elasticjob.plugin.v1.DescribeResponse
+	12, // 68: elasticjob.plugin.v1.Plugin.Execute:output_type -> elasticjob.plugin.v1.ExecuteResponse
+	17, // 69: elasticjob.plugin.v1.Plugin.Shard:output_type -> elasticjob.plugin.v1.ShardResponse
+	19, // 70: elasticjob.plugin.v1.Plugin.HandleError:output_type -> elasticjob.plugin.v1.HandleErrorResponse
+	21, // 71: elasticjob.plugin.v1.Plugin.FetchData:output_type -> elasticjob.plugin.v1.FetchDataResponse
+	23, // 72: elasticjob.plugin.v1.Plugin.ProcessData:output_type -> elasticjob.plugin.v1.ProcessDataResponse
+	27, // 73: elasticjob.plugin.v1.Plugin.BeforeJob:output_type -> elasticjob.plugin.v1.JobListenerResponse
+	27, // 74: elasticjob.plugin.v1.Plugin.AfterJob:output_type -> elasticjob.plugin.v1.JobListenerResponse
+	30, // 75: elasticjob.plugin.v1.Plugin.Trace:output_type -> elasticjob.plugin.v1.TraceResponse
+	32, // 76: elasticjob.plugin.v1.Plugin.Cancel:output_type -> elasticjob.plugin.v1.CancelResponse
+	35, // 77: elasticjob.plugin.v1.Host.Log:output_type -> elasticjob.plugin.v1.LogResponse
+	37, // 78: elasticjob.plugin.v1.Host.Call:output_type -> elasticjob.plugin.v1.CallResponse
+	66, // [66:79] is the sub-list for method output_type
+	53, // [53:66] is the sub-list for method input_type
+	53, // [53:53] is the sub-list for extension type_name
+	53, // [53:53] is the sub-list for extension extendee
+	0,  // [0:53] is the sub-list for field type_name
 }
 
 func init() { file_plugin_proto_init() }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -33,7 +34,7 @@ func ErrorHandler(t *testing.T, h Host) {
 	})
 	errors := map[string]*spi.Error{
 		"error without a text": {Code: spi.CodeFailed},
-		"all of an error":      {Code: 1001, Message: "名\n", Stack: "main.go:7", Retryable: true, Property: "p"},
+		"all of an error":      {Code: 1001, Message: "名\n", Stack: "main.go:7", Retryable: true, Property: "p", RetryAfter: 1500 * time.Millisecond},
 	}
 	// A handler is told all codes, those of hosts as well.
 	for code := spi.CodeFailed; code <= spi.CodeInternal; code++ {
@@ -54,6 +55,21 @@ func ErrorHandler(t *testing.T, h Host) {
 			}
 		})
 	}
+	t.Run("request, several failures", func(t *testing.T) {
+		t.Parallel()
+		recorder := &Recorder{}
+		first := time.Date(2026, 11, 21, 10, 4, 25, 120e6, time.UTC)
+		req := spi.HandleErrorRequest{
+			Context: sampleContext(), Error: errorf(spi.CodeFailed, "m"), Props: do(subject.DoEcho), Services: recorder,
+			Count: 7, First: first, Last: first.Add(time.Minute), Items: []int{0, 3, 9_999},
+		}
+		if _, failed := handle(t.Context(), req); failed != nil {
+			t.Fatalf("HandleError() fails with %s, want no error", subject.ErrorText(failed))
+		}
+		if diff := cmp.Diff([]string{subject.FailureText(req)}, recorder.Lines()); diff != "" {
+			t.Errorf("request (-want +got):\n%s", diff)
+		}
+	})
 	decisions := []struct {
 		name, text string
 		stop       bool

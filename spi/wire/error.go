@@ -15,6 +15,7 @@ func AppendError(b []byte, e *spi.Error) []byte {
 	b = appendGiven(b, "stack", Cut(e.Stack, MaxStack))
 	b = appendBool(b, "retryable", e.Retryable)
 	b = appendGiven(b, "property", Cut(e.Property, MaxText))
+	b = appendMillis(b, "retryAfterMs", e.RetryAfter)
 	return append(b, '}')
 }
 
@@ -55,6 +56,7 @@ func (r raw) errorObject() (*spi.Error, *mismatch) {
 			return boolean(&e.Retryable)(value)
 		}),
 		may("property", text(&e.Property)),
+		may("retryAfterMs", millis(&e.RetryAfter)),
 	)
 	if bad != nil {
 		return nil, bad

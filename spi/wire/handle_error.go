@@ -15,6 +15,18 @@ func AppendHandleErrorRequest(b []byte, plugin string, r spi.HandleErrorRequest)
 	}
 	b = AppendError(appendName(b, "error"), failure)
 	b = appendTextMap(b, "props", r.Props)
+	if r.Count != 0 {
+		b = appendInt(b, "count", int64(r.Count))
+	}
+	if !r.First.IsZero() {
+		b = appendTime(b, "first", r.First)
+	}
+	if !r.Last.IsZero() {
+		b = appendTime(b, "last", r.Last)
+	}
+	if len(r.Items) > 0 {
+		b = appendInts(appendName(b, "items"), r.Items)
+	}
 	return append(b, '}')
 }
 
@@ -25,6 +37,10 @@ func DecodeHandleErrorRequest(data []byte) (plugin string, r spi.HandleErrorRequ
 		must("context", object(contextFields(&r.Context)...)),
 		must("error", errorObject(&r.Error)),
 		must("props", textMap(&r.Props)),
+		may("count", integer(&r.Count, 0, maxInteger)),
+		may("first", instant(&r.First)),
+		may("last", instant(&r.Last)),
+		may("items", integers(MaxItems)(&r.Items)),
 	)...)
 	if err != nil {
 		return "", spi.HandleErrorRequest{}, err

@@ -16,6 +16,11 @@ type HTTPRequest struct {
 	// Timeout bounds the request with its redirects and its response. It counts
 	// in whole milliseconds; 0 leaves it to the call and the host.
 	Timeout time.Duration
+	// ConnectTimeout and ReadTimeout bound its two parts, within Timeout, and count
+	// as that does; 0 is no bound. The first ends when there is a connection, which
+	// takes no time if it was there before, and the second when the response has
+	// been read. For each redirect both begin anew.
+	ConnectTimeout, ReadTimeout time.Duration
 }
 
 // HTTPResponse is the response of the host operation http.request.
@@ -26,9 +31,6 @@ type HTTPResponse struct {
 	Headers map[string][]string
 	Body    []byte
 }
-
-// maxTimeout is the longest timeout of a request, in milliseconds.
-const maxTimeout = 1<<31 - 1
 
 // AppendHTTPRequest adds the request of the host operation http.request. What
 // is empty is left out; a timeout is rounded up to milliseconds and is at most
@@ -41,10 +43,9 @@ func AppendHTTPRequest(b []byte, r HTTPRequest) []byte {
 	if len(r.Body) > 0 {
 		b = appendBytes(b, "body", r.Body)
 	}
-	if r.Timeout > 0 {
-		millis := int64((r.Timeout-1)/time.Millisecond) + 1
-		b = appendInt(b, "timeoutMs", min(millis, maxTimeout))
-	}
+	b = appendMillis(b, "timeoutMs", r.Timeout)
+	b = appendMillis(b, "connectTimeoutMs", r.ConnectTimeout)
+	b = appendMillis(b, "readTimeoutMs", r.ReadTimeout)
 	return append(b, '}')
 }
 
@@ -52,13 +53,14 @@ func AppendHTTPRequest(b []byte, r HTTPRequest) []byte {
 // method is GET when absent or empty.
 func DecodeHTTPRequest(data []byte) (HTTPRequest, error) {
 	var r HTTPRequest
-	var millis int64
 	err := decode(data, "http.request request",
 		may("method", text(&r.Method)),
 		must("url", text(&r.URL)),
 		may("headers", headers(&r.Headers)),
 		may("body", base64Bytes(MaxMessage, &r.Body)),
-		may("timeoutMs", integer(&millis, 0, maxTimeout)),
+		may("timeoutMs", millis(&r.Timeout)),
+		may("connectTimeoutMs", millis(&r.ConnectTimeout)),
+		may("readTimeoutMs", millis(&r.ReadTimeout)),
 	)
 	if err != nil {
 		return HTTPRequest{}, err
@@ -66,7 +68,6 @@ func DecodeHTTPRequest(data []byte) (HTTPRequest, error) {
 	if r.Method == "" {
 		r.Method = "GET"
 	}
-	r.Timeout = time.Duration(millis) * time.Millisecond
 	return r, nil
 }
 

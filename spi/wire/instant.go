@@ -36,6 +36,29 @@ func appendInstant(b []byte, t time.Time) []byte {
 	return append(appendDigits(b, rest%millisPerSecond, 3), 'Z')
 }
 
+// maxMillis is the longest duration of a message: 24 days.
+const maxMillis = 1<<31 - 1
+
+// appendMillis adds a duration that is above zero, rounded up to milliseconds.
+func appendMillis(b []byte, name string, d time.Duration) []byte {
+	if d <= 0 {
+		return b
+	}
+	return appendInt(b, name, min(int64((d-1)/time.Millisecond)+1, maxMillis))
+}
+
+// millis reads what appendMillis writes.
+//
+//go:noinline
+func millis(into *time.Duration) func(raw) *mismatch {
+	return func(value raw) *mismatch {
+		var n int64
+		bad := integer(&n, 0, maxMillis)(value)
+		*into = time.Duration(n) * time.Millisecond
+		return bad
+	}
+}
+
 // parseInstant reads what appendInstant writes.
 func parseInstant(text string) (t time.Time, ok bool) {
 	if len(text) != len(instantForm) {

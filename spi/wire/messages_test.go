@@ -113,10 +113,14 @@ func allMessages() map[string]message {
 		"fetch_data_response_end": otherMessage(AppendFetchDataResponse, DecodeFetchDataResponse, spi.FetchDataResponse{}),
 		"process_data_request": requestMessage(AppendProcessDataRequest, DecodeProcessDataRequest,
 			spi.ProcessDataRequest{Context: c, Data: [][]byte{[]byte("[1,[2]]"), []byte("true")}}),
-		"process_data_response":         otherMessage(AppendProcessDataResponse, DecodeProcessDataResponse, spi.ProcessDataResponse{}),
-		"shard_request":                 requestMessage(AppendShardRequest, DecodeShardRequest, fullShardRequest()),
-		"shard_response":                otherMessage(AppendShardResponse, DecodeShardResponse, spi.ShardResponse{Assignment: map[string][]int{"b": {1, 3}, "a": {0, 2}, "c": nil}}),
-		"handle_error_request":          requestMessage(AppendHandleErrorRequest, DecodeHandleErrorRequest, spi.HandleErrorRequest{Context: c, Error: failure, Props: values}),
+		"process_data_response": otherMessage(AppendProcessDataResponse, DecodeProcessDataResponse, spi.ProcessDataResponse{}),
+		"shard_request":         requestMessage(AppendShardRequest, DecodeShardRequest, fullShardRequest()),
+		"shard_response":        otherMessage(AppendShardResponse, DecodeShardResponse, spi.ShardResponse{Assignment: map[string][]int{"b": {1, 3}, "a": {0, 2}, "c": nil}}),
+		"handle_error_request":  requestMessage(AppendHandleErrorRequest, DecodeHandleErrorRequest, spi.HandleErrorRequest{Context: c, Error: failure, Props: values}),
+		"handle_error_request_many": requestMessage(AppendHandleErrorRequest, DecodeHandleErrorRequest, spi.HandleErrorRequest{
+			Context: c, Error: &spi.Error{Code: 15, Message: "busy", Retryable: true, RetryAfter: 90 * time.Second}, Props: values,
+			Count: 7, First: c.FireTime, Last: c.FireTime.Add(time.Minute), Items: []int{0, 3},
+		}),
 		"handle_error_response":         otherMessage(AppendHandleErrorResponse, DecodeHandleErrorResponse, spi.HandleErrorResponse{Decision: spi.DecisionStop}),
 		"before_job_request":            listenerMessage(TypeBeforeJob, spi.JobListenerRequest{Run: spi.JobRun{FireTime: c.FireTime, Items: []spi.RunItem{{Item: 3}}}, Props: props.Values{}}),
 		"after_job_request":             listenerMessage(TypeAfterJob, spi.JobListenerRequest{Once: true, Run: fullRun(), Props: values}),
@@ -138,7 +142,7 @@ func allMessages() map[string]message {
 func fullHTTPRequest() HTTPRequest {
 	return HTTPRequest{
 		Method: "POST", URL: "https://example.com/?a=1&b=2", Headers: map[string][]string{"X-B": {}, "Accept": {"a/b", "c/d"}},
-		Body: []byte(`{"a":1}`), Timeout: 1500 * time.Millisecond,
+		Body: []byte(`{"a":1}`), Timeout: 1500 * time.Millisecond, ConnectTimeout: 300 * time.Millisecond, ReadTimeout: time.Second,
 	}
 }
 

@@ -3,6 +3,7 @@
 package native
 
 import (
+	"time"
 	"unicode/utf8"
 
 	"github.com/elasticjob-go/elasticjob/spi"
@@ -61,7 +62,7 @@ func toItems(assignment map[string][]int) map[string]*pluginpb.Items {
 func toError(e *spi.Error) *pluginpb.Error {
 	return &pluginpb.Error{
 		Code: int32(e.Code), Message: wire.Cut(text(e.Message), wire.MaxText), Stack: wire.Cut(text(e.Stack), wire.MaxStack),
-		Retryable: &e.Retryable, Property: wire.Cut(text(e.Property), wire.MaxText),
+		Retryable: &e.Retryable, Property: wire.Cut(text(e.Property), wire.MaxText), RetryAfterMillis: e.RetryAfter.Milliseconds(),
 	}
 }
 
@@ -70,7 +71,10 @@ func fromError(e *pluginpb.Error) *spi.Error {
 	if e == nil {
 		return nil
 	}
-	return &spi.Error{Code: spi.Code(e.GetCode()), Message: e.GetMessage(), Stack: e.GetStack(), Retryable: e.GetRetryable(), Property: e.GetProperty()}
+	return &spi.Error{
+		Code: spi.Code(e.GetCode()), Message: e.GetMessage(), Stack: e.GetStack(), Retryable: e.GetRetryable(), Property: e.GetProperty(),
+		RetryAfter: time.Duration(e.GetRetryAfterMillis()) * time.Millisecond,
+	}
 }
 
 func toDescriptor(d spi.Descriptor) *pluginpb.Descriptor {

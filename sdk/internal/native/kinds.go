@@ -119,9 +119,14 @@ func (s *server) HandleError(ctx context.Context, req *pluginpb.HandleErrorReque
 	response.Error = use(ctx, s, req.GetCall(), spi.KindErrorHandler, req.GetPlugin(), req.GetProps(),
 		func(p spi.Plugin) spi.Constructor[spi.ErrorHandler] { return p.ErrorHandler },
 		func(ctx context.Context, handler spi.ErrorHandler, services spi.Services) error {
-			result, err := handler.HandleError(ctx, spi.HandleErrorRequest{
+			q := spi.HandleErrorRequest{
 				Context: fromContext(req.GetContext()), Error: fromError(req.GetError()), Props: req.GetProps(), Services: services,
-			})
+				Count: int(req.GetCount()), First: instant(req.GetFirst()), Last: instant(req.GetLast()),
+			}
+			for _, item := range req.GetItems() {
+				q.Items = append(q.Items, int(item))
+			}
+			result, err := handler.HandleError(ctx, q)
 			response.Decision = text(string(result.Decision))
 			if result.Decision == "" {
 				response.Decision = string(spi.DecisionContinue)

@@ -83,6 +83,7 @@ func ErrorText(e *spi.Error) string {
 	t.truth("stack", e.Stack != "")
 	t.truth("retryable", e.Retryable)
 	t.text("property", e.Property)
+	t.raw("retryAfter", e.RetryAfter.String())
 	return t.b.String()
 }
 
@@ -146,6 +147,10 @@ func FailureText(r spi.HandleErrorRequest) string {
 	t.raw("context", "{"+ContextText(r.Context)+"}")
 	t.raw("error", "{"+ErrorText(r.Error)+"}")
 	t.texts("props", r.Props)
+	t.number("count", r.Count)
+	t.instant("first", r.First)
+	t.instant("last", r.Last)
+	t.numbers("items", r.Items)
 	return t.b.String()
 }
 
