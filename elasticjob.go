@@ -24,6 +24,7 @@ import (
 
 	"github.com/elasticjob-go/elasticjob/core/config"
 	"github.com/elasticjob-go/elasticjob/core/host"
+	"github.com/elasticjob-go/elasticjob/plugins/jobtypes/function"
 	"github.com/elasticjob-go/elasticjob/spi"
 )
 
@@ -65,6 +66,11 @@ type settings struct {
 	logger  *slog.Logger
 	plugins []spi.Plugin
 	note    func(Problem)
+	// functions and dataflows are those of the embedding program, wrong is what is
+	// wrong with them.
+	functions, dataflows function.Set
+	wrong                Problems
+	observers            []Observer
 	// lookupEnv is what plugins see of the environment, as far as it is granted.
 	lookupEnv func(name string) (string, bool)
 	// lint says that nothing is to be changed on disk, offline that no program is
@@ -201,6 +207,9 @@ func assemble(ctx context.Context, c Config, s settings) (*Node, Problems) {
 		Node: c, Catalog: loaded.catalog, Calls: n.runtimes.calls, Logger: s.logger, Version: Version, LocalZone: host.LocalZone,
 	})
 	n.host = h
+	if h != nil {
+		s.observe(h.Events())
+	}
 	for _, p := range wrong {
 		switch {
 		case own.explain(p):

@@ -72,7 +72,7 @@ func importRules() []importRule {
 		{who: "cmd/...", may: []string{"..."}, others: anyOther},
 		{who: "examples/...", may: []string{"..."}, others: anyOther},
 		{who: "docs", external: []string{"..."}},
-		{who: ".", may: []string{"core/...", "runtime/...", "plugins/...", "spi/..."}, others: anyOther},
+		{who: ".", may: []string{"core/...", "runtime/...", "plugins/...", "spi/...", "sdk"}, others: anyOther},
 	}
 }
 

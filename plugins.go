@@ -150,6 +150,7 @@ func (r *runtimes) load(ctx context.Context, c Config, s settings, already []loa
 	l.add(c, catalog.Source{Provenance: spi.Provenance{Host: "built-in"}, Terms: catalog.Trusted}, builtin.All())
 	l.add(c, catalog.Source{Provenance: spi.Provenance{Host: "built-in"}, Terms: moduleTerms(c)},
 		[]spi.Plugin{r.modules.JobType(func(module string) spi.LoadRequest { return requestFor(c, module) })})
+	l.addFunctions(c, s)
 	l.add(c, catalog.Source{Provenance: spi.Provenance{Host: "embedding program"}, Terms: catalog.Trusted}, s.plugins)
 	hasAllFiles := len(l.problems) == 0
 	seen := make(map[string]bool)
@@ -196,6 +197,7 @@ func (r *runtimes) load(ctx context.Context, c Config, s settings, already []loa
 			noteWants(c, s, plugin.Descriptor, p, path)
 		}
 	}
+	l.problems = append(l.problems, s.wrong...)
 	l.unstarted = strings.Join(unstarted, " or ")
 	return l
 }

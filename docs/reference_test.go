@@ -50,7 +50,7 @@ func firstColumn(text string) []string {
 
 func TestEveryKeyOfAJobIsDocumented(t *testing.T) {
 	t.Parallel()
-	want := []string{"jobExecutorServiceHandlerType"} // the older name of the pool
+	want := []string{"jobExecutorServiceHandlerType", "elasticJobClass"} // other names of the pool and of the type
 	for field := range reflect.TypeFor[job.Config]().Fields() {
 		if key, _, _ := strings.Cut(field.Tag.Get("json"), ","); key != "jobName" { // it is the key of the job
 			want = append(want, key)

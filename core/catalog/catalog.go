@@ -24,6 +24,9 @@ type Source struct {
 	// Terms are those of a plugin that was made with the properties of a job; nil
 	// grants nothing.
 	Terms func(values props.Values) hostcall.Terms
+	// NameProperty is the property of its plugins that is the name of the job
+	// unless the job gives it; empty for none.
+	NameProperty string
 }
 
 // describe tells of the source of one plugin in messages.
@@ -173,6 +176,21 @@ func (f Found[T]) Terms(values props.Values) hostcall.Terms {
 		return hostcall.Terms{}
 	}
 	return f.Source.Terms(values)
+}
+
+// Given returns the properties that a job of that name gives to the plugin: its
+// own, and its name where the source wants that.
+func (f Found[T]) Given(job string, own map[string]string) map[string]string {
+	property := f.Source.NameProperty
+	if property == "" || own[property] != "" {
+		return own
+	}
+	given := maps.Clone(own)
+	if given == nil {
+		given = make(map[string]string, 1)
+	}
+	given[property] = job
+	return given
 }
 
 // Lookup finds the plugin of a type at an extension point.

@@ -173,7 +173,7 @@ func newLayout() layout {
 	l.dir = newShape(fieldsOf(leaf, keyPath, keyMode, keyAs)...)
 	l.secret = newShape(fieldsOf(leaf, keyFile, keyEnv)...)
 
-	job := fieldsOf(leaf, keyType, "cron", "every", "at", "timeZone", "shardingTotalCount", "shardingItemParameters",
+	job := fieldsOf(leaf, keyType, keyClass, "cron", "every", "at", "timeZone", "shardingTotalCount", "shardingItemParameters",
 		"jobParameter", "monitorExecution", "misfire", "failover", keyTimeout, "maxTimeDiffSeconds",
 		"reconcileIntervalMinutes", "jobShardingStrategyType", keyPool, keyPoolBefore, keyErrorHandler,
 		keyListeners, "description", "disabled", "overwrite", "label")
@@ -183,8 +183,7 @@ func newLayout() layout {
 		"jitter", "dstPolicy", "onLeaseLoss", "onZombie")...)
 	job = append(job, field{name: "staticSharding", kind: refused, harmless: "false"})
 	for name, instead := range map[string]string{
-		keyClass:                    "write elasticJobType with the type of a plugin, such as WASM",
-		"jobClass":                  "write elasticJobType with the type of a plugin, such as WASM",
+		"jobClass":                  "write elasticJobType with the type of a plugin, such as SIMPLE",
 		"jobBootstrapBeanName":      "leave it out: there are no beans here",
 		"registryCenter":            "leave it out: a node has one registry center, regCenter",
 		"jobShardingStrategyClass":  "write jobShardingStrategyType with the type of a strategy, such as AVG_ALLOCATION",
@@ -196,7 +195,7 @@ func newLayout() layout {
 		"distributedListener":       "leave it out: there are no beans here",
 		"tracingRef":                "leave it out: there are no beans here",
 		"registryCenterRef":         "leave it out: there are no beans here",
-		"jobRef":                    "write elasticJobType with the type of a plugin, such as WASM",
+		"jobRef":                    "write elasticJobType with the type of a plugin, such as SIMPLE",
 	} {
 		job = append(job, field{name: name, kind: java, instead: instead})
 	}

@@ -47,9 +47,6 @@ func (r *reader) scatter(path []string, s shape, entries []entry) group {
 			where := map[fieldKind]string{java: "in Java", zookeeper: "with ZooKeeper"}[f.kind]
 			r.report(found[0].at, ruleJavaOnly, r.labelOf(path, found[0].head)+" makes sense "+where+" alone; "+f.instead)
 			delete(g.settings, f.name)
-			if f.name == keyClass {
-				misspelt = append(misspelt, keyType)
-			}
 		case leaf, section:
 			first := slices.MinFunc(found, func(a, b entry) int { return a.rank - b.rank })
 			r.record(append(slices.Clone(path), f.name), first)

@@ -47,7 +47,7 @@ func (r *reader) jobName(key string) string {
 
 func (r *reader) readJob(path []string, g group) {
 	c := job.Defaults(path[1])
-	g.str(keyType, &c.Type)
+	g.jobType(&c.Type)
 	g.str("cron", &c.Cron)
 	g.duration("every", &c.Every)
 	g.instant("at", &c.At)
@@ -71,6 +71,44 @@ func (r *reader) readJob(path []string, g group) {
 	g.boolean("overwrite", &c.Overwrite)
 	g.str("label", &c.Label)
 	r.cfg.Jobs = append(r.cfg.Jobs, c)
+}
+
+// jobType reads the type of a job, which may stand where ElasticJob has the class.
+func (g group) jobType(to *string) {
+	class, hasClass := g.text(keyClass)
+	e, _ := g.pick(keyClass)
+	if !hasClass {
+		if g.r.broken[joined(g.pathOf(keyClass))] {
+			g.r.broken[joined(g.pathOf(keyType))] = true
+		}
+		g.str(keyType, to)
+		return
+	}
+	if !job.IsType(class) {
+		g.r.report(e.at, ruleJavaOnly, g.r.labelOf(g.path, e.head)+" makes sense in Java alone; write "+keyType+" with the type of a plugin, such as "+typeOfClass(class))
+	}
+	switch _, hasType := g.text(keyType); {
+	case hasType:
+		if job.IsType(class) {
+			g.r.report(e.at, ruleConflict, g.r.labelOf(g.path, e.head)+" and "+keyType+" are mutually exclusive; keep "+keyType)
+		}
+		g.str(keyType, to)
+	case job.IsType(class):
+		*to = class
+		// Problems of the type are found under its proper name.
+		places := g.r.cfg.places
+		places[joined(g.pathOf(keyType))] = places[joined(g.pathOf(keyClass))]
+	default:
+		g.r.broken[joined(g.pathOf(keyType))] = true // reported above: not missed as well
+	}
+}
+
+// typeOfClass guesses the job type that stands for a Java class.
+func typeOfClass(class string) string {
+	if strings.HasSuffix(class, "DataflowJob") {
+		return "DATAFLOW"
+	}
+	return "SIMPLE"
 }
 
 // pool reads the two names that ElasticJob has had for the pool of a job.

@@ -77,7 +77,7 @@ func (s *specs) build(ctx context.Context, c job.Config) (*execution.Spec, confi
 	if len(unknown) > 0 {
 		return nil, problems
 	}
-	values, refused := s.hideSecrets(found.schema, "jobs", c.Name).Resolve(c.Props)
+	values, refused := s.hideSecrets(found.schema, "jobs", c.Name).Resolve(found.jobType.Given(c.Name, c.Props))
 	for _, p := range refused {
 		report(p.Rule, fmt.Sprintf("property %q %s", p.Property, p.Message), "props", p.Property)
 	}
@@ -317,7 +317,7 @@ func (s *specs) strategist(ctx context.Context, state registry.JobState) (coordi
 	if err != nil {
 		return coordinator.Strategy{}, fmt.Errorf("reading its item parameters: %w", err)
 	}
-	values, _ := f.schema.Resolve(c.Props)
+	values, _ := f.schema.Resolve(f.jobType.Given(c.Name, c.Props))
 	strategy, err := f.strategy.New(ctx, values)
 	if err != nil {
 		return coordinator.Strategy{}, fmt.Errorf("constructing its strategy: %w", err)
