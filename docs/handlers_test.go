@@ -15,11 +15,22 @@ import (
 // with the code: their types, and the properties of each with their defaults.
 func TestEveryErrorHandlerIsDocumented(t *testing.T) {
 	t.Parallel()
-	text := page(t, "docs/reference/error-handlers.md")
+	checkTypes(t, "docs/reference/error-handlers.md", spi.KindErrorHandler)
+}
+
+// TestEveryJobTypeIsDocumented does the same for job types. WASM is one of the
+// runtime for modules.
+func TestEveryJobTypeIsDocumented(t *testing.T) {
+	t.Parallel()
+	checkTypes(t, "docs/reference/job-types.md", spi.KindJobType, "WASM")
+}
+
+func checkTypes(t *testing.T, name string, kind spi.Kind, types ...string) {
+	t.Helper()
+	text := page(t, name)
 	intro, _, _ := strings.Cut(text, "\n## ")
-	var types []string
 	for _, p := range builtin.All() {
-		if p.Descriptor.Kind != spi.KindErrorHandler {
+		if p.Descriptor.Kind != kind {
 			continue
 		}
 		types = append(types, p.Descriptor.Type)

@@ -18,7 +18,6 @@ import (
 
 	"github.com/elasticjob-go/elasticjob/core/config"
 	"github.com/elasticjob-go/elasticjob/core/job"
-	"github.com/elasticjob-go/elasticjob/plugins/jobtypes/fake"
 )
 
 // section returns the part of a page below a heading of the second level.
@@ -97,19 +96,6 @@ func TestDocumentedKeysAreTaken(t *testing.T) {
 	_, problems := config.Parse("keys.yaml", []byte(file.String()), func(string) (string, bool) { return "", false })
 	for _, p := range problems {
 		t.Errorf("a file with all documented keys: %s", p)
-	}
-}
-
-func TestPropertiesOfFakeAreDocumented(t *testing.T) {
-	t.Parallel()
-	var want []string
-	for _, field := range fake.Plugin().Descriptor.Props {
-		want = append(want, field.Name)
-	}
-	slices.Sort(want)
-	got := firstColumn(section(t, page(t, "docs/reference/config.md"), "The properties of FAKE"))
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("properties in docs/reference/config.md differ (-want +got):\n%s", diff)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/elasticjob-go/elasticjob/plugins/errorhandler/throw"
 	"github.com/elasticjob-go/elasticjob/plugins/errorhandler/wechat"
 	"github.com/elasticjob-go/elasticjob/plugins/jobtypes/fake"
+	"github.com/elasticjob-go/elasticjob/plugins/jobtypes/script"
 	"github.com/elasticjob-go/elasticjob/plugins/sharding/average"
 	"github.com/elasticjob-go/elasticjob/spi"
 )
@@ -23,6 +24,7 @@ func All() []spi.Plugin {
 		fake.Plugin(),
 		ignore.Plugin(),
 		log.Plugin(),
+		script.Plugin(),
 		throw.Plugin(),
 		wechat.Plugin(),
 	}
