@@ -14,23 +14,18 @@ import (
 // of them.
 func Run(ctx context.Context, c Config, options ...Option) error {
 	node, err := New(ctx, c, options...)
-	if err != nil {
-		return unlessOver(ctx, err)
+	if err == nil {
+		if err = node.Start(ctx); err == nil {
+			<-ctx.Done()
+		}
 	}
-	if err := node.Start(ctx); err != nil {
-		return errors.Join(unlessOver(ctx, err), node.Stop(context.WithoutCancel(ctx)))
-	}
-	<-ctx.Done()
-	return node.Stop(context.WithoutCancel(ctx))
-}
-
-// unlessOver returns err, or nil when ctx has ended: what fails then, fails
-// because of it.
-func unlessOver(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
-		return nil
+		err = nil // what fails then, fails because of it
 	}
-	return err
+	if node == nil {
+		return err
+	}
+	return errors.Join(err, node.Stop(context.WithoutCancel(ctx)))
 }
 
 // What an [Observer] is told.

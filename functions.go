@@ -92,7 +92,7 @@ func (s *settings) register(name string, isGiven bool, in *function.Set) bool {
 	if *in == nil {
 		*in = make(function.Set)
 	}
-	wrong := ""
+	var wrong string
 	switch _, taken := (*in)[name]; {
 	case name == "":
 		wrong = "a function has no name"

@@ -24,8 +24,8 @@ func DataflowProps() props.Schema {
 // maxBatchData bounds the data of one batch, in bytes.
 const maxBatchData = 16 << 20
 
-// DataflowRun is what the data of one item are fetched and processed for.
-type DataflowRun struct {
+// dataflowRun is what the data of one item are fetched and processed for.
+type dataflowRun struct {
 	Context spi.ShardingContext
 	// Fetching and Processing are the services of the two kinds of calls.
 	Fetching, Processing spi.Services
@@ -36,11 +36,11 @@ type DataflowRun struct {
 	Stop func() string
 }
 
-// DriveDataflow fetches and processes the data of one item: once, or until
+// driveDataflow fetches and processes the data of one item: once, or until
 // nothing is left, the item is to end or its context does. What was processed
 // stays processed, so an item that is asked to end between two batches has
 // succeeded. The message of the response tells how much was done.
-func DriveDataflow(ctx context.Context, flow spi.Dataflow, run DataflowRun) (spi.ExecuteResponse, error) {
+func driveDataflow(ctx context.Context, flow spi.Dataflow, run dataflowRun) (spi.ExecuteResponse, error) {
 	var batches, count int
 	cursor, ending := "", ""
 	for {
@@ -80,7 +80,7 @@ func (c *itemCall) flow(ctx context.Context, flow spi.Dataflow) (spi.ExecuteResp
 	// The closure must not have the call, which then lives on the stack of its
 	// worker.
 	r, item := c.run, c.item
-	return DriveDataflow(ctx, flow, DataflowRun{
+	return driveDataflow(ctx, flow, dataflowRun{
 		Context: c.sharding, Fetching: &itemServices{run: r, item: item, kind: callFetch}, Processing: r.servicesOf(item),
 		Streaming: r.spec.Values.Bool(PropStreaming), Stop: func() string { return r.streamEnd(item) },
 	})

@@ -18,6 +18,9 @@ type Events struct {
 	Finished event.Topic[ItemFinished]
 	Misfired event.Topic[ItemMisfired]
 	Lost     event.Topic[ItemLost]
+	// Progressed and Checkpointed tell what running items have left with the node.
+	Progressed   event.Topic[ItemProgressed]
+	Checkpointed event.Topic[ItemCheckpointed]
 }
 
 // ItemsAssigned says that this instance adopted an assignment.
@@ -103,6 +106,23 @@ type ItemLost struct {
 	From string
 }
 
+// ItemProgressed says that a running item has reported how far it is.
+type ItemProgressed struct {
+	Job      string
+	Item     int
+	Run      string
+	Progress Progress
+}
+
+// ItemCheckpointed says that a running item has saved a checkpoint.
+type ItemCheckpointed struct {
+	Job  string
+	Item int
+	Run  string
+	// Data are the checkpoint, which nobody changes.
+	Data []byte
+}
+
 // Record writes the events to the log, as the records that scripts rely on.
 // It must be called before the executor starts.
 func Record(events *Events, logger *slog.Logger) {
@@ -145,5 +165,20 @@ func Record(events *Events, logger *slog.Logger) {
 	events.Lost.Subscribe(func(e ItemLost) {
 		logger.LogAttrs(ctx, slog.LevelWarn, "item lost",
 			slog.String("job", e.Job), slog.Int("item", e.Item), slog.String("run", e.Run), slog.String("from", e.From))
+	})
+}
+
+// RecordKept writes what running items leave with their node to the log, for a
+// program in which nobody else asks for it. It must be called before they run.
+func RecordKept(events *Events, logger *slog.Logger) {
+	ctx := context.Background()
+	events.Progressed.Subscribe(func(e ItemProgressed) {
+		logger.LogAttrs(ctx, slog.LevelInfo, "progress",
+			slog.String("job", e.Job), slog.Int("item", e.Item), slog.String("run", e.Run),
+			slog.Int64("done", e.Progress.Done), slog.Int64("total", e.Progress.Total), slog.String("message", e.Progress.Message))
+	})
+	events.Checkpointed.Subscribe(func(e ItemCheckpointed) {
+		logger.LogAttrs(ctx, slog.LevelInfo, "checkpoint",
+			slog.String("job", e.Job), slog.Int("item", e.Item), slog.String("run", e.Run), slog.Int("bytes", len(e.Data)))
 	})
 }

@@ -139,6 +139,17 @@ type itemCall struct {
 // finish tells how the item ended.
 func (c *itemCall) finish() {
 	r, e := c.run, c.run.job.executor
+	finished := c.finished()
+	e.events.Finished.Publish(finished)
+	if finished.Outcome == OutcomeFailure {
+		e.handlers.submit(failure{run: r, item: c.item, context: c.sharding, err: finished.Error})
+	}
+	r.job.itemDone(r, c.item, finished.Outcome, finished.Error)
+}
+
+// finished says how the item ended.
+func (c *itemCall) finished() ItemFinished {
+	r := c.run
 	if !c.returned && c.err == nil {
 		c.err = spi.NewError(spi.CodeFailed, "the code ended its goroutine")
 	}
@@ -149,11 +160,7 @@ func (c *itemCall) finish() {
 	if finished.Outcome == OutcomeSuccess {
 		finished.Result = clip(valid(c.response.Message), maxResult)
 	}
-	e.events.Finished.Publish(finished)
-	if finished.Outcome == OutcomeFailure {
-		e.handlers.submit(failure{run: r, item: c.item, context: c.sharding, err: finished.Error})
-	}
-	r.job.itemDone(r, c.item, finished.Outcome, finished.Error)
+	return finished
 }
 
 // call calls the job type and turns its panic into an error.

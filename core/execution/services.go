@@ -77,7 +77,11 @@ func (s *itemServices) reportProgress(request []byte) ([]byte, error) {
 	case len(p.Message) > maxProgressMessage:
 		return nil, tooLarge("the message of a progress", len(p.Message), maxProgressMessage)
 	}
-	return s.keep(func(k *kept) { k.progress = Progress(p) })
+	if err := s.keep(func(k *kept) { k.progress = Progress(p) }); err != nil {
+		return nil, err
+	}
+	s.run.job.executor.events.Progressed.Publish(ItemProgressed{Job: s.run.job.name, Item: s.item, Run: s.run.id, Progress: Progress(p)})
+	return []byte(`{}`), nil
 }
 
 // saveCheckpoint keeps the item's checkpoint. The latest counts. It lives with
@@ -97,18 +101,22 @@ func (s *itemServices) saveCheckpoint(request []byte) ([]byte, error) {
 	case len(c.Data) > maxCheckpoint:
 		return nil, tooLarge("a checkpoint", len(c.Data), maxCheckpoint)
 	}
-	return s.keep(func(k *kept) { k.checkpoint = c.Data })
+	if err := s.keep(func(k *kept) { k.checkpoint = c.Data }); err != nil {
+		return nil, err
+	}
+	s.run.job.executor.events.Checkpointed.Publish(ItemCheckpointed{Job: s.run.job.name, Item: s.item, Run: s.run.id, Data: c.Data})
+	return []byte(`{}`), nil
 }
 
 // keep notes something of the item, as long as it runs and the node owns it.
-func (s *itemServices) keep(note func(*kept)) ([]byte, error) {
+func (s *itemServices) keep(note func(*kept)) error {
 	if errors.Is(cause(s.run.session.ctx), spi.ErrLeaseLost) {
-		return nil, spi.NewError(spi.CodeLeaseLost, spi.ErrLeaseLost.Error())
+		return spi.NewError(spi.CodeLeaseLost, spi.ErrLeaseLost.Error())
 	}
 	if !s.run.job.keep(s.run, s.item, note) {
-		return nil, spi.NewError(spi.CodeCancelled, "the item has ended")
+		return spi.NewError(spi.CodeCancelled, "the item has ended")
 	}
-	return []byte(`{}`), nil
+	return nil
 }
 
 // asideServices are the host services of a call that is about a run or a failed

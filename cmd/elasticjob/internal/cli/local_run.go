@@ -4,25 +4,24 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"runtime"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/elasticjob-go/elasticjob/core/execution"
 	"github.com/elasticjob-go/elasticjob/core/hostcall"
+	"github.com/elasticjob-go/elasticjob/core/job"
+	"github.com/elasticjob-go/elasticjob/core/registry"
 	"github.com/elasticjob-go/elasticjob/spi"
 	"github.com/elasticjob-go/elasticjob/spi/props"
-	"github.com/elasticjob-go/elasticjob/spi/wire"
 )
 
-// The outcomes of an item, as in log records.
+// The outcomes of a call, as in log records.
 const (
-	outcomeSuccess   = "success"
-	outcomeFailure   = "failure"
-	outcomeCancelled = "cancelled"
+	outcomeSuccess   = string(execution.OutcomeSuccess)
+	outcomeFailure   = string(execution.OutcomeFailure)
+	outcomeCancelled = string(execution.OutcomeCancelled)
 )
 
 // itemResult is what became of one item. Code and Err are empty after success.
@@ -48,33 +47,54 @@ type localRun struct {
 	at     time.Time
 }
 
-// newRunID returns an id as triggers have it: a UUID of version 7, or of
-// version 4 if the clock or the random source is out of order.
-func newRunID() string {
-	if id, err := uuid.NewV7(); err == nil {
-		return id.String()
-	}
-	return uuid.NewString()
-}
-
 // items runs the items of the plan, as many at once as a node with the pool CPU
 // does, and returns what became of them in their order.
-func (r *localRun) items(ctx context.Context, job spi.JobType) []itemResult {
-	results := make([]itemResult, len(r.plan.items))
-	slots := make(chan struct{}, 2*runtime.NumCPU())
-	var running sync.WaitGroup
-	for n, item := range r.plan.items {
-		slots <- struct{}{}
-		running.Go(func() {
-			defer func() { <-slots }()
-			results[n] = r.item(ctx, job, item)
-		})
+func (r *localRun) items(ctx context.Context, jobType spi.JobType) ([]itemResult, error) {
+	spec := &execution.Spec{Config: job.Defaults(r.plan.job), Parameters: make(map[int]string), Values: r.values, JobType: jobType, Door: r.door}
+	spec.Config.Type, spec.Config.ShardingTotalCount = r.plugin.Descriptor.Type, r.plan.total
+	spec.Config.JobParameter, spec.Config.Timeout = r.plan.param, r.plan.timeout
+	var err error
+	if spec.Pool, err = execution.PoolSize(spec.Config.PoolType); err != nil {
+		return nil, err
 	}
-	running.Wait()
-	return results
+	if r.plugin.Descriptor.Has(spi.CapabilityDataflow) {
+		var ok bool
+		if spec.Dataflow, ok = jobType.(spi.Dataflow); !ok {
+			return nil, spi.NewError(spi.CodeProtocol, "it describes dataflow and does not implement it")
+		}
+	}
+	var items []int
+	for _, item := range r.plan.items {
+		items = append(items, item.Item)
+		spec.Parameters[item.Item] = item.Parameter
+	}
+	events := &execution.Events{}
+	execution.RecordKept(events, r.logger)
+	run := execution.Local{
+		Spec: spec, RunID: r.id, Items: registry.NewItems(items...), IP: localIP, MaxRunningItems: r.plan.total, Logger: r.logger, Events: events,
+	}
+	var results []itemResult
+	for _, item := range run.Run(ctx) {
+		results = append(results, r.result(item))
+	}
+	return results, nil
 }
 
-// context is what one item is about.
+// result tells what became of an item. Its stack goes to the log.
+func (r *localRun) result(item execution.LocalItem) itemResult {
+	result := itemResult{
+		Item: item.Item, Parameter: item.Parameter, Outcome: string(item.Outcome), Millis: item.Took.Milliseconds(), Result: item.Result,
+	}
+	if failure := item.Error; failure != nil {
+		result.Code, result.Err = failure.Code, failure.Error()
+		if item.Outcome == execution.OutcomeFailure && failure.Stack != "" {
+			r.logger.Error("item failed", "job", r.plan.job, "item", item.Item, "run", r.id, "err", failure.Error(), "stack", strings.TrimSpace(failure.Stack))
+		}
+	}
+	return result
+}
+
+// context is what a call is about that is no execution of an item.
 func (r *localRun) context(ctx context.Context, item spi.Item) spi.ShardingContext {
 	c := spi.ShardingContext{
 		JobName:            r.plan.job,
@@ -106,84 +126,12 @@ func (r *localRun) bounded(ctx context.Context) (context.Context, context.Cancel
 	return context.WithTimeoutCause(ctx, r.plan.timeout, spi.ErrTimeout)
 }
 
-// services are those of one call; item is -1 for a call that is about none.
-func (r *localRun) services(item int, isExecution bool) localServices {
+// services are those of a call that is no execution; item is -1 for a call that
+// is about none.
+func (r *localRun) services(item int) spi.Services {
 	logger := r.logger.With("job", r.plan.job)
 	if item >= 0 {
 		logger = logger.With("item", item)
 	}
-	return localServices{hostcall.Services{Logger: logger.With("run", r.id, "plugin", r.plugin.Descriptor.Type), Door: r.door}, isExecution}
-}
-
-func (r *localRun) item(ctx context.Context, job spi.JobType, item spi.Item) itemResult {
-	ctx, cancel := r.bounded(ctx)
-	defer cancel()
-	start := time.Now()
-	response, err := r.execute(ctx, job, item)
-	result := itemResult{
-		Item: item.Item, Parameter: item.Parameter, Outcome: outcomeSuccess,
-		Millis: time.Since(start).Milliseconds(), Result: response.Message,
-	}
-	if failure := spi.AsError(err); failure != nil {
-		result.Outcome, result.Code, result.Err, result.Result = outcomeFailure, failure.Code, failure.Error(), ""
-		if failure.Code == spi.CodeCancelled {
-			result.Outcome = outcomeCancelled
-		} else if failure.Stack != "" {
-			r.logger.Error("item failed", "job", r.plan.job, "item", item.Item, "run", r.id, "err", failure.Error(), "stack", strings.TrimSpace(failure.Stack))
-		}
-	}
-	return result
-}
-
-// execute does not begin an item after ctx has ended.
-func (r *localRun) execute(ctx context.Context, job spi.JobType, item spi.Item) (spi.ExecuteResponse, error) {
-	if ctx.Err() != nil {
-		return spi.ExecuteResponse{}, context.Cause(ctx)
-	}
-	sharding := r.context(ctx, item)
-	if !r.plugin.Descriptor.Has(spi.CapabilityDataflow) {
-		return job.Execute(ctx, spi.ExecuteRequest{Context: sharding, Services: r.services(item.Item, true)})
-	}
-	flow, ok := job.(spi.Dataflow)
-	if !ok {
-		return spi.ExecuteResponse{}, spi.NewError(spi.CodeProtocol, "it describes dataflow and does not implement it")
-	}
-	return execution.DriveDataflow(ctx, flow, execution.DataflowRun{
-		Context: sharding, Fetching: r.services(item.Item, false), Processing: r.services(item.Item, true),
-		Streaming: r.values.Bool(execution.PropStreaming),
-	})
-}
-
-// localServices are the services of one call.
-type localServices struct {
-	hostcall.Services
-
-	// isExecution says that the call may save checkpoints.
-	isExecution bool
-}
-
-var _ spi.Services = localServices{}
-
-// Call serves what a node serves. Nobody keeps progress and checkpoints here, so
-// they are logged.
-func (s localServices) Call(ctx context.Context, op string, request []byte) ([]byte, error) {
-	logger := s.Logger
-	switch {
-	case op == spi.OpProgressReport:
-		progress, err := wire.DecodeProgressReportRequest(request)
-		if err != nil {
-			return nil, err
-		}
-		logger.Info("progress", "done", progress.Done, "total", progress.Total, "message", progress.Message)
-		return wire.AppendNothing(nil), nil
-	case op == spi.OpCheckpointSave && s.isExecution:
-		checkpoint, err := wire.DecodeCheckpointSaveRequest(request)
-		if err != nil {
-			return nil, err
-		}
-		logger.Info("checkpoint", "bytes", len(checkpoint))
-		return wire.AppendNothing(nil), nil
-	default:
-		return s.Services.Call(ctx, op, request)
-	}
+	return hostcall.Services{Logger: logger.With("run", r.id, "plugin", r.plugin.Descriptor.Type), Door: r.door}
 }

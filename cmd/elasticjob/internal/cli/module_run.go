@@ -215,7 +215,7 @@ func (a *app) moduleRun(ctx context.Context, cmd *cobra.Command, host *wasm.Host
 	}})
 	defer calls.Close()
 	r := &localRun{
-		plan: plan, plugin: plugin, values: values, logger: a.logger, id: newRunID(), at: time.Now().UTC(),
+		plan: plan, plugin: plugin, values: values, logger: a.logger, id: execution.NewRunID(), at: time.Now().UTC(),
 		door: calls.Door(plugin.Descriptor.Type, hostcall.Terms{Grants: plan.grants}),
 	}
 	switch plugin.Descriptor.Kind {
@@ -276,7 +276,11 @@ func (a *app) runItems(ctx context.Context, r *localRun) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, done()) }()
-	result := runResult{Job: r.plan.job, Type: r.plugin.Descriptor.Type, Run: r.id, Items: r.items(ctx, job)}
+	items, err := r.items(ctx, job)
+	if err != nil {
+		return err
+	}
+	result := runResult{Job: r.plan.job, Type: r.plugin.Descriptor.Type, Run: r.id, Items: items}
 	if err := a.print(result, func(w io.Writer) { printRun(w, result) }); err != nil {
 		return err
 	}

@@ -28,7 +28,7 @@ func (a *app) runStrategy(ctx context.Context, r *localRun) (err error) {
 	defer cancel()
 	req := spi.ShardRequest{
 		JobName: r.plan.job, ShardingTotalCount: r.plan.total, Instances: r.plan.instances,
-		Items: r.plan.items, Props: r.values, Services: r.services(-1, false),
+		Items: r.plan.items, Props: r.values, Services: r.services(-1),
 	}
 	assignment, err := coordinator.Shard(ctx, strategy, req)
 	if err != nil {
@@ -114,7 +114,7 @@ func (a *app) runHandler(ctx context.Context, r *localRun) (err error) {
 	item := r.plan.items[0]
 	return a.runCalls(ctx, r, localCall{"handle_error", func(ctx context.Context) (string, error) {
 		response, err := handler.HandleError(ctx, spi.HandleErrorRequest{
-			Context: r.context(ctx, item), Error: r.plan.failure, Props: r.values, Services: r.services(item.Item, false),
+			Context: r.context(ctx, item), Error: r.plan.failure, Props: r.values, Services: r.services(item.Item),
 		})
 		if response.Decision == "" {
 			response.Decision = spi.DecisionContinue
@@ -140,7 +140,7 @@ func (a *app) runListener(ctx context.Context, r *localRun) (err error) {
 			run.Items = append(run.Items, spi.RunItem{Item: item.Item, Parameter: item.Parameter, Outcome: outcome})
 		}
 		return spi.JobListenerRequest{
-			Once: !r.plugin.Descriptor.Has(spi.CapabilityPerInstance), Run: run, Props: r.values, Services: r.services(-1, false),
+			Once: !r.plugin.Descriptor.Has(spi.CapabilityPerInstance), Run: run, Props: r.values, Services: r.services(-1),
 		}
 	}
 	return a.runCalls(ctx, r,
@@ -164,7 +164,7 @@ func (a *app) runSink(ctx context.Context, r *localRun) (err error) {
 	defer func() { err = errors.Join(err, done()) }()
 	events := r.events()
 	return a.runCalls(ctx, r, localCall{"trace", func(ctx context.Context) (string, error) {
-		_, err := sink.Trace(ctx, spi.TraceRequest{Events: events, Props: r.values, Services: r.services(-1, false)})
+		_, err := sink.Trace(ctx, spi.TraceRequest{Events: events, Props: r.values, Services: r.services(-1)})
 		return count(len(events), "event"), err
 	}})
 }
