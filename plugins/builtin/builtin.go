@@ -10,6 +10,7 @@ import (
 	"github.com/elasticjob-go/elasticjob/plugins/errorhandler/throw"
 	"github.com/elasticjob-go/elasticjob/plugins/errorhandler/wechat"
 	"github.com/elasticjob-go/elasticjob/plugins/jobtypes/fake"
+	httpjob "github.com/elasticjob-go/elasticjob/plugins/jobtypes/http"
 	"github.com/elasticjob-go/elasticjob/plugins/jobtypes/script"
 	"github.com/elasticjob-go/elasticjob/plugins/sharding/average"
 	"github.com/elasticjob-go/elasticjob/spi"
@@ -22,6 +23,7 @@ func All() []spi.Plugin {
 		dingtalk.Plugin(),
 		email.Plugin(),
 		fake.Plugin(),
+		httpjob.Plugin(),
 		ignore.Plugin(),
 		log.Plugin(),
 		script.Plugin(),

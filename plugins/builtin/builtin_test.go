@@ -16,7 +16,7 @@ func TestAllFitTheCatalog(t *testing.T) {
 		t.Fatalf("Add(All()) = %v, want nil", err)
 	}
 	want := map[spi.Kind][]string{
-		spi.KindJobType:          {"FAKE", "SCRIPT"},
+		spi.KindJobType:          {"FAKE", "HTTP", "SCRIPT"},
 		spi.KindShardingStrategy: {"AVG_ALLOCATION"},
 		spi.KindErrorHandler:     {"DINGTALK", "EMAIL", "IGNORE", "LOG", "THROW", "WECHAT"},
 	}

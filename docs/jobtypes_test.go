@@ -1,0 +1,34 @@
+package docs_test
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"testing"
+
+	"github.com/elasticjob-go/elasticjob"
+)
+
+// TestExamplesOfJobTypesAreRight lints the files on the page of the job types.
+func TestExamplesOfJobTypesAreRight(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	examples := regexp.MustCompile("(?ms)^```yaml\n(.*?)^```$").FindAllStringSubmatch(page(t, "docs/reference/job-types.md"), -1)
+	if len(examples) < 2 {
+		t.Fatalf("there are %d examples, want one for each larger type", len(examples))
+	}
+	for i, example := range examples {
+		file := filepath.Join(dir, strconv.Itoa(i)+".yaml")
+		if err := os.WriteFile(file, []byte(example[1]), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		config, problems := elasticjob.LoadFile(file)
+		if problems == nil {
+			problems = elasticjob.Lint(t.Context(), config, true)
+		}
+		for _, p := range problems {
+			t.Errorf("the example\n%s\nhas a problem: %s", example[1], p)
+		}
+	}
+}
