@@ -30,7 +30,7 @@ type aside struct{ hanging atomic.Int32 }
 func callAside[T any](ctx context.Context, a *aside, do func(ctx context.Context) (T, error)) (T, error) {
 	var none T
 	if n := a.hanging.Load(); n >= maxHanging {
-		return none, fmt.Errorf("not called: %d earlier calls still hang", n)
+		return none, spi.NewError(spi.CodeUnavailable, fmt.Sprintf("not called: %d earlier calls still hang", n))
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, asideTimeout, spi.ErrTimeout)
 	defer cancel()

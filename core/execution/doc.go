@@ -22,7 +22,9 @@
 //  6. An item that was held is caught up once when it is free again, if the
 //     job has misfire on.
 //  7. Failures go to the job's error handlers off the workers, through a bounded
-//     queue of each job, so that slow handlers delay nothing of other jobs.
+//     queue of each job, so that slow handlers delay nothing of other jobs. Those
+//     that send messages are told of failures that are alike together, and again
+//     when what they send to was away.
 //
 // What happens is published on [Events]; [Record] writes it to the log.
 package execution

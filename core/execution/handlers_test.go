@@ -163,11 +163,11 @@ func TestTheLineOfAJobIsBounded(t *testing.T) {
 func checkAtRest(t *testing.T, r *rig) {
 	t.Helper()
 	synctest.Wait()
-	h := r.handlers
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.busy != 0 || h.waiting != 0 || len(h.lines) != 0 || len(h.ready) != 0 {
-		t.Errorf("%d loops, %d failures, %d lines, %d of them ready at rest, want none", h.busy, h.waiting, len(h.lines), len(h.ready))
+	q := r.handlers.failures
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.busy != 0 || q.waiting != 0 || len(q.lines) != 0 || len(q.ready) != 0 {
+		t.Errorf("%d loops, %d failures, %d lines, %d of them ready at rest, want none", q.busy, q.waiting, len(q.lines), len(q.ready))
 	}
 }
 
@@ -183,9 +183,9 @@ func TestManySlowHandlersLeaveRoom(t *testing.T) {
 			r.fire(r.host(fmt.Sprint("noisy-", i), items, failing(noisy.around(unanswered))))
 		}
 		synctest.Wait()
-		r.handlers.mu.Lock()
-		waiting := r.handlers.waiting
-		r.handlers.mu.Unlock()
+		r.handlers.failures.mu.Lock()
+		waiting := r.handlers.failures.waiting
+		r.handlers.failures.mu.Unlock()
 		if waiting > handlerQueue || waiting < handlerQueue-handlerCalls {
 			t.Errorf("%d failures wait, want %d, or less by those that are handled", waiting, handlerQueue)
 		}

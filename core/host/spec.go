@@ -109,7 +109,10 @@ func (s *specs) build(ctx context.Context, c job.Config) (*execution.Spec, confi
 			report(RulePlugin, err.Error(), constructorPath(err, "jobErrorHandlerType")...)
 			continue
 		}
-		spec.Handlers = append(spec.Handlers, &execution.Handler{Type: h.Descriptor.Type, Handler: handler, Door: doorOf(s, h, values)})
+		spec.Handlers = append(spec.Handlers, &execution.Handler{
+			Type: h.Descriptor.Type, Handler: handler, Door: doorOf(s, h, values),
+			Notifies: h.Descriptor.Has(spi.CapabilityNotify), Window: values.Duration(execution.PropWindow),
+		})
 	}
 	for _, l := range found.listeners {
 		if !l.Descriptor.Has(spi.CapabilityPerInstance) {
@@ -257,6 +260,9 @@ func (s *specs) find(c job.Config) (f found, unknown []unknownType) {
 	}
 	for _, h := range f.handlers {
 		f.schema = mergeSchemas(f.schema, h.Descriptor.Props)
+		if h.Descriptor.Has(spi.CapabilityNotify) {
+			f.schema = mergeSchemas(f.schema, execution.NotifyProps())
+		}
 	}
 	for _, l := range f.listeners {
 		f.schema = mergeSchemas(f.schema, l.Descriptor.Props)

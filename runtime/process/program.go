@@ -351,6 +351,8 @@ func capabilitiesOf(kind spi.Kind) []string {
 	switch kind {
 	case spi.KindJobType:
 		return []string{spi.CapabilityExecute, spi.CapabilityDataflow}
+	case spi.KindErrorHandler:
+		return []string{spi.CapabilityNotify}
 	case spi.KindJobListener:
 		return []string{spi.CapabilityPerInstance, spi.CapabilityDistributeOnce}
 	default:

@@ -61,7 +61,7 @@ func exportsOf(d spi.Descriptor) (exports, capabilities []string, known bool) {
 	case spi.KindShardingStrategy:
 		return []string{wire.ExportShard}, nil, true
 	case spi.KindErrorHandler:
-		return []string{wire.ExportHandleError}, nil, true
+		return []string{wire.ExportHandleError}, []string{spi.CapabilityNotify}, true
 	case spi.KindJobListener:
 		return []string{wire.ExportBeforeJob, wire.ExportAfterJob}, []string{spi.CapabilityPerInstance, spi.CapabilityDistributeOnce}, true
 	case spi.KindTracingSink:

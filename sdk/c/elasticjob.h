@@ -146,6 +146,7 @@ typedef struct {
   const ej_prop *props;
   const ej_want *wants;
   bool distribute_once;               // of listeners: call once for the whole run
+  bool notify;                        // of error handlers that send messages
 
   ej_function execute;                // of job types
   ej_function fetch_data, process_data; // of job types that are dataflows
@@ -900,6 +901,7 @@ EJ_UNUSED static int32_t ej_describe(const ej_plugin *plugins, size_t count) {
     if (p->execute != NULL) ej_write_text(&w, NULL, "execute");
     if (p->fetch_data != NULL && p->process_data != NULL) ej_write_text(&w, NULL, "dataflow");
     if (p->distribute_once) ej_write_text(&w, NULL, "distributeOnce");
+    if (p->notify) ej_write_text(&w, NULL, "notify");
     ej_close(&w);
     if (p->wants != NULL) {
       ej_open_list(&w, "wants");

@@ -192,7 +192,7 @@ func testDescribe(t *testing.T, m map[string]spi.Plugin) {
 	}
 	if diff := cmp.Diff(map[string]string{
 		"ECHO": "jobType execute", "COPY": "jobType execute", "NUMBERS": "jobType execute", "LONG": "jobType execute", "OPERATES": "jobType execute",
-		"FAILS": "jobType execute", "FLOW": "jobType dataflow", "FIRST": "shardingStrategy ", "STOPS": "errorHandler ",
+		"FAILS": "jobType execute", "FLOW": "jobType dataflow", "FIRST": "shardingStrategy ", "STOPS": "errorHandler notify",
 		"ONCE": "jobListener distributeOnce", "SINK": "tracingSink ",
 	}, kinds); diff != "" {
 		t.Errorf("kinds and capabilities (-want +got):\n%s", diff)

@@ -39,10 +39,11 @@ const (
 func Plugin() spi.Plugin {
 	return spi.Plugin{
 		Descriptor: spi.Descriptor{
-			Kind:        spi.KindErrorHandler,
-			Type:        Type,
-			Version:     "1",
-			Description: "Tells a group of DingTalk of the failure through the group's robot; the job goes on.",
+			Kind:         spi.KindErrorHandler,
+			Type:         Type,
+			Version:      "1",
+			Description:  "Tells a group of DingTalk of the failure through the group's robot; the job goes on.",
+			Capabilities: []string{spi.CapabilityNotify},
 			Props: append(
 				robot.Schema(prefix),
 				props.Field{Name: PropKeyword, Type: props.String, Max: "1000", Description: "text before the message, for a robot that asks for a keyword", Example: "elasticjob"},

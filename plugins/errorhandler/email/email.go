@@ -50,10 +50,11 @@ const mostText = 256 << 10
 func Plugin() spi.Plugin {
 	return spi.Plugin{
 		Descriptor: spi.Descriptor{
-			Kind:        spi.KindErrorHandler,
-			Type:        Type,
-			Version:     "1",
-			Description: "Mails the failure over SMTP; the job goes on.",
+			Kind:         spi.KindErrorHandler,
+			Type:         Type,
+			Version:      "1",
+			Description:  "Mails the failure over SMTP; the job goes on.",
+			Capabilities: []string{spi.CapabilityNotify},
 			Props: props.Schema{
 				{Name: PropHost, Type: props.String, Required: true, Description: "name or address of the SMTP server", Example: "smtp.example.com"},
 				{Name: PropPort, Type: props.Int, Required: true, Min: "1", Max: "65535", Description: "port of the SMTP server", Example: "465"},

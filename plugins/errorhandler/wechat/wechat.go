@@ -28,12 +28,13 @@ const (
 func Plugin() spi.Plugin {
 	return spi.Plugin{
 		Descriptor: spi.Descriptor{
-			Kind:        spi.KindErrorHandler,
-			Type:        Type,
-			Version:     "1",
-			Description: "Tells a group of WeCom of the failure through the group's robot; the job goes on.",
-			Props:       robot.Schema(prefix),
-			Wants:       []spi.Want{{Op: spi.OpHTTPRequest, Value: "qyapi.weixin.qq.com", Why: "webhooks of WeCom are there"}},
+			Kind:         spi.KindErrorHandler,
+			Type:         Type,
+			Version:      "1",
+			Description:  "Tells a group of WeCom of the failure through the group's robot; the job goes on.",
+			Capabilities: []string{spi.CapabilityNotify},
+			Props:        robot.Schema(prefix),
+			Wants:        []spi.Want{{Op: spi.OpHTTPRequest, Value: "qyapi.weixin.qq.com", Why: "webhooks of WeCom are there"}},
 		},
 		ErrorHandler: func(_ context.Context, values props.Values) (spi.ErrorHandler, error) {
 			r, err := robot.New(prefix, values)

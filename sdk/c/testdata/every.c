@@ -178,7 +178,7 @@ static const ej_plugin plugins[] = {
   {.kind = EJ_JOB_TYPE, .type = "FAILS", .execute = fails},
   {.kind = EJ_JOB_TYPE, .type = "FLOW", .fetch_data = fetch, .process_data = process},
   {.kind = EJ_SHARDING_STRATEGY, .type = "FIRST", .shard = shard},
-  {.kind = EJ_ERROR_HANDLER, .type = "STOPS", .handle_error = handle},
+  {.kind = EJ_ERROR_HANDLER, .type = "STOPS", .notify = true, .handle_error = handle},
   {.kind = EJ_JOB_LISTENER, .type = "ONCE", .distribute_once = true, .after_job = after},
   {.kind = EJ_TRACING_SINK, .type = "SINK", .trace = trace},
 };

@@ -5,6 +5,7 @@ package report
 
 import (
 	"context"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -15,14 +16,52 @@ import (
 const cutMark = "…"
 
 // Text tells of the failed item in at most most bytes of valid UTF-8: the job,
-// what went wrong, and the stack if there is one. What does not fit is cut at
-// its end and marked.
+// what went wrong, of how many failures this is the last if there are several,
+// and the stack if there is one. What does not fit is cut at its end and marked;
+// how many there are is kept.
 func Text(req spi.HandleErrorRequest, most int) string {
-	text := "Job '" + req.Context.JobName + "' exception occur in job processing, caused by " + req.Error.Error()
-	if req.Error.Stack != "" {
+	several := Several(req)
+	text := Cut("Job '"+req.Context.JobName+"' exception occur in job processing, caused by "+req.Error.Error(), most-len(several))
+	text += several
+	if req.Error.Stack != "" && len(text)+2 < most {
 		text += "\n" + req.Error.Stack
 	}
 	return Cut(text, most)
+}
+
+// Several is a line that says of how many failures the request tells, when they
+// were and of which items, with the line break before it. It is empty for one
+// failure.
+func Several(req spi.HandleErrorRequest) string {
+	if req.Count <= 1 {
+		return ""
+	}
+	const form = "2006-01-02T15:04:05Z"
+	line := "\nThis is the last of " + strconv.Itoa(req.Count) + " failures from " + req.First.UTC().Format(form) + " to " + req.Last.UTC().Format(form)
+	if len(req.Items) > 0 {
+		line += ", of the items " + Items(req.Items)
+	}
+	return line + "."
+}
+
+// Items writes items, which are in order, as ranges.
+func Items(items []int) string {
+	var b []byte
+	for i := 0; i < len(items); {
+		end := i
+		for end+1 < len(items) && items[end+1] == items[end]+1 {
+			end++
+		}
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = strconv.AppendInt(b, int64(items[i]), 10)
+		if end > i {
+			b = strconv.AppendInt(append(b, '-'), int64(items[end]), 10)
+		}
+		i = end + 1
+	}
+	return string(b)
 }
 
 // Cut returns the text as valid UTF-8 of at most most bytes, of which the last
@@ -61,7 +100,7 @@ func NotSent(req spi.HandleErrorRequest, channel string, err error) error {
 		}
 	}
 	return &spi.Error{
-		Code: code, Retryable: cause.Retryable, Property: cause.Property,
+		Code: code, Retryable: cause.Retryable, Property: cause.Property, RetryAfter: cause.RetryAfter,
 		Message: Cut("An exception has occurred in Job '"+req.Context.JobName+"' but failed to send "+channel+" because of: "+cause.Error(), 2048),
 	}
 }

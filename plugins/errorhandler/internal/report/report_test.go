@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
@@ -42,6 +43,35 @@ func TestText(t *testing.T) {
 				t.Errorf("Text(%q, %q, %d) = %q, want %q", test.message, test.stack, test.most, got, test.want)
 			}
 		})
+	}
+}
+
+func TestTextOfSeveralFailures(t *testing.T) {
+	t.Parallel()
+	req := failure("no such table", "main.run")
+	req.Count, req.Items = 7, []int{0, 1, 2, 5, 7, 8}
+	req.First = time.Date(2026, 11, 21, 10, 4, 25, 120e6, time.UTC)
+	req.Last = req.First.Add(time.Minute)
+	const head = "Job 'orders' exception occur in job processing, caused by "
+	const several = "\nThis is the last of 7 failures from 2026-11-21T10:04:25Z to 2026-11-21T10:05:25Z, of the items 0-2,5,7-8."
+	for most, want := range map[int]string{
+		1000:                       head + "no such table" + several + "\nmain.run",
+		len(head+several) + 13:     head + "no such table" + several,
+		len(head+several) + 8:      head + "no su…" + several,
+		len(head+several) + 13 + 6: head + "no such table" + several + "\nma…",
+	} {
+		if got := report.Text(req, most); got != want {
+			t.Errorf("Text of several failures in %d bytes = %q, want %q", most, got, want)
+		}
+	}
+	req.Items = nil
+	if got, want := report.Several(req), "\nThis is the last of 7 failures from 2026-11-21T10:04:25Z to 2026-11-21T10:05:25Z."; got != want {
+		t.Errorf("Several() of whole runs = %q, want %q", got, want)
+	}
+	for most := range 200 {
+		if got := report.Text(req, most); len(got) > most {
+			t.Errorf("Text of several failures in %d bytes has %d", most, len(got))
+		}
 	}
 }
 
