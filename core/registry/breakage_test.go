@@ -43,6 +43,12 @@ func breakages() []breakage {
 		{22, "first farewell replaced", "depart", "'HSETNX'", "'HSET'"},
 		{3, "misfires of disabled items", "begin", "unranges(s[6] or '', mine, nil)", ""},
 		{4, "disabled server not refused", "begin", "if s[2] == 'D' or off then", "if s[2] == 'D' then"},
+		{1, "called before all have begun", "begin-all", "if not thoroughly or may_begin(k, run, list) then return false end", ""},
+		{1, "called before all have ended", "complete-all", " or any(g, {running = true})", ""},
+		{1, "what cannot begin waited for", "meet", "if s[1] == 'D' or not t then return false end", ""},
+		{1, "held items waited for", "begin-all", "g.class[item] = g.class[item] or 'idle' end", "end"},
+		{1, "runs of the dead waited for", "drain", "s[4] and gather_dead(k, dead, old, own)", "false"},
+		{1, "calls of others given away", "meet", "if before == 'C,' .. who then", "if before ~= 'D' then"},
 	}
 }
 
@@ -84,7 +90,8 @@ func (b breakage) isNoticed(t *testing.T, seed uint64, run func(testing.TB, uint
 		go func() {
 			defer close(done)
 			run(r, seed, func(name, source string) string {
-				if name != b.script {
+				// What gathers is another script of the same file and one more.
+				if name != b.script && name != b.script+"-all" {
 					return source
 				}
 				if strings.Count(source, b.old) != 1 {

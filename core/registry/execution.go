@@ -41,6 +41,10 @@ type BeginRequest struct {
 	// it gets the same fence twice, and the caller that knows the fence already
 	// runs nothing.
 	Request string
+	// Gathers says that the job has listeners that are called once for a run, so
+	// that its items are gathered from all instances. Only those of a normal
+	// firing are.
+	Gathers bool
 }
 
 // BeginReply is the decision on one firing.
@@ -63,6 +67,9 @@ type BeginReply struct {
 	Generation int64
 	// LeaseDeadline is the end of the caller's lease by the server's clock.
 	LeaseDeadline time.Time
+	// Gathering says who calls the listeners that are called once; nil unless the
+	// firing gathers and was decided.
+	Gathering *Gathering
 }
 
 // Outcome says how items ended.
@@ -85,6 +92,8 @@ type CompleteRequest struct {
 	Fence   int64
 	Items   Items
 	Outcome Outcome
+	// Run is Gathering.Run of the begin, empty if there was none.
+	Run string
 }
 
 // CompleteReply says what the end of the items makes possible.
@@ -96,6 +105,9 @@ type CompleteReply struct {
 	// HasFailover, HasMisfire and HasQueued say that items of the job, perhaps of
 	// other nodes, wait for a failover, a catch-up or a manual run.
 	HasFailover, HasMisfire, HasQueued bool
+	// Gathering says who calls the listeners that are called once, after the
+	// run; nil unless the request names one.
+	Gathering *Gathering
 }
 
 // Begin decides one firing and marks the items that run. See BeginAll.
@@ -115,15 +127,18 @@ func (p *Partition) BeginAll(ctx context.Context, requests []BeginRequest) (repl
 	for batch := range batches(requests) {
 		decided := replies
 		lease, names := batch[0].Lease, make([]string, 0, len(batch))
-		args := []any{lease.Instance, lease.Epoch, len(batch)}
+		args, run := []any{lease.Instance, lease.Epoch, len(batch)}, p.scripts.begin
 		for _, b := range batch {
 			if err := b.check(lease); err != nil {
 				return replies, fmt.Errorf("beginning job %s: %w", clip(b.Job), err)
 			}
 			names = append(names, b.Job)
-			args = append(args, b.Generation, string(b.Kind), millis(b.Instant), b.request())
+			args = append(args, b.Generation, string(b.Kind), millis(b.Instant), b.request(), b.Job, bit(b.Gathers))
+			if b.Gathers {
+				run = p.scripts.beginAll
+			}
 		}
-		r, err := p.call(ctx, p.scripts.begin, p.keys.with(names...), args...)
+		r, err := p.call(ctx, run, p.keys.with(names...), args...)
 		if err != nil {
 			return replies, fmt.Errorf("beginning %s: %w", describeJobs(names), err)
 		}
@@ -173,6 +188,7 @@ func readBegin(r *reply) BeginReply {
 	switch b.Code {
 	case CodeOK, CodeNone:
 		b.Fence, b.Items, b.Held, b.Coalesced, b.Instant = r.number(), r.items(), r.items(), r.groups(), r.instant()
+		b.Gathering = r.gathering()
 		if (b.Code == CodeOK) != (b.Fence > 0 && b.Items.Len() > 0) {
 			r.fail("fence %d and items %q with code %s", b.Fence, b.Items, b.Code)
 		}
@@ -201,15 +217,18 @@ func (p *Partition) CompleteAll(ctx context.Context, requests []CompleteRequest)
 	for batch := range batches(requests) {
 		ended := replies
 		lease, names := batch[0].Lease, make([]string, 0, len(batch))
-		args := []any{lease.Instance, lease.Epoch, len(batch)}
+		args, run := []any{lease.Instance, lease.Epoch, len(batch)}, p.scripts.complete
 		for _, b := range batch {
 			if err := b.check(lease); err != nil {
 				return replies, fmt.Errorf("completing job %s: %w", clip(b.Job), err)
 			}
 			names = append(names, b.Job)
-			args = append(args, b.Job, b.Fence, b.Items.String(), string(b.Outcome))
+			args = append(args, b.Job, b.Fence, b.Items.String(), string(b.Outcome), b.Run)
+			if b.Run != "" {
+				run = p.scripts.completeAll
+			}
 		}
-		r, err := p.call(ctx, p.scripts.complete, p.keys.with(names...), args...)
+		r, err := p.call(ctx, run, p.keys.with(names...), args...)
 		if err != nil {
 			return replies, fmt.Errorf("completing %s: %w", describeJobs(names), err)
 		}
@@ -218,6 +237,7 @@ func (p *Partition) CompleteAll(ctx context.Context, requests []CompleteRequest)
 				replies = append(replies, CompleteReply{
 					Code: one.answer(), Released: one.items(),
 					HasFailover: one.number() > 0, HasMisfire: one.number() > 0, HasQueued: one.number() > 0,
+					Gathering: one.gathering(),
 				})
 			})
 		}
@@ -237,7 +257,7 @@ func (b *CompleteRequest) check(lease Lease) error {
 	}
 	switch b.Outcome {
 	case OutcomeSuccess, OutcomeFailure, OutcomeCancelled:
-		return nil
+		return checkRun(b.Run)
 	}
 	return fmt.Errorf("outcome %q is unknown", b.Outcome)
 }

@@ -47,6 +47,12 @@ const (
 	ChangeReleased ChangeKind = "released"
 	// ChangeDrain: marks of a dead session were taken away.
 	ChangeDrain ChangeKind = "drain"
+	// ChangeBefore and ChangeAfter: nobody waits any more for the listeners of a
+	// run that are called once, before or after it.
+	ChangeBefore ChangeKind = "before"
+	ChangeAfter  ChangeKind = "after"
+	// ChangeGathered: who waits for those may ask for its turn.
+	ChangeGathered ChangeKind = "gathered"
 )
 
 // Change is one step of the namespace. A step that concerns many jobs is as many
@@ -57,6 +63,8 @@ type Change struct {
 	// Job and Instance are those concerned, empty if there is none.
 	Job      string
 	Instance string
+	// Run is Gathering.Run of the run concerned, empty if there is none.
+	Run string
 	// Generation is the job's at that time, zero if the kind has none.
 	Generation int64
 }
@@ -122,6 +130,10 @@ func readChange(m redis.XMessage) ([]Change, int64, error) {
 	}}
 	base, prev := Change{Version: r.number()}, r.number()
 	base.Kind, base.Instance = ChangeKind(r.text()), r.text()
+	switch base.Kind {
+	case ChangeBefore, ChangeAfter, ChangeGathered:
+		base.Run, base.Instance = base.Instance, ""
+	}
 	names, gens := r.text(), r.text()
 	if err := r.end(); err != nil {
 		return nil, 0, err

@@ -35,7 +35,8 @@ const schema = 3
 //	                 (items whose owner died: ranges|node;…), lg (last generation that took
 //	                 items from living owners), pg (the last such one whose hand-over is
 //	                 over), nf (from when on an item that comes back is fired, ms), sd
-//	                 (nodes that drained when it was assigned, comma list)
+//	                 (nodes that drained when it was assigned, comma list), gr (1: runs are
+//	                 gathered, see g)
 //	a:<job>   HASH   node -> ranges@floor;…  The empty node holds items without owner
 //	r:<job>   HASH   node -> fence|epoch|gen|kind|T-or-id|req|items;…  running marks
 //	hw:<job>  HASH   node -> T|req|held|coalesced; the last instant it decided
@@ -45,7 +46,8 @@ const schema = 3
 //	st:<job>  HASH   item:<i> or node:<server> -> D,by,ms
 //	cp:<job>  HASH   item -> fence|checkpoint
 //	t:<job>   HASH   manual trigger id -> JSON; triggers whose items have not all ended
-//	g:<job>   HASH   run id -> what its listeners that are called once wait for
+//	g:<job>   HASH   instant, ms, or trigger id -> how far a run is whose listeners are called
+//	                 once; see scripts/gather.lua
 //
 // The channel ch carries "prev version kind jobs generations" of each feed entry.
 type keyspace struct {

@@ -37,6 +37,8 @@ type model struct {
 	missed map[int]int64
 	queued map[int]string // failover
 	former map[int]string // owners that died
+	runs   map[int64]*modelRun
+	gather bool // runs are or were gathered
 	dirty  bool
 }
 
@@ -72,7 +74,7 @@ func newModel(us int64) *model {
 		offItems: map[int]bool{}, offServers: map[string]bool{}, off: map[string]bool{},
 		owned: map[string]map[int]int64{}, marks: map[string][]*modelMark{}, last: map[string]modelDecision{},
 		missed: map[int]int64{}, queued: map[int]string{}, former: map[int]string{},
-		dead: map[Lease]modelEnd{}, stops: map[string]int64{},
+		dead: map[Lease]modelEnd{}, stops: map[string]int64{}, runs: map[int64]*modelRun{},
 	}
 }
 
@@ -434,6 +436,14 @@ func (m *model) commit(p Plan) CommitResult {
 }
 
 func (m *model) begin(q BeginRequest) BeginReply {
+	r := m.decide(q)
+	if q.Gathers && q.Kind == KindNormal && (r.Code == CodeOK || r.Code == CodeNone) {
+		r.Gathering = m.gatherBegun(q.Lease, r)
+	}
+	return r
+}
+
+func (m *model) decide(q BeginRequest) BeginReply {
 	node, instant := q.Lease.Instance, q.Instant.UnixMilli()
 	request := q.request()
 	last, normal := m.last[node], q.Kind == KindNormal
@@ -525,7 +535,7 @@ func (m *model) running(item int) bool {
 }
 
 func (m *model) complete(q CompleteRequest) CompleteReply {
-	node, released := q.Lease.Instance, map[int]bool{}
+	node, released, rest := q.Lease.Instance, map[int]bool{}, false
 	for _, k := range m.marks[node] {
 		if k.fence != q.Fence || k.epoch != q.Lease.Epoch {
 			continue
@@ -536,14 +546,20 @@ func (m *model) complete(q CompleteRequest) CompleteReply {
 			}
 			delete(k.items, item)
 		}
+		rest = len(k.items) > 0
 	}
 	m.sweep(node)
-	return CompleteReply{
+	r := CompleteReply{
 		Code: CodeOK, Released: setOf(released), HasFailover: len(m.queued) > 0, HasMisfire: len(m.missed) > 0,
 	}
+	if q.Run != "" {
+		r.Gathering = m.gatherEnded(q, rest)
+	}
+	return r
 }
 
 func (m *model) drain(dead Lease) []Drained {
+	m.gatherDead(dead)
 	var lost []ItemsAt
 	for _, k := range m.marks[dead.Instance] {
 		if k.epoch != dead.Epoch {
@@ -579,7 +595,7 @@ func (m *model) sweep(node string) {
 
 // dump is what the keys of the job hold, by letter and field.
 func (m *model) dump() map[string]map[string]string {
-	d := map[string]map[string]string{"a": {}, "r": {}, "hw": {}, "m": {}, "f": {}, "j": {}}
+	d := map[string]map[string]string{"a": {}, "r": {}, "hw": {}, "m": {}, "f": {}, "j": {}, "g": m.dumpRuns()}
 	foreign := 0
 	for node, floors := range m.owned {
 		d["a"][node] = groupText(groupsOf(floors))
@@ -610,6 +626,7 @@ func (m *model) dump() map[string]map[string]string {
 			"x": strconv.Itoa(foreign), "n": strconv.Itoa(m.n), "from": number(m.from), "fl": number(m.floor),
 			"st": state, "dn": setOf(m.offItems).String(), "nd": strconv.Itoa(len(m.offServers)),
 			"an": strconv.Itoa(m.assigned), "ep": number(m.began), "lo": m.orphans(), "nf": number(m.reborn), "sd": m.departed,
+			"gr": map[bool]string{true: "1"}[m.gather],
 		}
 	}
 	d["dead"], d["stop"] = map[string]string{}, map[string]string{}

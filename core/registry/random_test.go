@@ -107,6 +107,10 @@ type randomRun struct {
 	ran      map[string]int64  // item@instant -> fence
 	fence    int64
 	requests int
+	// gathers says that nodes most often gather runs.
+	gathers bool
+	called  map[string]string // moment and run -> who calls
+	open    []MeetRequest     // turns that are waited for or taken
 	// everySteps, if not zero, is how often all keys are dumped.
 	everySteps int
 	dumps      []map[string]any
@@ -117,7 +121,7 @@ func newRandomRun(t testing.TB, on server, seed uint64, edit func(name, source s
 	b := setupBroken(t, on, edit)
 	r := &randomRun{
 		bench: b, rand: rand.New(rand.NewPCG(seed, 0)), m: newModel(b.now.UnixMicro()),
-		leases: map[string]Lease{}, paused: map[string]time.Time{}, ran: map[string]int64{},
+		leases: map[string]Lease{}, paused: map[string]time.Time{}, ran: map[string]int64{}, called: map[string]string{}, gathers: seed%2 == 1,
 	}
 	r.leader = b.lead("z")
 	r.m.register("z")
@@ -136,6 +140,9 @@ func (r *randomRun) run(steps int) {
 		r.tick()
 		var op string
 		switch weight := r.rand.IntN(100); {
+		case r.gathers && len(r.open) > 0 && r.rand.IntN(4) == 0:
+			op = "meet"
+			r.meet()
 		case weight < 42:
 			op = "begin"
 			r.beginNormal()
@@ -191,7 +198,7 @@ func (r *randomRun) run(steps int) {
 			return
 		}
 	}
-	r.t.Logf("steps: %v; items run: %d", counts, len(r.ran))
+	r.t.Logf("steps: %v; items run: %d; moments: %d", counts, len(r.ran), len(r.called))
 }
 
 func (r *randomRun) node() string { return []string{"a", "b", "c"}[r.rand.IntN(3)] }
@@ -427,6 +434,7 @@ func (r *randomRun) begin(q BeginRequest) {
 		return
 	}
 	q.Lease, q.Job, q.Generation = l, "j", r.m.gen
+	q.Gathers = r.gathers && r.rand.IntN(10) > 0
 	if r.rand.IntN(12) == 0 {
 		q.Generation--
 	}
@@ -449,7 +457,11 @@ func (r *randomRun) track(q BeginRequest) {
 			}
 			r.ran[key] = got.Fence
 		}
-		r.marks = append(r.marks, CompleteRequest{Lease: q.Lease, Job: "j", Fence: got.Fence, Items: got.Items})
+		c := CompleteRequest{Lease: q.Lease, Job: "j", Fence: got.Fence, Items: got.Items}
+		if got.Gathering != nil {
+			c.Run = got.Gathering.Run
+		}
+		r.marks = append(r.marks, c)
 	}
 }
 
@@ -471,6 +483,7 @@ func (r *randomRun) ask(q BeginRequest) (BeginReply, bool) {
 		r.t.Fatal(err)
 	}
 	want := r.m.begin(q)
+	r.takeTurn(MeetRequest{Lease: q.Lease, Job: "j", Fence: got.Fence, Moment: MomentBefore}, got.Gathering)
 	want.LeaseDeadline = instantOf(r.m.sessions[q.Lease.Instance].deadline)
 	if diff := cmp.Diff(want, got); diff != "" {
 		r.t.Errorf("Begin(%+v) (-want +got):\n%s", q, diff)
@@ -525,9 +538,56 @@ func (r *randomRun) completeSome() {
 	if err != nil {
 		r.t.Fatal(err)
 	}
+	r.takeTurn(MeetRequest{Lease: q.Lease, Job: "j", Fence: q.Fence, Moment: MomentAfter}, got.Gathering)
 	if diff := cmp.Diff(r.m.complete(q), got); diff != "" {
 		r.t.Errorf("Complete(%+v) (-want +got):\n%s", q, diff)
 	}
+}
+
+// takeTurn notes what a node is to do about a run, and that nobody else does it.
+func (r *randomRun) takeTurn(q MeetRequest, g *Gathering) {
+	r.t.Helper()
+	if g == nil || g.Turn == TurnGo {
+		return
+	}
+	q.Run = g.Run
+	if !slices.Contains(r.open, q) {
+		r.open = append(r.open, q)
+	}
+	if g.Turn == TurnWait || r.m.isNowhere(q.Run) {
+		return
+	}
+	key, who := string(q.Moment)+g.Run, identity(q.Lease, q.Fence)+" "+g.Turn.String()
+	if before, known := r.called[key]; known && before != who && (g.Turn == TurnCall || !strings.HasSuffix(before, TurnCall.String())) {
+		r.t.Errorf("run %s, moment %c: turn of %s and of %s, want one", g.Run, q.Moment, before, who)
+	}
+	r.called[key] = who
+}
+
+// meet lets a node ask again, report what it has called, or give up.
+func (r *randomRun) meet() {
+	r.t.Helper()
+	i := r.rand.IntN(len(r.open))
+	q := r.open[i]
+	q.Act = []Act{ActAsk, ActAsk, ActDone, ActDone, ActDone, ActExpire}[r.rand.IntN(6)]
+	if r.rand.IntN(3) == 0 {
+		r.open = slices.Delete(r.open, i, i+1)
+	}
+	got, err := r.Meet(r.t.Context(), q)
+	if !r.m.live(q.Lease.Instance, q.Lease.Epoch) {
+		if !errors.Is(err, ErrLeaseLost) {
+			r.t.Errorf("Meet without a lease = %v, want %v", err, ErrLeaseLost)
+		}
+		return
+	}
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if diff := cmp.Diff(r.m.meet(q), got); diff != "" {
+		r.t.Errorf("Meet(%+v) (-want +got):\n%s", q, diff)
+	}
+	q.Act = 0
+	r.takeTurn(q, &got)
 }
 
 // compare checks all that is stored, and that no item is in two places.

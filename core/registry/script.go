@@ -24,7 +24,18 @@ type scripts struct {
 	server, raise, restore  script
 	commit, begin, complete script
 	reap, drain, bury       script
-	reconcile               script
+	reconcile, meet         script
+	// beginAll and completeAll are begin and complete that gather runs, apart
+	// because the embedded server reads a script anew each time.
+	beginAll, completeAll script
+}
+
+// gathering names the scripts that gather runs, and the files of the two that
+// also exist without.
+func gathering() map[string]string {
+	return map[string]string{
+		"begin-all": "begin", "complete-all": "complete", "drain": "drain", "reconcile": "reconcile", "meet": "meet",
+	}
 }
 
 func readScripts(edit func(name, source string) string) (scripts, error) {
@@ -32,13 +43,21 @@ func readScripts(edit func(name, source string) string) (scripts, error) {
 	if err != nil {
 		return scripts{}, fmt.Errorf("reading the script library: %w", err)
 	}
+	gather, err := sources.ReadFile("scripts/gather.lua")
+	if err != nil {
+		return scripts{}, fmt.Errorf("reading the library of scripts that gather runs: %w", err)
+	}
 	var s scripts
 	for name, to := range s.byName() {
-		text, err := sources.ReadFile("scripts/" + name + ".lua")
+		head, file := string(lib), name
+		if of, gathers := gathering()[name]; gathers {
+			head, file = head+string(gather), of
+		}
+		text, err := sources.ReadFile("scripts/" + file + ".lua")
 		if err != nil {
 			return scripts{}, fmt.Errorf("reading script %s: %w", name, err)
 		}
-		*to = script{name: name, run: redis.NewScript(edit(name, string(lib)+string(text)))}
+		*to = script{name: name, run: redis.NewScript(edit(name, head+string(text)))}
 	}
 	return s, nil
 }
@@ -51,6 +70,7 @@ func (s *scripts) byName() map[string]*script {
 		"server": &s.server, "raise": &s.raise, "restore": &s.restore,
 		"commit": &s.commit, "begin": &s.begin, "complete": &s.complete,
 		"reap": &s.reap, "drain": &s.drain, "bury": &s.bury, "reconcile": &s.reconcile,
+		"meet": &s.meet, "begin-all": &s.beginAll, "complete-all": &s.completeAll,
 	}
 }
 

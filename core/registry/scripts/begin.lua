@@ -1,7 +1,8 @@
 -- Decides which of a node's items run now, and marks them as running.
 -- ARGV: node, epoch, number of firings, then for each: generation, kind (N or
--- M), T, req. Reply: OK, lease deadline, for each
--- {code, fence, items, held, coalesced, T} or {STALE, generation} | refusal
+-- M), T, req, name, gathers (0 or 1). Reply: OK, lease deadline, for each
+-- {code, fence, items, held, coalesced, T, 0 or gathered} or {STALE, generation} |
+-- refusal. With gathers 1 gather.lua stands before this.
 local node, epoch, count = take(), take(), tonumber(take())
 if quarantined() then return {QUARANTINE} end
 local until_ms = deadline(node, epoch)
@@ -118,6 +119,18 @@ local function begin(k, gen, kind, trig, req)
   return {OK, fence, items, held, old, trig}
 end
 
-local reply = {OK, until_ms}
-for i = 1, count do reply[#reply + 1] = begin(job(i), take(), take(), take(), take()) end
+local reply, gathers = {OK, until_ms}, false
+for i = 1, count do
+  local k, gen, kind, trig, req, name, all = job(i), take(), take(), take(), take(), take(), take()
+  local r = begin(k, gen, kind, trig, req)
+  if r[1] == OK or r[1] == NONE then
+    r[7] = 0
+    if all == '1' and kind == 'N' then
+      r[7] = gather_begun(k, name, node, epoch, r)
+      gathers = true
+    end
+  end
+  reply[#reply + 1] = r
+end
+if gathers then tell_all() end
 return reply

@@ -1,12 +1,13 @@
 -- Ends items of a mark. ARGV: node, epoch, number of reports, then for each:
--- name, fence, items, outcome (S or F).
--- Reply: OK, for each {OK, released, hasFailover, hasMisfire, hasQueued} | LOST
+-- name, fence, items, outcome (S, F or C), the run that is gathered ('': none).
+-- Reply: OK, for each {OK, released, hasFailover, hasMisfire, hasQueued, 0 or
+-- gathered} | LOST. With a run gather.lua stands before this.
 local node, epoch, count = take(), take(), tonumber(take())
 if not deadline(node, epoch) then return {LOST} end
 local reply, names, gens = {OK}, {}, {}
 
-local function complete(k, name, fence, items, outcome)
-  local done, freed = unranges(items, {}, true), {}
+local function complete(k, name, fence, items, outcome, run)
+  local done, freed, rest = unranges(items, {}, true), {}, false
   local own = marks(call('HGET', k.r, node))
   for i, m in ipairs(own) do
     if m.f == fence and m.e == epoch then
@@ -17,6 +18,7 @@ local function complete(k, name, fence, items, outcome)
       local gen = call('HGET', k.j, 'gen')
       local foreign = m.g ~= gen
       m.it = ranges(left)
+      rest = m.it ~= ''
       if m.it == '' then
         table.remove(own, i)
         if foreign then call('HINCRBY', k.j, 'x', -1) end
@@ -35,10 +37,11 @@ local function complete(k, name, fence, items, outcome)
       break
     end
   end
-  return {OK, ranges(freed), call('HLEN', k.f), call('HLEN', k.m), call('HLEN', k.q)}
+  local all = run ~= '' and gather_ended(k, run, fence .. ',' .. epoch .. ',' .. node, items, outcome, rest) or 0
+  return {OK, ranges(freed), call('HLEN', k.f), call('HLEN', k.m), call('HLEN', k.q), all}
 end
 
-for i = 1, count do reply[#reply + 1] = complete(job(i), take(), take(), take(), take()) end
+for i = 1, count do reply[#reply + 1] = complete(job(i), take(), take(), take(), take(), take()) end
 -- The new owners of these items may try what they had to hold back.
 if #names > 0 then bump('released', node, table.concat(names, ','), table.concat(gens, ',')) end
 return reply

@@ -9,7 +9,7 @@ local reply, names, dirty = {OK}, {}, {}
 for i = 1, count do
   local k, name = job(i), take()
   local keep, moved, foreign, lost = {}, {}, 0, {}
-  local s = call('HMGET', k.j, 'gen', 'fo', 'an')
+  local s = call('HMGET', k.j, 'gen', 'fo', 'an', 'gr')
   local own = marks(call('HGET', k.r, dead))
   for _, m in ipairs(own) do
     if m.e ~= old then
@@ -28,12 +28,13 @@ for i = 1, count do
       if next(ended) then lost[#lost + 1] = ranges(ended) .. '@' .. m.t end
     end
   end
+  local gathers = s[4] and gather_dead(k, dead, old, own)
   if #keep < #own then
     put_marks(k.r, dead, keep)
     chunked('HSET', k.f, moved)
     if foreign > 0 then call('HINCRBY', k.j, 'x', -foreign) end
-    names[#names + 1] = name
   end
+  if #keep < #own or gathers then names[#names + 1] = name end
   if call('HEXISTS', k.a, dead) == 1 then dirty[#dirty + 1] = name end
   reply[#reply + 1] = table.concat(lost, ';')
 end

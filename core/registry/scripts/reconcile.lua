@@ -132,7 +132,7 @@ local function mend_states(k, name, dn, nd)
 end
 
 local function mend(k, name)
-  local s = call('HMGET', k.j, 'cver', 'gen', 'tok', 'x', 'n', 'an', 'dn', 'nd')
+  local s = call('HMGET', k.j, 'cver', 'gen', 'tok', 'x', 'n', 'an', 'dn', 'nd', 'gr')
   if not s[1] then
     mended(name, 'index', math.max(call('HDEL', JOBS, name), call('ZREM', DIRTY, name)))
     return
@@ -142,6 +142,7 @@ local function mend(k, name)
     dirty[name] = true
     mended(name, 'index', 1)
   end
+  if s[9] and sweep(k, MAXRUNS) == 0 then call('HDEL', k.j, 'gr') end
   mend_marks(k, name, s[2], s[4])
   mend_states(k, name, s[7], s[8])
   if s[2] ~= '0' then mend_owners(k, name, s[2], s[3], tonumber(s[6] or '0')) end
