@@ -22,9 +22,11 @@ const (
 type RunItem struct {
 	Item      int
 	Parameter string
-	// Outcome is "" before the run.
+	// Outcome is "" before the run and, of a whole run, for items that did not run
+	// in it: disabled ones, and those that still ran since an earlier instant.
 	Outcome Outcome
-	// Error says why the item did not succeed; nil if it did, or has not run.
+	// Error says why the item did not succeed; nil if it did, or has not run, or
+	// ran on another instance.
 	Error *Error
 }
 
@@ -54,8 +56,10 @@ type JobListenerRequest struct {
 // JobListenerResponse is empty so far.
 type JobListenerResponse struct{}
 
-// JobListener is called before and after the items of a run. The engine bounds
-// a call by 10 s.
+// JobListener is called before and after the items of a run: by each instance for
+// its part, with [CapabilityDistributeOnce] by one instance for the whole run, at
+// most once each, and with both capabilities both ways. The engine bounds a call
+// by 10 s.
 type JobListener interface {
 	// BeforeJob is called before the first item starts.
 	BeforeJob(ctx context.Context, req JobListenerRequest) (JobListenerResponse, error)

@@ -176,7 +176,7 @@ func newLayout() layout {
 	job := fieldsOf(leaf, keyType, keyClass, "cron", "every", "at", "timeZone", "shardingTotalCount", "shardingItemParameters",
 		"jobParameter", "monitorExecution", "misfire", "failover", keyTimeout, "maxTimeDiffSeconds",
 		"reconcileIntervalMinutes", "jobShardingStrategyType", keyPool, keyPoolBefore, keyErrorHandler,
-		keyListeners, "description", "disabled", "overwrite", "label")
+		keyListeners, "startedTimeoutMilliseconds", "completedTimeoutMilliseconds", "description", "disabled", "overwrite", "label")
 	job = append(job, fieldsOf(section, keyProps)...)
 	job = append(job, fieldsOf(refused, "misfirePolicy", "misfireLimit", "retry", "retries", "calendars", "backfill", "jobExtraConfigurations",
 		"extraConfigurations", "maxRetries", "retryBackoff", "concurrencyPolicy", "dependsOn", "startAt", "endAt",

@@ -65,6 +65,8 @@ func (r *reader) readJob(path []string, g group) {
 	g.pool(&c.PoolType)
 	g.texts(keyErrorHandler, &c.ErrorHandlerTypes)
 	g.texts(keyListeners, &c.ListenerTypes)
+	g.integer("startedTimeoutMilliseconds", &c.StartedTimeoutMilliseconds)
+	g.integer("completedTimeoutMilliseconds", &c.CompletedTimeoutMilliseconds)
 	g.str("description", &c.Description)
 	c.Props = g.free(keyProps)
 	g.boolean("disabled", &c.Disabled)

@@ -215,6 +215,9 @@ func (e *Executor) Stop(ctx context.Context) error {
 	reports, cancelReports := context.WithTimeout(context.WithoutCancel(ctx), cancelMargin)
 	defer cancelReports()
 	_ = e.steps.wait(reports)
+	calls, cancelCalls := context.WithTimeout(context.WithoutCancel(ctx), max(cancelMargin, e.grace-time.Since(begin)))
+	defer cancelCalls()
+	e.listeners.close(calls)
 	e.steps.close()
 	for _, p := range e.partitions {
 		if s := p.session.Swap(nil); s != nil {

@@ -33,6 +33,9 @@ type Spec struct {
 	OwnCode   bool
 	Handlers  []*Handler
 	Listeners []*Listener
+	// OnceListeners are called by one instance for the whole run; they may be among
+	// Listeners as well. The job must be monitored.
+	OnceListeners []*Listener
 	// Since is when the schedule came into force: instants up to it followed
 	// another one. Zero means always.
 	Since time.Time
@@ -64,6 +67,7 @@ type Job struct {
 	active   int            // tasks handed to the workers
 	queue    fifo           // tasks that wait for room in the job's pool
 	heralded []*run         // runs whose items wait for the listeners
+	meetings []*run         // runs whose listeners are called once, and are not done
 	kept     map[int]*kept  // what running items have left with the node
 	gaps     gaps
 	misfired []ItemMisfired // to publish when the lock is released
@@ -407,6 +411,9 @@ func (j *Job) close() {
 		j.dropAll(r)
 	}
 	j.heralded = nil
+	for _, r := range j.meetings {
+		r.meeting.tell()
+	}
 	for item := range j.gaps {
 		j.closeGap(item)
 	}

@@ -43,7 +43,7 @@ func (j *Job) launch(r *run, items registry.Items) {
 			// The begin was under way when the node began to stop.
 			j.drop(t)
 			continue
-		case len(r.spec.Listeners) > 0:
+		case len(r.spec.Listeners) > 0 || r.meeting != nil:
 			r.accompany(item)
 		default:
 			j.admit(t)

@@ -5,13 +5,14 @@ import (
 	"context"
 	"log/slog"
 	"slices"
+	"sync"
 
 	"github.com/elasticjob-go/elasticjob/core/hostcall"
 	"github.com/elasticjob-go/elasticjob/spi"
 )
 
-// Listener is a job listener that each instance calls for its part of a run, the
-// type name it goes by and the door that its calls have.
+// Listener is a job listener, the type name it goes by and the door that its calls
+// have.
 type Listener struct {
 	Type     string
 	Listener spi.JobListener
@@ -26,10 +27,12 @@ type company struct {
 	ended chan struct{} // closed when the last item has ended
 }
 
+func newCompany() *company { return &company{ended: make(chan struct{})} }
+
 // accompany adds an item that the listeners are told of. Items come in order.
 func (r *run) accompany(item int) {
 	if r.company == nil {
-		r.company = &company{ended: make(chan struct{})}
+		r.company = newCompany()
 	}
 	r.company.items = append(r.company.items, spi.RunItem{Item: item, Parameter: r.spec.Parameters[item]})
 }
@@ -57,12 +60,24 @@ type listeners struct {
 	giveUp   context.CancelCauseFunc
 	before   tracker // runs whose items wait
 	runs     tracker // runs whose listeners are not done
+	called   tracker // calls made once for a run of which the registry does not know yet
+	// closing is closed when nobody is to watch over other instances any more.
+	closing   chan struct{}
+	closeOnce sync.Once
 }
 
 func newListeners(logger *slog.Logger) *listeners {
-	l := &listeners{logger: logger}
+	l := &listeners{logger: logger, closing: make(chan struct{})}
 	l.lifetime, l.giveUp = context.WithCancelCause(context.Background())
 	return l
+}
+
+// close ends the watch over other instances, and waits as long as ctx lasts until
+// the registry knows of the calls that this instance makes for whole runs. The
+// session must not have ended.
+func (l *listeners) close(ctx context.Context) {
+	l.closeOnce.Do(func() { close(l.closing) })
+	_ = l.called.wait(ctx)
 }
 
 // stop waits for the listeners of runs that have ended as long as ctx lasts, and
@@ -82,6 +97,7 @@ func (l *listeners) stop(ctx context.Context) {
 func (j *Job) herald(r *run) {
 	l := j.executor.listeners
 	if !l.runs.add() {
+		// What the instance was to call is known to be lost when its session ends.
 		j.dropAll(r)
 		return
 	}
@@ -104,23 +120,39 @@ const (
 )
 
 // attend calls the listeners of a run before its first item and after its last.
+// Those that are called once for all instances enclose those that each calls.
 func (l *listeners) attend(r *run) {
-	l.tell(r.session.ctx, r, before)
+	if r.meeting != nil {
+		defer r.job.leaveMeeting(r)
+		reported := l.open(r)
+		defer func() { <-reported }()
+	}
+	l.tell(r.session.ctx, r, before, false, r.companions)
 	r.job.admitAll(r)
 	l.before.done()
 	select {
 	case <-r.company.ended:
-		l.tell(l.lifetime, r, after)
+		l.tell(l.lifetime, r, after, false, r.companions)
 	case <-l.lifetime.Done():
+		return
+	}
+	if r.meeting != nil {
+		l.conclude(r)
 	}
 }
 
-// tell calls all listeners. One that fails keeps nobody from anything.
-func (l *listeners) tell(ctx context.Context, r *run, when moment) {
-	for _, listener := range r.spec.Listeners {
+// tell calls listeners in the order of the list. One that fails keeps nobody from
+// anything.
+func (l *listeners) tell(ctx context.Context, r *run, when moment, once bool, items func() []spi.RunItem) {
+	list := r.spec.Listeners
+	if once {
+		list = r.spec.OnceListeners
+	}
+	for _, listener := range list {
 		_, err := callAside(ctx, &listener.calls, func(ctx context.Context) (spi.JobListenerResponse, error) {
 			request := spi.JobListenerRequest{
-				Run: r.describe(), Props: r.spec.Values, Services: &asideServices{run: r, plugin: listener.Type, door: listener.Door},
+				Once: once, Run: r.describe(items()), Props: r.spec.Values,
+				Services: &asideServices{run: r, plugin: listener.Type, door: listener.Door},
 			}
 			if when == before {
 				return listener.Listener.BeforeJob(ctx, request)
@@ -133,11 +165,15 @@ func (l *listeners) tell(ctx context.Context, r *run, when moment) {
 	}
 }
 
-// describe is the run as listeners see it.
-func (r *run) describe() spi.JobRun {
+// companions are the items of this instance that the listeners are told of.
+func (r *run) companions() []spi.RunItem {
 	r.job.mu.Lock()
-	items := slices.Clone(r.company.items)
-	r.job.mu.Unlock()
+	defer r.job.mu.Unlock()
+	return slices.Clone(r.company.items)
+}
+
+// describe is the run as listeners see it.
+func (r *run) describe(items []spi.RunItem) spi.JobRun {
 	return spi.JobRun{
 		JobName: r.job.name, TaskID: r.task(), RunID: r.id, FireTime: r.instant, ExecutionSource: r.source,
 		ShardingTotalCount: r.spec.Config.ShardingTotalCount, JobParameter: r.spec.Config.JobParameter, Items: items,

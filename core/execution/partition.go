@@ -21,6 +21,9 @@ type Center interface {
 	BeginAll(ctx context.Context, requests []registry.BeginRequest) ([]registry.BeginReply, error)
 	// CompleteAll ends items of marks, likewise.
 	CompleteAll(ctx context.Context, requests []registry.CompleteRequest) ([]registry.CompleteReply, error)
+	// MeetAll asks or tells how far the calls of listeners are that are made once
+	// for a run, likewise.
+	MeetAll(ctx context.Context, requests []registry.MeetRequest) ([]registry.Gathering, error)
 	// Fresh reports whether this node may start an unmonitored firing of the
 	// instant: it has renewed its lease lately and knows all reassignments.
 	Fresh(instant time.Time) bool
@@ -62,6 +65,7 @@ type session struct {
 
 	begins    batcher[registry.BeginRequest, registry.BeginReply]
 	completes batcher[registry.CompleteRequest, registry.CompleteReply]
+	meets     batcher[registry.MeetRequest, registry.Gathering]
 }
 
 func (s *session) end(cause error) {
@@ -83,6 +87,7 @@ func (p *Partition) Attach(lease registry.Lease) {
 	s.marksCtx, s.cancelMarks = context.WithCancelCause(context.Background())
 	s.begins.send, s.begins.spawn = p.center.BeginAll, p.executor.calls.Go
 	s.completes.send, s.completes.spawn = p.center.CompleteAll, p.executor.calls.Go
+	s.meets.send, s.meets.spawn = p.center.MeetAll, p.executor.calls.Go
 	for _, j := range p.Jobs() {
 		j.rejoin()
 	}

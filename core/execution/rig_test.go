@@ -135,6 +135,10 @@ func (r *rig) CompleteAll(_ context.Context, requests []registry.CompleteRequest
 	return make([]registry.CompleteReply, len(requests)), nil
 }
 
+func (r *rig) MeetAll(_ context.Context, requests []registry.MeetRequest) ([]registry.Gathering, error) {
+	return make([]registry.Gathering, len(requests)), nil
+}
+
 func (r *rig) Fresh(time.Time) bool            { return !r.stale.Load() }
 func (r *rig) Alive() bool                     { return true }
 func (r *rig) Refresh(context.Context, string) {}

@@ -40,6 +40,7 @@ type run struct {
 	// The rest is guarded by the job's lock.
 
 	company    *company        // nil without listeners
+	meeting    *meeting        // nil without listeners that are called once; it stays
 	unfinished int             // items whose code has not returned
 	unreported map[int]Outcome // finished items and how they ended
 	overdue    bool            // the first unreported item waited long enough

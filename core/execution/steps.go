@@ -117,9 +117,12 @@ func (j *Job) complete(reports []report) {
 	for _, r := range reports {
 		for outcome, list := range r.items {
 			items := registry.NewItems(list...)
-			reply, err := untilAnswered(j, r.run.session, &r.run.session.completes, registry.CompleteRequest{
-				Lease: r.run.session.lease, Job: j.name, Fence: r.run.fence, Items: items, Outcome: outcome,
-			})
+			request := registry.CompleteRequest{Lease: r.run.session.lease, Job: j.name, Fence: r.run.fence, Items: items, Outcome: outcome}
+			if r.run.meeting != nil {
+				request.Run = r.run.meeting.run
+			}
+			reply, err := untilAnswered(j, r.run.session, &r.run.session.completes, request)
+			r.run.hasReported(items.Len(), reply.Gathering)
 			if err != nil {
 				// The lease is gone and its marks with it.
 				j.executor.logger.Warn("completion not recorded", "job", j.name, "items", items.String(), "run", r.run.id, "err", err)
@@ -139,7 +142,7 @@ func (j *Job) complete(reports []report) {
 // or the assignment stale, is found again when the next one is adopted.
 func (j *Job) begin(f firing) {
 	j.mu.Lock()
-	generation, owns := j.current.Generation, j.current.Items.Len() > 0
+	generation, owns, gathers := j.current.Generation, j.current.Items.Len() > 0, len(j.spec.OnceListeners) > 0
 	if f.reason != "" || !owns {
 		j.begun = time.Time{}
 		j.missAll(f)
@@ -154,7 +157,7 @@ func (j *Job) begin(f firing) {
 	}
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
 		reply, err := untilAnswered(j, s, &s.begins, registry.BeginRequest{
-			Lease: s.lease, Job: j.name, Generation: generation, Kind: registry.KindNormal, Instant: f.instant,
+			Lease: s.lease, Job: j.name, Generation: generation, Kind: registry.KindNormal, Instant: f.instant, Gathers: gathers,
 		})
 		if err != nil {
 			j.undecided(f)
@@ -222,7 +225,9 @@ func (j *Job) apply(s *session, f firing, generation int64, reply registry.Begin
 		// repeated request has the answer of the first.
 		if reply.Items.Len() > 0 && reply.Fence > j.fence && j.partition.center.Alive() {
 			j.fence = reply.Fence
-			j.launch(newRun(j, s, j.spec, reply.Instant, f.source, reply.Fence, reply.Items, true), reply.Items)
+			r := newRun(j, s, j.spec, reply.Instant, f.source, reply.Fence, reply.Items, true)
+			r.gather(reply.Gathering)
+			j.launch(r, reply.Items)
 		}
 	case registry.CodeDisabled:
 		j.missAll(firing{instant: f.instant, reason: ReasonDisabled, count: 1, from: f.instant})

@@ -227,6 +227,7 @@ func (m *member) follow(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	m.tellMeetings(news)
 	if news.servers {
 		if m.disabled, err = m.partition.DisabledServers(ctx); err != nil {
 			return err
@@ -279,12 +280,14 @@ func (m *member) announce(ctx context.Context) error {
 type news struct {
 	defined  []string // jobs to read again
 	removed  []string
-	assigned []string // hosted jobs of which the assignment is to be read
-	released []string // hosted jobs of which items became free
-	servers  bool     // a server was disabled or enabled for all jobs
-	left     bool     // an instance is gone
-	paused   bool     // a quarantine has begun
-	latest   int64    // the version up to which this goes
+	assigned []string          // hosted jobs of which the assignment is to be read
+	released []string          // hosted jobs of which items became free
+	gathered []registry.Change // runs whose listeners are waited for no more, or may be called
+	looks    []string          // jobs in which who waits for listeners asks again
+	servers  bool              // a server was disabled or enabled for all jobs
+	left     bool              // an instance is gone
+	paused   bool              // a quarantine has begun
+	latest   int64             // the version up to which this goes
 }
 
 // newsSince reads what changed after a version of the feed; when the feed has a
@@ -321,7 +324,7 @@ func (m *member) newsSince(ctx context.Context, since int64) (news, error) {
 				n.released = append(n.released, name)
 			}
 		}
-		n.assigned, n.servers = n.defined, true
+		n.assigned, n.servers, n.looks = n.defined, true, n.defined
 		return n, nil
 	}
 	seen := make(map[registry.Change]bool)
@@ -332,12 +335,17 @@ func (m *member) newsSince(ctx context.Context, since int64) (news, error) {
 			n.servers = true
 			n.assigned = append(n.assigned, m.host.jobs.namesIn(m.partition.Index())...)
 		}
-		key := registry.Change{Kind: c.Kind, Job: c.Job}
+		key := registry.Change{Kind: c.Kind, Job: c.Job, Run: c.Run}
 		if c.Job == "" || seen[key] {
 			continue
 		}
 		seen[key] = true
+		if c.Run == "" {
+			n.looks = append(n.looks, c.Job)
+		}
 		switch c.Kind {
+		case registry.ChangeBefore, registry.ChangeAfter, registry.ChangeGathered:
+			n.gathered = append(n.gathered, c)
 		case registry.ChangeJob, registry.ChangeState:
 			n.defined = append(n.defined, c.Job)
 			n.assigned = append(n.assigned, c.Job)
@@ -360,6 +368,27 @@ func (m *member) newsSince(ctx context.Context, since int64) (news, error) {
 	slices.Sort(n.assigned)
 	n.assigned = slices.Compact(n.assigned)
 	return n, nil
+}
+
+// tellMeetings tells those that wait for listeners which are called once.
+func (m *member) tellMeetings(n news) {
+	for _, c := range n.gathered {
+		j := m.host.executor.Job(c.Job)
+		switch {
+		case j == nil:
+		case c.Kind == registry.ChangeBefore:
+			j.Gathered(c.Run, registry.MomentBefore)
+		case c.Kind == registry.ChangeAfter:
+			j.Gathered(c.Run, registry.MomentAfter)
+		default:
+			j.LookAgain(c.Run)
+		}
+	}
+	for _, name := range n.looks {
+		if j := m.host.executor.Job(name); j != nil {
+			j.LookAgain("")
+		}
+	}
 }
 
 // adopt reads the assignments of hosted jobs and hands them over.
@@ -388,6 +417,11 @@ func (m *member) BeginAll(ctx context.Context, requests []registry.BeginRequest)
 // CompleteAll ends items of marks.
 func (m *member) CompleteAll(ctx context.Context, requests []registry.CompleteRequest) ([]registry.CompleteReply, error) {
 	return m.partition.CompleteAll(ctx, requests)
+}
+
+// MeetAll asks or tells how far the calls of listeners are that are made once.
+func (m *member) MeetAll(ctx context.Context, requests []registry.MeetRequest) ([]registry.Gathering, error) {
+	return m.partition.MeetAll(ctx, requests)
 }
 
 // Fresh reports whether the node has renewed its lease so shortly before the

@@ -115,8 +115,9 @@ func (s *specs) build(ctx context.Context, c job.Config) (*execution.Spec, confi
 		})
 	}
 	for _, l := range found.listeners {
-		if !l.Descriptor.Has(spi.CapabilityPerInstance) {
-			report(job.RuleNotAvailable, "job listener "+l.Descriptor.Type+" is called once for the whole run, which is not available in this version", keyListeners)
+		once := l.Descriptor.Has(spi.CapabilityDistributeOnce)
+		if once && !c.MonitorExecution {
+			report(job.RuleConflict, "job listener "+l.Descriptor.Type+" is called once for the whole run, which needs monitorExecution: without marks nobody knows when all items have begun or ended", keyListeners)
 			continue
 		}
 		listener, err := l.New(ctx, values)
@@ -124,7 +125,13 @@ func (s *specs) build(ctx context.Context, c job.Config) (*execution.Spec, confi
 			report(RulePlugin, err.Error(), constructorPath(err, keyListeners)...)
 			continue
 		}
-		spec.Listeners = append(spec.Listeners, &execution.Listener{Type: l.Descriptor.Type, Listener: listener, Door: doorOf(s, l, values)})
+		one := &execution.Listener{Type: l.Descriptor.Type, Listener: listener, Door: doorOf(s, l, values)}
+		if l.Descriptor.Has(spi.CapabilityPerInstance) {
+			spec.Listeners = append(spec.Listeners, one)
+		}
+		if once {
+			spec.OnceListeners = append(spec.OnceListeners, one)
+		}
 	}
 	if len(problems) > 0 {
 		if err := closeSpec(ctx, spec); err != nil {
@@ -343,6 +350,11 @@ func closeSpec(ctx context.Context, spec *execution.Spec) error {
 	}
 	for _, l := range spec.Listeners {
 		errs = append(errs, catalog.Close(ctx, l.Listener))
+	}
+	for _, l := range spec.OnceListeners {
+		if !slices.Contains(spec.Listeners, l) {
+			errs = append(errs, catalog.Close(ctx, l.Listener))
+		}
 	}
 	return errors.Join(errs...)
 }

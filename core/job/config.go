@@ -41,6 +41,13 @@ const (
 	DefaultMaxTimeDiffSeconds       = -1
 )
 
+// Time-outs that a job has when its definition does not say otherwise; the
+// reasons are in docs/rationale.md.
+const (
+	DefaultStartedTimeout   = 30 * time.Second
+	DefaultCompletedTimeout = 24 * time.Hour
+)
+
 // Names of the pools that are no number.
 const (
 	// PoolCPU runs as many items of the job at once as twice the cores of the node.
@@ -97,6 +104,14 @@ type Config struct {
 	// ListenerTypes names the plugins that are told before and after each run, in
 	// the order in which they are called; empty for none.
 	ListenerTypes []string `json:"jobListenerTypes,omitempty" validate:"max=16,unique,dive,type_name"`
+	// StartedTimeoutMilliseconds bounds how long items wait for those of other
+	// instances when a listener is called once before them; 0 is
+	// [DefaultStartedTimeout].
+	StartedTimeoutMilliseconds int `json:"startedTimeoutMilliseconds,omitempty" validate:"max=604800000"`
+	// CompletedTimeoutMilliseconds bounds how long an instance whose items have
+	// ended watches those of others when a listener is called once after them; 0
+	// is [DefaultCompletedTimeout].
+	CompletedTimeoutMilliseconds int `json:"completedTimeoutMilliseconds,omitempty" validate:"max=604800000"`
 	// Description is for people.
 	Description string `json:"description,omitempty"`
 	// Props are the properties of the job type and of the job's other plugins.
@@ -126,6 +141,24 @@ func Defaults(name string) Config {
 		ErrorHandlerTypes:        []string{DefaultErrorHandlerType},
 		Props:                    map[string]string{},
 	}
+}
+
+// StartedTimeout is how long the items of an instance wait for those of others.
+func (c Config) StartedTimeout() time.Duration {
+	return orDefault(c.StartedTimeoutMilliseconds, DefaultStartedTimeout)
+}
+
+// CompletedTimeout is how long an instance whose items have ended watches those
+// of others.
+func (c Config) CompletedTimeout() time.Duration {
+	return orDefault(c.CompletedTimeoutMilliseconds, DefaultCompletedTimeout)
+}
+
+func orDefault(milliseconds int, d time.Duration) time.Duration {
+	if milliseconds == 0 {
+		return d
+	}
+	return time.Duration(milliseconds) * time.Millisecond
 }
 
 // Schedule builds the times at which the job fires. A cron expression is read

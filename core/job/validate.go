@@ -46,6 +46,7 @@ func (c Config) Validate() []Problem {
 			Message: "must be item=value pairs such as 0=A,1=B: " + fault.message, Column: fault.column,
 		})
 	}
+	found = append(found, c.checkTimeouts()...)
 	if c.Failover && !c.MonitorExecution {
 		found = append(found, Problem{
 			Field: "failover", Related: []string{"monitorExecution"}, Rule: RuleConflict,
@@ -100,6 +101,27 @@ func (c Config) checkText() []Problem {
 	check("label", c.Label)
 	for _, key := range slices.Sorted(maps.Keys(c.Props)) {
 		check("props."+key, c.Props[key])
+	}
+	return found
+}
+
+// checkTimeouts refuses what means for ever in ElasticJob.
+func (c Config) checkTimeouts() []Problem {
+	var found []Problem
+	for _, one := range []struct {
+		field string
+		value int
+		d     time.Duration
+	}{
+		{"startedTimeoutMilliseconds", c.StartedTimeoutMilliseconds, DefaultStartedTimeout},
+		{"completedTimeoutMilliseconds", c.CompletedTimeoutMilliseconds, DefaultCompletedTimeout},
+	} {
+		if one.value < 0 {
+			found = append(found, Problem{
+				Field: one.field, Rule: RuleRange,
+				Message: "must not be negative: ElasticJob then waits for ever, which nothing does here; 0 is the default of " + one.d.String(),
+			})
+		}
 	}
 	return found
 }

@@ -114,7 +114,9 @@ func (g *modelRun) with(fate string) Items {
 	return NewItems(list...)
 }
 
-func identity(l Lease, fence int64) string { return fmt.Sprintf("%d,%d,%s", fence, l.Epoch, l.Instance) }
+func identity(l Lease, fence int64) string {
+	return fmt.Sprintf("%d,%d,%s", fence, l.Epoch, l.Instance)
+}
 
 func (m *model) gatherBegun(l Lease, r BeginReply) *Gathering {
 	instant := r.Instant.UnixMilli()
