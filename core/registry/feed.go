@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -130,8 +131,7 @@ func readChange(m redis.XMessage) ([]Change, int64, error) {
 	}}
 	base, prev := Change{Version: r.number()}, r.number()
 	base.Kind, base.Instance = ChangeKind(r.text()), r.text()
-	switch base.Kind {
-	case ChangeBefore, ChangeAfter, ChangeGathered:
+	if slices.Contains([]ChangeKind{ChangeBefore, ChangeAfter, ChangeGathered}, base.Kind) {
 		base.Run, base.Instance = base.Instance, ""
 	}
 	names, gens := r.text(), r.text()
