@@ -258,9 +258,6 @@ func (l *listeners) decide(r *run, g registry.Gathering, when moment) bool {
 	return false
 }
 
-// wholeRun stands for the item of a failure that is about a run.
-const wholeRun = -1
-
 // fail hands a failure of the run itself to the error handlers. They see it with
 // the first item of this instance.
 func (r *run) fail(err *spi.Error) {
