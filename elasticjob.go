@@ -2,17 +2,25 @@
 // a cron, an interval or at an instant, are cut into sharding items, and the
 // items run on the nodes that share a registry center.
 //
-// A program reads a configuration, makes a node of it, and starts it:
+// A program makes or reads a configuration, makes a node of it, and starts it:
 //
 //	config, problems := elasticjob.LoadFile("elasticjob.yaml")
 //	// report problems, if any
-//	node, err := elasticjob.New(ctx, config, elasticjob.WithPlugins(reports))
+//	node, err := elasticjob.New(ctx, config, elasticjob.WithFunc("reports", writeReports))
 //	// handle err
 //	err = node.Start(ctx)
 //
+// [Run] does that for as long as a context, and [RunLocal] runs items of a job
+// without a node. Jobs are functions of the program, see [WithFunc], types of
+// plugin files, or plugins of the program, which are values of package spi; package
+// sdk makes them of functions.
+//
+// A node has no global state, handles no signal, ends no process and logs to
+// nobody but its logger; docs/embedding.md says what it does to the program around
+// it. All functions and methods are safe for concurrent use.
+//
 // This package joins what the others offer: the engine of core/host, the hosts
-// of plugin files of runtime/wasm and runtime/process, and the built-in plugins
-// of plugins/builtin. Plugins of an embedding program are values of package spi.
+// of plugin files of runtime/wasm and runtime/process, and the built-in plugins.
 package elasticjob
 
 import (

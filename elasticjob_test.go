@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"github.com/elasticjob-go/elasticjob"
-	"github.com/elasticjob-go/elasticjob/core/job"
 	"github.com/elasticjob-go/elasticjob/spi"
 	"github.com/elasticjob-go/elasticjob/spi/props"
 )
@@ -464,40 +463,4 @@ func TestTheSameTypeTwiceNamesBothSources(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "FAKE comes from both built-in (version 1) and embedding program") {
 		t.Errorf("New() = %v, want a conflict that names both sources", err)
 	}
-}
-
-func ExampleNew() {
-	reports := spi.Plugin{
-		Descriptor: spi.Descriptor{Kind: spi.KindJobType, Type: "REPORT", Description: "Writes one region's report."},
-		JobType: func(context.Context, props.Values) (spi.JobType, error) {
-			return spi.JobTypeFunc(func(_ context.Context, req spi.ExecuteRequest) (spi.ExecuteResponse, error) {
-				fmt.Printf("item %d of %d: %s\n", req.Context.ShardingItem, req.Context.ShardingTotalCount, req.Context.ShardingParameter)
-				return spi.ExecuteResponse{}, nil
-			}), nil
-		},
-	}
-	daily := job.Defaults("daily")
-	daily.Type = "REPORT"
-	daily.At = time.Now().Add(time.Second)
-	daily.ShardingTotalCount = 1
-	daily.ShardingItemParameters = "0=Beijing"
-
-	config := elasticjob.Defaults()
-	config.Jobs = []job.Config{daily}
-
-	ctx := context.Background()
-	node, err := elasticjob.New(ctx, config, elasticjob.WithPlugins(reports))
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	if err := node.Start(ctx); err != nil {
-		fmt.Println(err)
-		return
-	}
-	time.Sleep(2 * time.Second) // a real program waits for a signal
-	if err := node.Stop(ctx); err != nil {
-		fmt.Println(err)
-	}
-	// Output: item 0 of 1: Beijing
 }
