@@ -17,7 +17,6 @@ import (
 	"github.com/elasticjob-go/elasticjob/core/job"
 	"github.com/elasticjob-go/elasticjob/core/registry"
 	"github.com/elasticjob-go/elasticjob/spi"
-	"github.com/elasticjob-go/elasticjob/spi/ops"
 )
 
 // local is a run of items of a job type.
@@ -37,10 +36,10 @@ func TestALocalRunIsAOneOffRun(t *testing.T) {
 	var seen spi.ShardingContext
 	l := local(1, func(ctx context.Context, req spi.ExecuteRequest) (spi.ExecuteResponse, error) {
 		seen = req.Context
-		_, stop, err := ops.ShouldStop(ctx, req.Services)
-		return spi.ExecuteResponse{Message: fmt.Sprint("stop is ", stop)}, errors.Join(err,
-			ops.ReportProgress(ctx, req.Services, ops.Progress{Done: 1, Total: 2, Message: "half"}),
-			ops.SaveCheckpoint(ctx, req.Services, []byte("here")))
+		answer, err := req.Services.Call(ctx, spi.OpShouldStop, []byte("{}"))
+		_, reported := req.Services.Call(ctx, spi.OpProgressReport, []byte(`{"done":1,"total":2,"message":"half"}`))
+		_, saved := req.Services.Call(ctx, spi.OpCheckpointSave, []byte(`{"data":"aGVyZQ=="}`))
+		return spi.ExecuteResponse{Message: string(answer)}, errors.Join(err, reported, saved)
 	})
 	var published []string
 	l.Events.Started.Subscribe(func(e execution.ItemStarted) { published = append(published, "started "+e.Run) })
@@ -48,7 +47,7 @@ func TestALocalRunIsAOneOffRun(t *testing.T) {
 	l.Events.Progressed.Subscribe(func(e execution.ItemProgressed) { published = append(published, "progress "+e.Progress.Message) })
 	l.Events.Checkpointed.Subscribe(func(e execution.ItemCheckpointed) { published = append(published, "checkpoint "+string(e.Data)) })
 	got := l.Run(t.Context())
-	if len(got) != 1 || got[0].Outcome != execution.OutcomeSuccess || got[0].Result != "stop is false" || got[0].Parameter != "Beijing" ||
+	if len(got) != 1 || got[0].Outcome != execution.OutcomeSuccess || got[0].Result != `{"stop":false,"reason":""}` || got[0].Parameter != "Beijing" ||
 		got[0].Progress != (execution.Progress{Done: 1, Total: 2, Message: "half"}) || string(got[0].Checkpoint) != "here" {
 		t.Errorf("Run() = %+v, want a success with its result, progress and checkpoint", got)
 	}
@@ -142,7 +141,7 @@ func TestALocalItemThatHasEndedKeepsNothing(t *testing.T) {
 		return spi.ExecuteResponse{}, nil
 	})
 	l.Run(t.Context())
-	if err := ops.SaveCheckpoint(t.Context(), kept, []byte("late")); spi.AsError(err) == nil || spi.AsError(err).Code != spi.CodeCancelled {
+	if _, err := kept.Call(t.Context(), spi.OpCheckpointSave, []byte(`{"data":"bGF0ZQ=="}`)); spi.AsError(err) == nil || spi.AsError(err).Code != spi.CodeCancelled {
 		t.Errorf("SaveCheckpoint() after the end = %v, want it refused", err)
 	}
 }
