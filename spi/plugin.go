@@ -31,6 +31,12 @@ const (
 	CapabilityPerInstance    = "perInstance"    // of listeners: called by each instance for its part of a run
 	CapabilityDistributeOnce = "distributeOnce" // of listeners: called once for the whole run
 	CapabilityNotify         = "notify"         // of error handlers: sends messages; the engine collapses failures that are alike, and tries again
+
+	// Of sharding strategies.
+
+	CapabilityEveryRun  = "everyRun"  // asked again after every run of the job, which must be monitored
+	CapabilityBroadcast = "broadcast" // the job has as many items as instances, one each, and must be monitored
+	CapabilityLoad      = "load"      // is told Instance.Load
 )
 
 // Descriptor is what a plugin says about itself. It is plain data, so that it

@@ -11,6 +11,10 @@ type Instance struct {
 	ID     string
 	IP     string
 	Labels map[string]string
+	// Load is how many items of all jobs but the one asked about the instance owns,
+	// as far as the leader that asks leads them. Only a strategy with
+	// [CapabilityLoad] is told; for others, and elsewhere, it is 0.
+	Load int
 }
 
 // Item is a sharding item and its parameter.

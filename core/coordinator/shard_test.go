@@ -37,7 +37,7 @@ func TestSortInstances(t *testing.T) {
 
 func TestShardAgainstVectors(t *testing.T) {
 	t.Parallel()
-	data, err := os.ReadFile(filepath.Join("testdata", "sharding.json"))
+	data, err := os.ReadFile(filepath.Join("..", "..", "plugins", "sharding", "testdata", "sharding.json"))
 	if err != nil {
 		t.Fatal(err)
 	}

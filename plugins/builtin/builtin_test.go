@@ -16,9 +16,12 @@ func TestAllFitTheCatalog(t *testing.T) {
 		t.Fatalf("Add(All()) = %v, want nil", err)
 	}
 	want := map[spi.Kind][]string{
-		spi.KindJobType:          {"FAKE", "HTTP", "SCRIPT"},
-		spi.KindShardingStrategy: {"AVG_ALLOCATION"},
-		spi.KindErrorHandler:     {"DINGTALK", "EMAIL", "IGNORE", "LOG", "THROW", "WECHAT"},
+		spi.KindJobType: {"FAKE", "HTTP", "SCRIPT"},
+		spi.KindShardingStrategy: {
+			"AVG_ALLOCATION", "BROADCAST", "CONSISTENT_HASH", "FIRST", "LABEL", "LAST", "LEAST_BUSY", "ODEVITY", "RANDOM", "ROUND_ROBIN",
+			"SINGLE_SHARDING_BALANCE", "STICKY", "WEIGHTED",
+		},
+		spi.KindErrorHandler: {"DINGTALK", "EMAIL", "IGNORE", "LOG", "THROW", "WECHAT"},
 	}
 	for kind, types := range want {
 		got := c.Types(kind)

@@ -26,7 +26,7 @@ func TestShardingVectors(t *testing.T) {
 		Expected           map[string][]int
 	}
 	var vectors struct{ Upstream, Cases []vector }
-	content, err := os.ReadFile("testdata/sharding.json")
+	content, err := os.ReadFile("../../../../plugins/sharding/testdata/sharding.json")
 	if err != nil {
 		t.Fatal(err)
 	}
