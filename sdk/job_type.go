@@ -21,10 +21,9 @@ type Job struct {
 }
 
 // SaveCheckpoint keeps data, at most 64 KiB, for a later attempt at the item:
-// it is in the Checkpoint of its Job, on whatever node that runs. In this
-// version a node keeps it with the running item and forgets both together; a
-// later attempt gets it once retries and failover exist. Save as often as is
-// handy. It fails with [spi.CodeLeaseLost] when this node owns the item no more:
+// it is in the Checkpoint of its Job. In this version a node keeps it until the
+// item is done: the retries of its run there get it, and nobody after them. Save as
+// often as is handy. It fails with [spi.CodeLeaseLost] when this node owns the item no more:
 // return then. Fetching data has no checkpoint but a cursor.
 func (j *Job) SaveCheckpoint(ctx context.Context, data []byte) error {
 	return ops.SaveCheckpoint(ctx, j.Services, data)

@@ -20,7 +20,7 @@
 // An error that crosses is an [*Error]: a numbered [Code], a message and a
 // hint whether a retry may help. Any other error returned by a plugin counts
 // as [CodeFailed]. Contexts are cancelled with a cause; see [ErrStopping],
-// [ErrTimeout], [ErrLeaseLost] and [ErrDisabled].
+// [ErrTimeout], [ErrLeaseLost], [ErrSuperseded] and [ErrDisabled].
 //
 // # Evolution
 //

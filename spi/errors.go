@@ -92,6 +92,9 @@ var (
 	ErrTimeout   = errors.New("timeout exceeded")
 	ErrLeaseLost = errors.New("lease lost")
 	ErrDisabled  = errors.New("disabled")
+	// ErrSuperseded is the cause of an item that still runs at its next fire, when
+	// its job has the concurrency policy CANCEL_RUNNING.
+	ErrSuperseded = errors.New("its next fire has come")
 )
 
 // ErrPluginGone is matched by errors of [CodePluginGone].
@@ -171,7 +174,7 @@ func AsError(err error) *Error {
 		code = CodeLeaseLost
 	case errors.Is(err, ErrPluginGone):
 		code = CodePluginGone
-	case errors.Is(err, ErrStopping), errors.Is(err, ErrDisabled), errors.Is(err, context.Canceled):
+	case errors.Is(err, ErrStopping), errors.Is(err, ErrDisabled), errors.Is(err, ErrSuperseded), errors.Is(err, context.Canceled):
 		code = CodeCancelled
 	}
 	return NewError(code, err.Error())

@@ -42,9 +42,8 @@ type ShardingContext struct {
 	FencingToken int64
 	// Deadline is when the call is interrupted; zero without a timeout.
 	Deadline time.Time
-	// Checkpoint is what an earlier attempt saved; nil if nothing. In this
-	// version it is always nil: an earlier attempt hands it on once retries and
-	// failover exist.
+	// Checkpoint is what an earlier attempt saved last; nil if nothing. In this
+	// version that is an attempt of the same run on the same node.
 	Checkpoint []byte
 	// Props are the job's properties, defaults included.
 	Props props.Values

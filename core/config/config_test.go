@@ -83,7 +83,8 @@ func TestLoadFull(t *testing.T) {
 			{
 				Name: "ordersReconcile", Type: "ORDERS", Cron: "0/5 * * * * ?", TimeZone: "GMT+08:00", ShardingTotalCount: 3,
 				ShardingItemParameters: "0=Beijing,1=Shanghai,2=Guangzhou", JobParameter: "007",
-				Timeout: 90 * time.Second, MaxTimeDiffSeconds: 60, ReconcileIntervalMinutes: 5,
+				Timeout: 90 * time.Second, MaxRetries: 3, RetryBackoff: 250 * time.Millisecond, ConcurrencyPolicy: job.ConcurrencyCancelRunning,
+				MaxTimeDiffSeconds: 60, ReconcileIntervalMinutes: 5,
 				ShardingStrategyType: "ODEVITY", PoolType: "8", ErrorHandlerTypes: []string{"LOG", "EMAIL"}, ListenerTypes: []string{"AUDIT", "NOTIFY"},
 				Description: "Two words: quoted", Disabled: true, Overwrite: true, Label: "billing",
 				Props: map[string]string{

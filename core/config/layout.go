@@ -174,12 +174,13 @@ func newLayout() layout {
 	l.secret = newShape(fieldsOf(leaf, keyFile, keyEnv)...)
 
 	job := fieldsOf(leaf, keyType, keyClass, "cron", "every", "at", "timeZone", "shardingTotalCount", "shardingItemParameters",
-		"jobParameter", "monitorExecution", "misfire", "failover", keyTimeout, "maxTimeDiffSeconds",
+		"jobParameter", "monitorExecution", "misfire", "failover", keyTimeout, keyMaxRetries,
+		"retryBackoff", "concurrencyPolicy", "maxTimeDiffSeconds",
 		"reconcileIntervalMinutes", "jobShardingStrategyType", keyPool, keyPoolBefore, keyErrorHandler,
 		keyListeners, "startedTimeoutMilliseconds", "completedTimeoutMilliseconds", "description", "disabled", "overwrite", "label")
 	job = append(job, fieldsOf(section, keyProps)...)
 	job = append(job, fieldsOf(refused, "misfirePolicy", "misfireLimit", "retry", "retries", "calendars", "backfill", "jobExtraConfigurations",
-		"extraConfigurations", "maxRetries", "retryBackoff", "concurrencyPolicy", "dependsOn", "startAt", "endAt",
+		"extraConfigurations", "dependsOn", "startAt", "endAt",
 		"jitter", "dstPolicy", "onLeaseLoss", "onZombie")...)
 	job = append(job, field{name: "staticSharding", kind: refused, harmless: "false"})
 	for name, instead := range map[string]string{

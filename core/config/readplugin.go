@@ -48,7 +48,7 @@ func (r *reader) readPlugin(g group) Plugin {
 	g.str(keyIsolation, &plugin.Isolation)
 	limits := r.scatter(g.pathOf(keyLimits), r.layout.limits, g.open(keyLimits))
 	limits.size(keyMemory, &plugin.Limits.Memory)
-	limits.duration(keyTimeout, &plugin.Limits.Timeout)
+	limits.duration(keyTimeout, allowedTimeout, &plugin.Limits.Timeout)
 	limits.count(keyConcurrency, &plugin.Limits.Concurrency)
 	plugin.Grants = r.readGrants(r.scatter(g.pathOf(keyGrants), r.layout.grants, g.open(keyGrants)))
 	r.readEnv(g, &plugin)

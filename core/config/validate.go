@@ -20,6 +20,7 @@ const (
 	maxLabelSize     = 256
 
 	allowedTimeout = "more than 0 and at most 87600h"
+	allowedBackoff = "at least 1ms and at most 5m"
 )
 
 // Validate returns everything that is wrong with a configuration, sorted by

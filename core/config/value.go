@@ -156,7 +156,8 @@ func (g group) milliseconds(key string, to *time.Duration) {
 }
 
 // duration reads a duration that, when given, is more than zero.
-func (g group) duration(key string, to *time.Duration) {
+// duration reads a duration of more than nothing; allowed says which there may be.
+func (g group) duration(key, allowed string, to *time.Duration) {
 	text, ok := g.scalar(key, allowedDuration)
 	if !ok {
 		return
@@ -166,7 +167,7 @@ func (g group) duration(key string, to *time.Duration) {
 	case err != nil:
 		g.wrong(key, ruleType, allowedDuration)
 	case d <= 0:
-		g.wrong(key, ruleRange, allowedTimeout)
+		g.wrong(key, ruleRange, allowed)
 	default:
 		*to = d
 	}

@@ -40,6 +40,7 @@ func (j *Job) takeOver(a registry.Assignment) (adopted, isNew bool) {
 		// The same items, but somebody may have disabled or enabled some.
 		enabled := j.current.Disabled && !a.Disabled || !a.DisabledItems.Equal(j.current.DisabledItems)
 		j.current.Disabled, j.current.DisabledItems = a.Disabled, a.DisabledItems
+		j.endPauses()
 		return enabled, false
 	}
 	isOther, wasAway := j.distrusts && isNew, j.wasAway
@@ -49,9 +50,12 @@ func (j *Job) takeOver(a registry.Assignment) (adopted, isNew bool) {
 	before := j.current
 	j.current = a
 	if !isNew && (j.isMonitored() || j.duties != nil) {
+		j.endPauses()
 		return true, false
 	}
 	j.unowned = common(registry.NewItems(append(j.unowned.Slice(), before.Items.Slice()...)...), a.Unowned)
+	// What this catches up of unmonitored items is decided below.
+	defer j.endPauses()
 	hasMissed := before.Generation != 0 && before.Generation < a.Previous
 	j.orphans = j.orphansOf(a, before)
 	if before.Generation != 0 && !hasMissed {

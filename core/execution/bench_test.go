@@ -24,7 +24,7 @@ func TestAnItemTakesFewAllocations(t *testing.T) {
 		one := newRun(j, s, j.spec, at, spi.SourceNormal, 1, all, false)
 		j.occupy(0, one)
 		j.active++
-		one.perform(0)
+		one.perform(0, 1)
 	})
 	if got > 3 {
 		t.Errorf("running an item takes %v allocations, want at most 3", got)

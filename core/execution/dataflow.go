@@ -79,10 +79,11 @@ func driveDataflow(ctx context.Context, flow spi.Dataflow, run dataflowRun) (spi
 func (c *itemCall) flow(ctx context.Context, flow spi.Dataflow) (spi.ExecuteResponse, error) {
 	// The closure must not have the call, which then lives on the stack of its
 	// worker.
-	r, item := c.run, c.item
+	r, item, attempt := c.run, c.item, c.attempt
 	return driveDataflow(ctx, flow, dataflowRun{
-		Context: c.sharding, Fetching: &itemServices{run: r, item: item, kind: callFetch}, Processing: r.servicesOf(item),
-		Streaming: r.spec.Values.Bool(PropStreaming), Stop: func() string { return r.streamEnd(item) },
+		Context: c.sharding, Fetching: &itemServices{run: r, item: item, attempt: attempt, kind: callFetch},
+		Processing: r.servicesOf(item, attempt),
+		Streaming:  r.spec.Values.Bool(PropStreaming), Stop: func() string { return r.streamEnd(item) },
 	})
 }
 

@@ -271,7 +271,7 @@ func (j *Job) startable(items registry.Items, instant time.Time) registry.Items 
 		case j.current.DisabledItems.Contains(item):
 			j.miss(item, ReasonDisabled, 1, instant, instant)
 		case j.isBusy(item):
-			j.miss(item, j.heldReason(), 1, instant, instant)
+			j.hold(item, instant)
 		default:
 			free = append(free, item)
 		}
@@ -283,11 +283,31 @@ func (j *Job) startable(items registry.Items, instant time.Time) registry.Items 
 func (j *Job) catchUpUnmonitored(item int) {
 	open, missed := j.gaps[item]
 	s := j.partition.session.Load()
-	if !missed || open.reason != ReasonStillRunning || !j.mayBegin() || s == nil || !j.current.Items.Contains(item) {
+	if !missed || open.reason != ReasonStillRunning || !j.mayBegin() || s == nil || j.current.Disabled || j.current.DisabledItems.Contains(item) {
+		return
+	}
+	generation, fires := j.firesNow(item)
+	if !fires {
 		return
 	}
 	items := registry.NewItems(item)
-	j.launch(newRun(j, s, j.spec, open.to, spi.SourceMisfire, j.current.Generation, items, false), items)
+	j.launch(newRun(j, s, j.spec, open.to, j.catchUpSource(open.to), generation, items, false), items)
+}
+
+// firesNow reports whether an instant of an item that comes due now is this
+// node's, and the generation that says so: the present one, or until the hand-over
+// is past the one before it.
+func (j *Job) firesNow(item int) (generation int64, fires bool) {
+	if j.current.Items.Contains(item) {
+		return j.current.Generation, true
+	}
+	now := j.executor.now()
+	for _, d := range j.duties {
+		if now.Before(d.until) && d.items.Contains(item) {
+			return d.generation, true
+		}
+	}
+	return 0, false
 }
 
 // lookAgain finds the instants that were put off.

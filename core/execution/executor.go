@@ -93,7 +93,7 @@ const (
 func New(c Config) *Executor {
 	e := &Executor{
 		instance: c.Instance, ip: c.IP, grace: c.Grace, handOver: c.HandOver, now: c.Now, logger: c.Logger, events: c.Events,
-		workers: newWorkers(c.MaxRunningItems, func(t task) { t.run.perform(t.item) }), handlers: newHandlers(c.Logger, c.StopJob),
+		workers: newWorkers(c.MaxRunningItems, func(t task) { t.run.perform(t.item, t.attempt) }), handlers: newHandlers(c.Logger, c.StopJob),
 		listeners: newListeners(c.Logger), jobs: make(map[string]*Job),
 	}
 	for _, center := range c.Partitions {

@@ -7,6 +7,7 @@ type gap struct {
 	reason   Reason
 	count    int
 	from, to time.Time
+	before   time.Time // the fire before the last, of those that came one by one
 }
 
 // gaps are the open gaps of a job's items. An open gap becomes one record when
@@ -26,9 +27,24 @@ func (g gaps) add(job string, item int, reason Reason, count int, from, to time.
 		return ended, ok
 	}
 	open.count += count
-	open.to = to
+	open.before, open.to = open.to, to
 	g[item] = open
 	return ItemMisfired{}, false
+}
+
+// take removes the last fire of an item's open gap if it is of this instant: it
+// runs after all, nearly in time.
+func (g gaps) take(item int, instant time.Time) {
+	open, ok := g[item]
+	if !ok || !open.to.Equal(instant) || open.reason != ReasonStillRunning {
+		return
+	}
+	if open.count--; open.count == 0 {
+		delete(g, item)
+		return
+	}
+	open.to = open.before
+	g[item] = open
 }
 
 // close ends the item's gap, if it has one, and returns its record.

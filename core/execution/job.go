@@ -69,8 +69,11 @@ type Job struct {
 	heralded []*run         // runs whose items wait for the listeners
 	meetings []*run         // runs whose listeners are called once, and are not done
 	kept     map[int]*kept  // what running items have left with the node
+	retries  map[int]*retry // items with a failed attempt
+	cancels  cancels        // of running items that their next fire ends
 	gaps     gaps
 	misfired []ItemMisfired // to publish when the lock is released
+	ended    []endedRetry   // likewise
 
 	waiting   []firing  // instants without a verdict, in order
 	begun     time.Time // the instant whose begin is under way
@@ -238,11 +241,14 @@ func (j *Job) closeGap(item int) {
 
 // unlock releases the lock and publishes what happened under it.
 func (j *Job) unlock() {
-	misfired := j.misfired
-	j.misfired = nil
+	misfired, ended := j.misfired, j.ended
+	j.misfired, j.ended = nil, nil
 	j.mu.Unlock()
 	for _, m := range misfired {
 		j.executor.events.Misfired.Publish(m)
+	}
+	for _, one := range ended {
+		j.executor.publish(one)
 	}
 }
 
@@ -348,6 +354,7 @@ func (j *Job) leave(stopped time.Time) {
 func (j *Job) handOver() {
 	j.mu.Lock()
 	defer j.unlock()
+	j.endPauses()
 	if j.closed || j.leaving {
 		return
 	}
@@ -411,6 +418,7 @@ func (j *Job) close() {
 		j.dropAll(r)
 	}
 	j.heralded = nil
+	j.endPauses()
 	for _, r := range j.meetings {
 		r.meeting.tell()
 	}

@@ -19,8 +19,8 @@ type kept struct {
 	checkpoint []byte
 }
 
-// RunningItem is an item whose code runs here, or waits for room or for the
-// listeners of its run.
+// RunningItem is an item whose code runs here, or waits for room, for the listeners
+// of its run or for its next attempt.
 type RunningItem struct {
 	// Run is the id of its run.
 	Run string
@@ -48,12 +48,12 @@ func (j *Job) Running() iter.Seq2[int, RunningItem] {
 	return maps.All(running)
 }
 
-// keep notes something of an item. It reports false when the item does not run
-// in this run any more.
-func (j *Job) keep(r *run, item int, note func(*kept)) bool {
+// keep notes something of an item. It reports false when this attempt of the run
+// has ended.
+func (j *Job) keep(r *run, item, attempt int, note func(*kept)) bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if !j.isBusy(item) || j.running[item] != r {
+	if !j.isBusy(item) || j.running[item] != r || j.attemptOf(item) != attempt {
 		return false
 	}
 	if j.kept == nil {

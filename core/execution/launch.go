@@ -1,6 +1,7 @@
 package execution
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/elasticjob-go/elasticjob/core/registry"
@@ -8,8 +9,12 @@ import (
 )
 
 // drop gives up a task that has not started: its fire counts as missed and its
-// mark is completed.
+// mark is completed. A retry ends as its last attempt did.
 func (j *Job) drop(t task) {
+	if t.attempt > 1 {
+		j.giveUp(j.retries[t.item], cmp.Or(j.endReason(t.item), reasonStopping))
+		return
+	}
 	j.release(t.item)
 	j.miss(t.item, ReasonNotRunning, 1, t.run.instant, t.run.instant)
 	j.closeGap(t.item)
@@ -37,7 +42,7 @@ func (j *Job) launch(r *run, items registry.Items) {
 			continue
 		}
 		j.occupy(item, r)
-		t := task{r, item}
+		t := task{r, item, 1}
 		switch {
 		case j.closed:
 			// The begin was under way when the node began to stop.
@@ -47,6 +52,9 @@ func (j *Job) launch(r *run, items registry.Items) {
 			r.accompany(item)
 		default:
 			j.admit(t)
+		}
+		if r.source == spi.SourceNormal {
+			j.gaps.take(item, r.instant)
 		}
 		j.closeGap(item)
 	}
@@ -74,6 +82,9 @@ func (j *Job) release(item int) {
 	if j.kept != nil {
 		delete(j.kept, item)
 	}
+	if j.retries != nil {
+		delete(j.retries, item)
+	}
 }
 
 // isBusy reports whether an item runs or waits for room.
@@ -84,14 +95,19 @@ func (j *Job) itemDone(r *run, item int, outcome Outcome, err *spi.Error) {
 	j.mu.Lock()
 	defer j.unlock()
 	j.release(item)
+	j.freePlace()
+	j.report(r, item, outcome, err)
+	if !r.marked {
+		j.catchUpUnmonitored(item)
+	}
+}
+
+// freePlace lets the next task run in the place of one that has ended.
+func (j *Job) freePlace() {
 	if next, ok := j.queue.pop(); ok {
 		j.executor.workers.submit(next)
 	} else {
 		j.active--
-	}
-	j.report(r, item, outcome, err)
-	if !r.marked {
-		j.catchUpUnmonitored(item)
 	}
 }
 

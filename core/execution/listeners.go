@@ -191,13 +191,13 @@ func (j *Job) admitAll(r *run) {
 	}
 	j.heralded = slices.Delete(j.heralded, i, i+1)
 	for _, one := range r.company.items {
-		j.admit(task{r, one.Item})
+		j.admit(task{r, one.Item, 1})
 	}
 }
 
 // dropAll gives up the items of a run that wait for its listeners.
 func (j *Job) dropAll(r *run) {
 	for _, one := range r.company.items {
-		j.drop(task{r, one.Item})
+		j.drop(task{r, one.Item, 1})
 	}
 }

@@ -82,7 +82,7 @@ func (l Local) Run(ctx context.Context) []LocalItem {
 // run is over.
 func (r *run) performLocally(item int, result *LocalItem) {
 	e := r.job.executor
-	c := &itemCall{run: r, item: item, task: r.task(), started: time.Now()}
+	c := &itemCall{run: r, item: item, attempt: 1, source: r.source, task: r.task(), started: time.Now()}
 	if c.cause = cause(r.session.ctx); c.cause != nil {
 		c.err = spi.AsError(c.cause)
 		result.ItemFinished = c.finished()

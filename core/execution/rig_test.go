@@ -1,6 +1,7 @@
 package execution
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"sync"
@@ -65,11 +66,14 @@ type never struct{}
 func (never) Next(time.Time) time.Time { return time.Time{} }
 
 // host adds a job with all its items here. What spec does not say is as by
-// default.
+// default, but for monitorExecution.
 func (r *rig) host(name string, items int, spec *Spec) *Job {
-	monitored := spec.Config.MonitorExecution
+	said := spec.Config
 	spec.Config = job.Defaults(name)
-	spec.Config.Type, spec.Config.MonitorExecution, spec.Config.ShardingTotalCount = "PROBE", monitored, items
+	spec.Config.Type, spec.Config.MonitorExecution, spec.Config.ShardingTotalCount = "PROBE", said.MonitorExecution, items
+	spec.Config.MaxRetries, spec.Config.Timeout = said.MaxRetries, said.Timeout
+	spec.Config.ConcurrencyPolicy = cmp.Or(said.ConcurrencyPolicy, spec.Config.ConcurrencyPolicy)
+	spec.Config.RetryBackoff = cmp.Or(said.RetryBackoff, spec.Config.RetryBackoff)
 	spec.Schedule = never{}
 	if spec.Pool == 0 {
 		spec.Pool = items

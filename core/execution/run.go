@@ -35,7 +35,7 @@ type run struct {
 
 	nameTask sync.Once // not for a run of one item without listeners
 	taskID   string
-	services itemServices // of a run of one item
+	services itemServices // of the first attempt of a run of one item
 
 	// The rest is guarded by the job's lock.
 
@@ -56,7 +56,7 @@ func newRun(j *Job, s *session, spec *Spec, instant time.Time, source spi.Source
 	}
 	if items.Len() == 1 {
 		for item := range items.All() {
-			r.services = itemServices{run: r, item: item}
+			r.services = itemServices{run: r, item: item, attempt: 1}
 		}
 	}
 	return r
@@ -101,20 +101,26 @@ func appendUUID(to []byte) []byte {
 	return to
 }
 
-// servicesOf are the services of an item.
-func (r *run) servicesOf(item int) *itemServices {
-	if r.items.Len() == 1 {
+// servicesOf are the services of an attempt of an item.
+func (r *run) servicesOf(item, attempt int) *itemServices {
+	if r.items.Len() == 1 && attempt == 1 {
 		return &r.services
 	}
-	return &itemServices{run: r, item: item}
+	return &itemServices{run: r, item: item, attempt: attempt}
 }
 
 // perform runs the code of one item in the calling goroutine.
-func (r *run) perform(item int) {
+func (r *run) perform(item, attempt int) {
 	e := r.job.executor
-	c := &itemCall{run: r, item: item, task: r.task(), started: time.Now()}
+	c := &itemCall{run: r, item: item, attempt: attempt, source: r.source, started: time.Now()}
+	if attempt == 1 {
+		c.task = r.task()
+	} else {
+		c.source = spi.SourceRetry
+		c.task, c.sharding.Checkpoint = r.job.earlier(item)
+	}
 	e.events.Started.Publish(ItemStarted{
-		Job: r.job.name, Item: item, Run: r.id, Task: c.task, Items: r.items, Source: r.source, Attempt: 1,
+		Job: r.job.name, Item: item, Run: r.id, Task: c.task, Items: r.items, Source: c.source, Attempt: attempt,
 		Late: max(0, e.now().Sub(r.instant)),
 	})
 	// The rest is deferred because code can end its goroutine.
@@ -126,6 +132,8 @@ func (r *run) perform(item int) {
 type itemCall struct {
 	run      *run
 	item     int
+	attempt  int
+	source   spi.Source
 	task     string
 	started  time.Time
 	sharding spi.ShardingContext
@@ -137,25 +145,28 @@ type itemCall struct {
 	returned bool
 }
 
-// finish tells how the item ended.
+// finish tells how the attempt ended, and how the item did unless it is run again.
 func (c *itemCall) finish() {
 	r, e := c.run, c.run.job.executor
 	finished := c.finished()
 	e.events.Finished.Publish(finished)
 	if finished.Outcome == OutcomeFailure {
+		if r.job.retry(c, finished.Error) {
+			return
+		}
 		e.handlers.submit(failure{run: r, item: c.item, context: c.sharding, err: finished.Error})
 	}
 	r.job.itemDone(r, c.item, finished.Outcome, finished.Error)
 }
 
-// finished says how the item ended.
+// finished says how the attempt ended.
 func (c *itemCall) finished() ItemFinished {
 	r := c.run
 	if !c.returned && c.err == nil {
 		c.err = spi.NewError(spi.CodeFailed, "the code ended its goroutine")
 	}
 	finished := ItemFinished{
-		Job: r.job.name, Item: c.item, Run: r.id, Task: c.task, Items: r.items, Source: r.source, Attempt: 1, Took: time.Since(c.started),
+		Job: r.job.name, Item: c.item, Run: r.id, Task: c.task, Items: r.items, Source: c.source, Attempt: c.attempt, Took: time.Since(c.started),
 	}
 	finished.Outcome, finished.Error = c.judge()
 	if finished.Outcome == OutcomeSuccess {
@@ -177,10 +188,16 @@ func (c *itemCall) call() {
 		ShardingParameter:  r.spec.Parameters[c.item],
 		RunID:              r.id,
 		FireTime:           r.instant,
-		ExecutionSource:    r.source,
-		Attempt:            1,
+		ExecutionSource:    c.source,
+		Attempt:            c.attempt,
 		FencingToken:       r.fence,
+		Checkpoint:         c.sharding.Checkpoint,
 		Props:              r.spec.Values,
+	}
+	if config.CancelsRunning() {
+		cancellable, forget := r.job.cancellable(ctx, c.item)
+		defer forget()
+		ctx = cancellable
 	}
 	if config.Timeout > 0 {
 		limited, cancel := context.WithTimeoutCause(ctx, config.Timeout, spi.ErrTimeout)
@@ -208,7 +225,7 @@ func (c *itemCall) execute(ctx context.Context) (spi.ExecuteResponse, error) {
 	if spec.Dataflow != nil {
 		return c.flow(ctx, spec.Dataflow)
 	}
-	return spec.JobType.Execute(ctx, spi.ExecuteRequest{Context: c.sharding, Services: c.run.servicesOf(c.item)})
+	return spec.JobType.Execute(ctx, spi.ExecuteRequest{Context: c.sharding, Services: c.run.servicesOf(c.item, c.attempt)})
 }
 
 // cause is why ctx ended, nil if it has not. Unlike [context.Cause] it takes no

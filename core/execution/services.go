@@ -27,9 +27,10 @@ const (
 
 // itemServices are the host services of the calls of the job type for one item.
 type itemServices struct {
-	run  *run
-	item int
-	kind callKind
+	run     *run
+	item    int
+	attempt int
+	kind    callKind
 }
 
 var _ spi.Services = (*itemServices)(nil)
@@ -85,7 +86,7 @@ func (s *itemServices) reportProgress(request []byte) ([]byte, error) {
 }
 
 // saveCheckpoint keeps the item's checkpoint. The latest counts. It lives with
-// the running item: the registry does not get it and no later attempt sees it.
+// the item until that is done: a retry gets it, the registry does not.
 func (s *itemServices) saveCheckpoint(request []byte) ([]byte, error) {
 	if s.kind != callWork {
 		return nil, notOffered(spi.OpCheckpointSave, "fetch_data")
@@ -113,8 +114,8 @@ func (s *itemServices) keep(note func(*kept)) error {
 	if errors.Is(cause(s.run.session.ctx), spi.ErrLeaseLost) {
 		return spi.NewError(spi.CodeLeaseLost, spi.ErrLeaseLost.Error())
 	}
-	if !s.run.job.keep(s.run, s.item, note) {
-		return spi.NewError(spi.CodeCancelled, "the item has ended")
+	if !s.run.job.keep(s.run, s.item, s.attempt, note) {
+		return spi.NewError(spi.CodeCancelled, "the attempt has ended")
 	}
 	return nil
 }
@@ -192,6 +193,10 @@ const (
 	reasonReshard   = "reshard"
 )
 
+// reasonSuperseded is why an item is not run again whose next fire has come. Code
+// that runs is told that it is stopping.
+const reasonSuperseded = "superseded"
+
 // stopAnswer is the response of should_stop.
 func stopAnswer(reason string) []byte {
 	if reason == "" {
@@ -225,7 +230,14 @@ func (j *Job) stopReason(item int) string {
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	return j.endReason(item)
+}
+
+// endReason is stopReason with the lock held.
+func (j *Job) endReason(item int) string {
 	switch {
+	case j.executor.draining.Load():
+		return reasonStopping
 	case j.closed, j.current.Disabled, j.current.DisabledItems.Contains(item), j.unowned.Contains(item):
 		return reasonDisabled
 	case !j.current.Items.Contains(item):

@@ -9,7 +9,6 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/elasticjob-go/elasticjob/core/registry"
-	"github.com/elasticjob-go/elasticjob/spi"
 )
 
 // step starts the job's step goroutine unless it runs. One goroutine a job
@@ -199,12 +198,14 @@ func (j *Job) undecided(f firing) {
 	}
 }
 
-// heldReason is why an item that still runs misses an instant.
-func (j *Job) heldReason() Reason {
-	if j.spec.Config.Misfire {
-		return ReasonStillRunning
+// hold notes that an item which still runs misses an instant.
+func (j *Job) hold(item int, instant time.Time) {
+	reason := ReasonMisfireOff
+	if j.spec.Config.CatchesUpHeld() {
+		reason = ReasonStillRunning
 	}
-	return ReasonMisfireOff
+	j.miss(item, reason, 1, instant, instant)
+	j.supersede(item, instant)
 }
 
 // apply carries out the answer to a begin under an assignment.
@@ -214,7 +215,7 @@ func (j *Job) apply(s *session, f firing, generation int64, reply registry.Begin
 	switch reply.Code {
 	case registry.CodeOK, registry.CodeNone:
 		for item := range reply.Held.All() {
-			j.miss(item, j.heldReason(), 1, f.instant, f.instant)
+			j.hold(item, f.instant)
 		}
 		if j.current.Generation == generation {
 			for item := range common(j.current.Items, j.current.DisabledItems).All() {
@@ -276,7 +277,7 @@ func (j *Job) beginMisfired() {
 		}
 		j.mu.Lock()
 		j.fence = max(j.fence, reply.Fence)
-		j.launch(newRun(j, s, j.spec, reply.Instant, spi.SourceMisfire, reply.Fence, reply.Items, true), reply.Items)
+		j.launch(newRun(j, s, j.spec, reply.Instant, j.catchUpSource(reply.Instant), reply.Fence, reply.Items, true), reply.Items)
 		j.unlock()
 	}
 }

@@ -2,10 +2,11 @@ package execution
 
 import "sync"
 
-// task is one item of one run.
+// task is one attempt, from 1, of one item of one run.
 type task struct {
-	run  *run
-	item int
+	run     *run
+	item    int
+	attempt int
 }
 
 // workers runs tasks on at most max goroutines at once, in the order in which

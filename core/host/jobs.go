@@ -173,7 +173,7 @@ func definitionOf(c job.Config) (registry.JobDefinition, error) {
 	}
 	return registry.JobDefinition{
 		Name: c.Name, Config: encoded, Items: c.ShardingTotalCount, Monitored: c.MonitorExecution,
-		Misfire: c.Misfire, Failover: c.Failover, Disabled: c.Disabled, Overwrite: c.Overwrite,
+		Misfire: c.CatchesUpHeld(), Failover: c.Failover, Disabled: c.Disabled, Overwrite: c.Overwrite,
 	}, nil
 }
 

@@ -13,9 +13,11 @@ import (
 // definition is Config as JSON: the same keys, durations and instants as text.
 type definition struct {
 	plain
-	Every   string `json:"every,omitempty"`
-	At      string `json:"at,omitempty"`
-	Timeout string `json:"timeout,omitempty"`
+	Every             string `json:"every,omitempty"`
+	At                string `json:"at,omitempty"`
+	Timeout           string `json:"timeout,omitempty"`
+	RetryBackoff      string `json:"retryBackoff,omitempty"`
+	ConcurrencyPolicy string `json:"concurrencyPolicy,omitempty"`
 }
 
 // plain has the fields of Config without its methods; those that definition
@@ -25,7 +27,8 @@ type plain Config
 // Encode returns the JSON of a definition, as the registry keeps it. Equal
 // definitions give equal bytes: keys have a fixed order, props are sorted, At is
 // in UTC. The error says that the definition is larger than MaxDefinitionSize or
-// holds an instant that RFC 3339 cannot write.
+// holds an instant that RFC 3339 cannot write. What is new since the first version
+// and has its default is left out, so that definitions stay as they were stored.
 func Encode(c Config) ([]byte, error) {
 	d := definition{plain: plain(c)}
 	if c.Every != 0 {
@@ -33,6 +36,12 @@ func Encode(c Config) ([]byte, error) {
 	}
 	if c.Timeout != 0 {
 		d.Timeout = c.Timeout.String()
+	}
+	if c.RetryBackoff != DefaultRetryBackoff {
+		d.RetryBackoff = c.RetryBackoff.String()
+	}
+	if c.ConcurrencyPolicy != DefaultConcurrencyPolicy {
+		d.ConcurrencyPolicy = c.ConcurrencyPolicy
 	}
 	if !c.At.IsZero() {
 		at := c.At.UTC()
@@ -114,6 +123,14 @@ func (c *Config) decode(data []byte) error {
 		if decoded.Timeout, err = time.ParseDuration(d.Timeout); err != nil {
 			return fmt.Errorf("reading timeout: %w", err)
 		}
+	}
+	if d.RetryBackoff != "" {
+		if decoded.RetryBackoff, err = time.ParseDuration(d.RetryBackoff); err != nil {
+			return fmt.Errorf("reading retryBackoff: %w", err)
+		}
+	}
+	if d.ConcurrencyPolicy != "" {
+		decoded.ConcurrencyPolicy = d.ConcurrencyPolicy
 	}
 	if d.At != "" {
 		if decoded.At, err = time.Parse(time.RFC3339, d.At); err != nil {

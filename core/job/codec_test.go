@@ -13,11 +13,11 @@ import (
 )
 
 const fullDefinition = `{"jobName":"orders","elasticJobType":"ORDERS","timeZone":"Asia/Shanghai","shardingTotalCount":3,` +
-	`"shardingItemParameters":"0=A,1=<B>","jobParameter":"p","monitorExecution":false,"misfire":false,"failover":true,` +
+	`"shardingItemParameters":"0=A,1=<B>","jobParameter":"p","monitorExecution":false,"misfire":false,"failover":true,"maxRetries":3,` +
 	`"maxTimeDiffSeconds":60,"reconcileIntervalMinutes":0,"jobShardingStrategyType":"ODEVITY",` +
 	`"jobExecutorThreadPoolSizeProviderType":"4","jobErrorHandlerType":["LOG","EMAIL"],` +
 	`"jobListenerTypes":["AUDIT","NOTIFY"],"description":"d",` +
-	`"props":{"a":"1","b.c":""},"disabled":true,"overwrite":true,"label":"l","every":"1m30s","at":"2030-01-02T03:04:05Z","timeout":"10m0s"}`
+	`"props":{"a":"1","b.c":""},"disabled":true,"overwrite":true,"label":"l","every":"1m30s","at":"2030-01-02T03:04:05Z","timeout":"10m0s","retryBackoff":"250ms","concurrencyPolicy":"CANCEL_RUNNING"}`
 
 func fullConfig() job.Config {
 	return job.Config{
@@ -27,6 +27,7 @@ func fullConfig() job.Config {
 		ListenerTypes: []string{"AUDIT", "NOTIFY"}, Description: "d",
 		Props: map[string]string{"b.c": "", "a": "1"}, Disabled: true, Overwrite: true, Label: "l",
 		Every: 90 * time.Second, At: time.Date(2030, 1, 2, 4, 4, 5, 0, time.FixedZone("", 3600)), Timeout: 10 * time.Minute,
+		MaxRetries: 3, RetryBackoff: 250 * time.Millisecond, ConcurrencyPolicy: job.ConcurrencyCancelRunning,
 	}
 }
 
@@ -109,6 +110,7 @@ func TestDecodeErrors(t *testing.T) {
 		`{"every":30}`:                       "cannot unmarshal number",
 		`{"every":"30"}`:                     "reading every",
 		`{"timeout":"x"}`:                    "reading timeout",
+		`{"retryBackoff":"x"}`:               "reading retryBackoff",
 		`{"at":"tomorrow"}`:                  "reading at",
 		`{"props":{"a":1}}`:                  `"a" of props is not text`,
 		`{"props":{"a":"1","a":"2"}}`:        `"a" is given twice`,

@@ -30,6 +30,10 @@ const (
 	MaxDefinitionSize = 64 << 10
 	// MaxInterval is the greatest value of every and of timeout: ten years.
 	MaxInterval = 10 * 365 * 24 * time.Hour
+	// MaxRetries is the greatest number of retries of one item in one run.
+	MaxRetries = 100
+	// MaxRetryPause is the longest pause before a retry: doubling ends there.
+	MaxRetryPause = 5 * time.Minute
 )
 
 // Values that a job has when its definition does not say otherwise.
@@ -39,6 +43,8 @@ const (
 	DefaultErrorHandlerType         = "LOG"
 	DefaultReconcileIntervalMinutes = 10
 	DefaultMaxTimeDiffSeconds       = -1
+	DefaultRetryBackoff             = time.Second
+	DefaultConcurrencyPolicy        = ConcurrencySkip
 )
 
 // Time-outs that a job has when its definition does not say otherwise; the
@@ -54,6 +60,15 @@ const (
 	PoolCPU = "CPU"
 	// PoolSingleThread runs one item of the job at a time.
 	PoolSingleThread = "SINGLE_THREAD"
+)
+
+// What becomes of an item that still runs at its next fire.
+const (
+	// ConcurrencySkip lets it run on. The fire is missed, and caught up once if
+	// the job does that.
+	ConcurrencySkip = "SKIP"
+	// ConcurrencyCancelRunning cancels it, and the fire runs when it has ended.
+	ConcurrencyCancelRunning = "CANCEL_RUNNING"
 )
 
 // Config is one job definition as users know it. The JSON names are the keys of
@@ -88,6 +103,13 @@ type Config struct {
 	Failover bool `json:"failover"`
 	// Timeout bounds one attempt of one item; zero is no bound.
 	Timeout time.Duration `json:"timeout,omitempty" validate:"min=0"`
+	// MaxRetries is how often a failed item is run again within its run.
+	MaxRetries int `json:"maxRetries,omitempty" validate:"min=0,max=100"`
+	// RetryBackoff is the pause before the first retry. It doubles for each further
+	// one, up to MaxRetryPause.
+	RetryBackoff time.Duration `json:"retryBackoff,omitempty" validate:"min=1ms,max=5m"`
+	// ConcurrencyPolicy is ConcurrencySkip or ConcurrencyCancelRunning.
+	ConcurrencyPolicy string `json:"concurrencyPolicy,omitempty" validate:"oneof=SKIP CANCEL_RUNNING"`
 	// MaxTimeDiffSeconds bounds the difference of the node's clock from the
 	// registry's; -1 is no bound.
 	MaxTimeDiffSeconds int `json:"maxTimeDiffSeconds" validate:"min=-1,max=31536000"`
@@ -126,14 +148,17 @@ type Config struct {
 
 // Defaults returns the definition of a job of this name in which everything has
 // its documented default: monitorExecution and misfire on, failover, disabled
-// and overwrite off, no timeout, no bound on the clock difference, reconcile
-// every 10 minutes, AVG_ALLOCATION, CPU and LOG. Type, ShardingTotalCount and a
+// and overwrite off, no timeout, no retries, which would begin after a second, SKIP,
+// no bound on the clock difference, reconcile every 10 minutes, AVG_ALLOCATION, CPU
+// and LOG. Type, ShardingTotalCount and a
 // schedule have no default. Props is empty and not nil.
 func Defaults(name string) Config {
 	return Config{
 		Name:                     name,
 		MonitorExecution:         true,
 		Misfire:                  true,
+		RetryBackoff:             DefaultRetryBackoff,
+		ConcurrencyPolicy:        DefaultConcurrencyPolicy,
 		MaxTimeDiffSeconds:       DefaultMaxTimeDiffSeconds,
 		ReconcileIntervalMinutes: DefaultReconcileIntervalMinutes,
 		ShardingStrategyType:     DefaultShardingStrategyType,
@@ -160,6 +185,23 @@ func orDefault(milliseconds int, d time.Duration) time.Duration {
 	}
 	return time.Duration(milliseconds) * time.Millisecond
 }
+
+// RetryPause is the pause after a failed attempt, which count from 1: RetryBackoff
+// doubled for each earlier one, at most MaxRetryPause.
+func (c Config) RetryPause(attempt int) time.Duration {
+	pause := c.RetryBackoff
+	for ; attempt > 1 && pause < MaxRetryPause; attempt-- {
+		pause *= 2
+	}
+	return min(pause, MaxRetryPause)
+}
+
+// CancelsRunning reports whether a fire cancels an item that still runs.
+func (c Config) CancelsRunning() bool { return c.ConcurrencyPolicy == ConcurrencyCancelRunning }
+
+// CatchesUpHeld reports whether a fire that comes while the item still runs is run
+// when it has ended.
+func (c Config) CatchesUpHeld() bool { return c.Misfire || c.CancelsRunning() }
 
 // Schedule builds the times at which the job fires. A cron expression is read
 // in loc, which the caller has resolved from TimeZone and may share among jobs;

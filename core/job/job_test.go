@@ -77,7 +77,8 @@ func TestParseItemParametersErrors(t *testing.T) {
 func TestDefaults(t *testing.T) {
 	t.Parallel()
 	want := job.Config{
-		Name: "orders", MonitorExecution: true, Misfire: true, MaxTimeDiffSeconds: -1, ReconcileIntervalMinutes: 10,
+		Name: "orders", MonitorExecution: true, Misfire: true, RetryBackoff: time.Second, ConcurrencyPolicy: "SKIP",
+		MaxTimeDiffSeconds: -1, ReconcileIntervalMinutes: 10,
 		ShardingStrategyType: "AVG_ALLOCATION", PoolType: "CPU", ErrorHandlerTypes: []string{"LOG"}, Props: map[string]string{},
 	}
 	if diff := cmp.Diff(want, job.Defaults("orders")); diff != "" {
@@ -122,6 +123,14 @@ func TestValidate(t *testing.T) {
 		{"at before the epoch", func(c *job.Config) { c.Cron, c.At = "", time.Date(1960, 1, 1, 0, 0, 0, 0, time.UTC) }, []string{"at range"}},
 		{"negative timeout", func(c *job.Config) { c.Timeout = -1 }, []string{"timeout range"}},
 		{"timeout too long", func(c *job.Config) { c.Timeout = job.MaxInterval + 1 }, []string{"timeout range"}},
+		{"retries below none", func(c *job.Config) { c.MaxRetries = -1 }, []string{"maxRetries range"}},
+		{"too many retries", func(c *job.Config) { c.MaxRetries = 101 }, []string{"maxRetries range"}},
+		{"no backoff", func(c *job.Config) { c.RetryBackoff = 0 }, []string{"retryBackoff range"}},
+		{"backoff too long", func(c *job.Config) { c.RetryBackoff = job.MaxRetryPause + 1 }, []string{"retryBackoff range"}},
+		{"concurrency policy", func(c *job.Config) { c.ConcurrencyPolicy = "cancel_running" }, []string{"concurrencyPolicy type"}},
+		{"concurrency policy of nobody", func(c *job.Config) { c.ConcurrencyPolicy = "" }, []string{"concurrencyPolicy type"}},
+		{"most retries", func(c *job.Config) { c.MaxRetries, c.RetryBackoff = job.MaxRetries, job.MaxRetryPause }, nil},
+		{"cancel what runs", func(c *job.Config) { c.ConcurrencyPolicy = job.ConcurrencyCancelRunning }, nil},
 		{"clock difference", func(c *job.Config) { c.MaxTimeDiffSeconds = -2 }, []string{"maxTimeDiffSeconds range"}},
 		{"reconcile interval", func(c *job.Config) { c.ReconcileIntervalMinutes = 1 << 30 }, []string{"reconcileIntervalMinutes range"}},
 		{"strategy", func(c *job.Config) { c.ShardingStrategyType = "avg" }, []string{"jobShardingStrategyType type"}},
@@ -150,7 +159,8 @@ func TestValidate(t *testing.T) {
 		{"everything at once", func(c *job.Config) {
 			*c = job.Config{Name: "a b", Cron: "x", Every: 1, ShardingItemParameters: "0=a,0=b", Failover: true}
 		}, []string{
-			"jobName name", "elasticJobType required", "shardingTotalCount required", "jobShardingStrategyType required",
+			"jobName name", "elasticJobType required", "shardingTotalCount required", "retryBackoff range", "concurrencyPolicy type",
+			"jobShardingStrategyType required",
 			"jobExecutorThreadPoolSizeProviderType required", "jobErrorHandlerType range", "every schedule", "cron cron", "every range",
 			"shardingItemParameters item-parameters", "shardingItemParameters item-parameters", "failover conflict", "failover not-available",
 		}},
@@ -180,6 +190,8 @@ func TestProblemNamesRuleAndBound(t *testing.T) {
 	}{
 		{func(c *job.Config) { c.ShardingTotalCount = 10_001 }, "shardingTotalCount must be at most 10000, not \"10001\""},
 		{func(c *job.Config) { c.Timeout = -time.Second }, "timeout must be more than 0 and at most 87600h, not \"-1s\""},
+		{func(c *job.Config) { c.RetryBackoff = time.Microsecond }, "retryBackoff must be at least 1ms and at most 5m, not \"1µs\""},
+		{func(c *job.Config) { c.ConcurrencyPolicy = "QUEUE" }, "concurrencyPolicy must be SKIP or CANCEL_RUNNING, not \"QUEUE\""},
 		{func(c *job.Config) { c.PoolType = "few" }, "jobExecutorThreadPoolSizeProviderType must be CPU, SINGLE_THREAD or a number from 1 to 10000, not \"few\""},
 		{func(c *job.Config) { c.Every = time.Minute }, "every cannot be given together with cron: a job has exactly one of cron, every and at"},
 	}
@@ -264,6 +276,19 @@ func TestSchedule(t *testing.T) {
 		if got, err := orders(change).Schedule(nil); err == nil {
 			t.Errorf("%s: Schedule(nil) = %v, want an error", name, got)
 		}
+	}
+}
+
+func TestRetryPauseDoublesToItsBound(t *testing.T) {
+	t.Parallel()
+	c := job.Config{RetryBackoff: 70 * time.Second}
+	for i, want := range []time.Duration{70 * time.Second, 140 * time.Second, 280 * time.Second, job.MaxRetryPause, job.MaxRetryPause} {
+		if got := c.RetryPause(i + 1); got != want {
+			t.Errorf("RetryPause(%d) = %v, want %v", i+1, got, want)
+		}
+	}
+	if got := c.RetryPause(job.MaxRetries); got != job.MaxRetryPause {
+		t.Errorf("RetryPause(%d) = %v, want %v", job.MaxRetries, got, job.MaxRetryPause)
 	}
 }
 

@@ -188,6 +188,9 @@ func (c Config) checkSchedule() []Problem {
 const (
 	allowedEvery   = "whole milliseconds, at least 1ms and at most 87600h"
 	allowedTimeout = "more than 0 and at most 87600h"
+	allowedBackoff = "at least 1ms and at most 5m"
+
+	allowedConcurrency = ConcurrencySkip + " or " + ConcurrencyCancelRunning
 )
 
 func cronProblem(err error) Problem {
@@ -235,6 +238,10 @@ func plainRule(broken validator.FieldError) Problem {
 		return Problem{Field: field, Rule: RuleRange, Message: "names a type twice"}
 	case field == "timeout":
 		return mustBe(field, RuleRange, allowedTimeout, value)
+	case field == "retryBackoff":
+		return mustBe(field, RuleRange, allowedBackoff, value)
+	case field == "concurrencyPolicy":
+		return mustBe(field, RuleType, allowedConcurrency, value)
 	case number && tag == "min":
 		return mustBe(field, RuleRange, "at least "+broken.Param(), value)
 	case number && tag == "max":
