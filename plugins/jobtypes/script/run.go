@@ -23,10 +23,11 @@ const (
 
 // run is one run of a program. It is used by one goroutine.
 type run struct {
-	cmd   *exec.Cmd
-	group *group
-	out   *output
-	grace time.Duration
+	cmd    *exec.Cmd
+	group  *group
+	reaper *reaper
+	out    *output
+	grace  time.Duration
 
 	stdout, stderr *os.File // to read from
 }
@@ -60,6 +61,7 @@ func (r *run) start() (err error) {
 	}
 	_, _ = stdoutEnd.Close(), stderrEnd.Close() // the program has its own
 	r.stdout, r.stderr = stdout, stderr
+	r.reaper.add(r.cmd.Process.Pid)
 	return nil
 }
 
@@ -80,6 +82,7 @@ func (r *run) wait(ctx context.Context) (interrupted bool) {
 	r.group.await()
 	close(exited)
 	<-ended
+	r.reaper.remove(r.cmd.Process.Pid)
 	r.group.reap()
 	deadline := time.Now().Add(drainTime)
 	_, _ = r.stdout.SetReadDeadline(deadline), r.stderr.SetReadDeadline(deadline)

@@ -34,9 +34,11 @@ const (
 // prefixEnv begins the properties that set a variable each.
 const prefixEnv = PropEnv + "."
 
-// Plugin returns the job type. Its implementation keeps nothing between calls and
-// is safe for concurrent use.
+// Plugin returns the job type. Its implementation is safe for concurrent use and
+// implements [spi.Closer]: on Unix the jobs of one Plugin share a small process
+// that ends their scripts should the node die.
 func Plugin() spi.Plugin {
+	shared := newReaper()
 	return spi.Plugin{
 		Descriptor: spi.Descriptor{
 			Kind:        spi.KindJobType,
@@ -54,7 +56,15 @@ func Plugin() spi.Plugin {
 				{Name: PropLimitCPU, Type: props.Duration, Min: "1s", Description: "time of the CPU that a process of the script may use, in whole seconds, not on Windows", Example: "10m"},
 			},
 		},
-		JobType: func(_ context.Context, values props.Values) (spi.JobType, error) { return newJob(values) },
+		JobType: func(_ context.Context, values props.Values) (spi.JobType, error) {
+			j, err := newJob(values)
+			if err != nil {
+				return nil, err
+			}
+			j.reaper = shared
+			shared.acquire()
+			return j, nil
+		},
 	}
 }
 
@@ -67,9 +77,13 @@ type job struct {
 	environ   []string
 	grace     time.Duration
 	limits    limits
+	reaper    *reaper
 }
 
-var _ spi.JobType = (*job)(nil)
+var (
+	_ spi.JobType = (*job)(nil)
+	_ spi.Closer  = (*job)(nil)
+)
 
 func newJob(values props.Values) (*job, error) {
 	j := &job{
@@ -131,7 +145,7 @@ func (j *job) Execute(ctx context.Context, req spi.ExecuteRequest) (spi.ExecuteR
 			req.Services.Log(ctx, r)
 		}
 	})
-	run := &run{cmd: cmd, group: newGroup(cmd), out: out, grace: j.grace}
+	run := &run{cmd: cmd, group: newGroup(cmd), reaper: j.reaper, out: out, grace: j.grace}
 	if err := run.start(); err != nil {
 		return spi.ExecuteResponse{}, j.explain(cmd, err)
 	}
@@ -144,6 +158,12 @@ func (j *job) Execute(ctx context.Context, req spi.ExecuteRequest) (spi.ExecuteR
 	default:
 		return spi.ExecuteResponse{}, j.failure(cmd.ProcessState, out)
 	}
+}
+
+// Close says that no script of the job runs any more.
+func (j *job) Close(context.Context) error {
+	j.reaper.release()
+	return nil
 }
 
 // visibleProps leaves out of the context what may be a secret: every user of the

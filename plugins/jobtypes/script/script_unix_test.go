@@ -70,6 +70,11 @@ func newJob(ctx context.Context, t *testing.T, given map[string]string) (spi.Job
 	if err != nil {
 		t.Fatalf("JobType(%v) = %v, want nil", given, err)
 	}
+	t.Cleanup(func() {
+		if err := job.(spi.Closer).Close(context.WithoutCancel(ctx)); err != nil {
+			t.Errorf("Close() = %v, want nil", err)
+		}
+	})
 	return job, values
 }
 
