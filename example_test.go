@@ -91,8 +91,7 @@ func ExampleRun() {
 func ExampleNew() {
 	ctx := context.Background()
 	_, err := elasticjob.New(ctx, orders())
-	var problems elasticjob.Problems
-	if errors.As(err, &problems) {
+	if problems, ok := errors.AsType[elasticjob.Problems](err); ok {
 		fmt.Println(problems[0].Message)
 	}
 
@@ -118,8 +117,8 @@ func ExampleNewJob() {
 	job := elasticjob.NewJob("nightly")
 	job.Cron, job.TimeZone = "0 0 2 * * ?", "Asia/Shanghai"
 	job.Timeout = 10 * time.Minute
-	fmt.Println(job.Type, job.ShardingTotalCount, job.Misfire, job.ErrorHandlerTypes)
-	// Output: SIMPLE 1 true [LOG]
+	fmt.Println(job.Type, job.Cron, job.TimeZone, job.Timeout, job.ShardingTotalCount, job.Misfire, job.ErrorHandlerTypes)
+	// Output: SIMPLE 0 0 2 * * ? Asia/Shanghai 10m0s 1 true [LOG]
 }
 
 func ExampleLoadFile() {

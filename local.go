@@ -41,8 +41,7 @@ func RunLocal(ctx context.Context, c Config, run LocalRun, options ...Option) ([
 		return nil, err
 	}
 	c.Jobs = []JobConfig{chosen}
-	s := newSettings(options)
-	node, problems := assemble(ctx, c, s)
+	node, problems := assemble(ctx, c, newSettings(options))
 	defer node.close(context.WithoutCancel(ctx))
 	if len(problems) > 0 {
 		return nil, problems
@@ -50,7 +49,6 @@ func RunLocal(ctx context.Context, c Config, run LocalRun, options ...Option) ([
 	if err := run.checkItems(chosen); err != nil {
 		return nil, err
 	}
-	execution.RecordKept(node.host.Events(), s.logger)
 	items := registry.AllItems(chosen.ShardingTotalCount)
 	if len(run.Items) > 0 {
 		items = registry.NewItems(run.Items...)

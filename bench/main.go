@@ -76,6 +76,7 @@ func measurements() []measurement {
 		measurement{name: "cron", run: measureCron},
 		measurement{name: "registry", run: measureRegistry},
 		measurement{name: "wasm", run: measureModules},
+		measurement{name: "idle instances", run: measureMemory},
 		measurement{name: "process", run: measurePrograms},
 	)
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"time"
 
 	"github.com/elasticjob-go/elasticjob/runtime/wasm"
@@ -41,21 +40,15 @@ func measureModules(ctx context.Context, s *settings) (results []result, err err
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	repo, err := filepath.Abs(s.repo)
+	guests, err := makeGuests(ctx, s, dir)
 	if err != nil {
 		return nil, err
 	}
-	inC := guest{row: "C guest", path: filepath.Join(repo, "runtime", "wasm", "testdata", "guest.wasm")}
-	inGo := guest{row: "Go guest (sdk)", path: filepath.Join(dir, "empty.wasm"), brings: true}
-	if err := buildGuest(ctx, repo, "./sdk/testdata/empty", inGo.path); err != nil {
-		return nil, err
-	}
-
 	if err := s.hot(); err != nil {
 		return nil, err
 	}
 	var loading []result
-	for _, g := range []guest{inC, inGo} {
+	for _, g := range guests {
 		calling, err := measureCalls(ctx, g)
 		if err != nil {
 			return nil, fmt.Errorf("calling %s: %w", g.row, err)
@@ -68,7 +61,7 @@ func measureModules(ctx context.Context, s *settings) (results []result, err err
 		loading = append(loading, loaded)
 	}
 	results = append(results, loading...)
-	killed, err := measureKills(ctx, inC)
+	killed, err := measureKills(ctx, guests[0])
 	if err != nil {
 		return nil, err
 	}

@@ -59,9 +59,13 @@ func measurePrograms(ctx context.Context, s *settings) (results []result, err er
 	}
 	forked := callResult("true", "fork and exec", took)
 	forked.Group = "process call"
+	restarted, err := measureRestarts(ctx, path)
+	if err != nil {
+		return nil, err
+	}
 	return []result{called, forked, {Group: "process start", Row: "Go program (sdk)", Who: whoOurs, Values: []value{
 		known("p50", "ms", millis(quantile(started.sorted(), 0.5))),
-	}}}, nil
+	}}, restarted}, nil
 }
 
 func callProgram(ctx context.Context, path string) (took []time.Duration, err error) {

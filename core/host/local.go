@@ -8,8 +8,8 @@ import (
 )
 
 // RunLocal runs items of a job of the configuration here and now, as
-// [execution.Local] says, on a node that is not started. It returns nil for a job
-// that is not in the configuration.
+// [execution.Local] says, on a node that is not started and not used again. It
+// returns nil for a job that is not in the configuration.
 func (h *Host) RunLocal(ctx context.Context, name string, items registry.Items) []execution.LocalItem {
 	h.jobs.mu.Lock()
 	hosted := h.jobs.byName[name]
@@ -17,6 +17,7 @@ func (h *Host) RunLocal(ctx context.Context, name string, items registry.Items) 
 	if hosted == nil {
 		return nil
 	}
+	execution.RecordKept(&h.events, h.config.Logger)
 	return execution.Local{
 		Spec: hosted.spec, RunID: execution.NewRunID(), Items: items, IP: h.instance.IP,
 		MaxRunningItems: h.config.Node.MaxRunningItems, Logger: h.config.Logger, Events: &h.events,
