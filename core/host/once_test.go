@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
@@ -723,5 +724,112 @@ func TestListenersCalledOnceNeedMarks(t *testing.T) {
 	_, problems := newHost(t, setup{jobs: []job.Config{c}, plugins: w.plugins(0)})
 	if len(problems) != 1 || problems[0].Rule != job.RuleConflict || !strings.Contains(problems[0].Message, "monitorExecution") {
 		t.Errorf("New() = %+v, want one problem of rule %s that names monitorExecution", problems, job.RuleConflict)
+	}
+}
+
+// TestRandomLivesCallListenersOnce lets nodes join, leave, die and be cut off, on a
+// slow network, while items run and are disabled: per run there is at most one call
+// each, before all starts and after all ends, and while nobody dies or is cut off
+// exactly one.
+func TestRandomLivesCallListenersOnce(t *testing.T) {
+	t.Parallel()
+	for _, faults := range []bool{false, true} {
+		for seed := range *seeds {
+			t.Run(fmt.Sprintf("faults=%v, seed %d", faults, seed), func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) { onceLives(t, seed, faults) })
+			})
+		}
+	}
+}
+
+func onceLives(t *testing.T, seed uint64, faults bool) {
+	t.Helper()
+	random, delays := rand.New(rand.NewPCG(seed, 21)), rand.New(rand.NewPCG(seed, 22))
+	var mu sync.Mutex
+	delay := func(most int) time.Duration {
+		mu.Lock()
+		defer mu.Unlock()
+		return time.Duration(delays.IntN(most)) * time.Millisecond
+	}
+	w := &witness{
+		code:    func(ctx context.Context, _ int, req spi.ExecuteRequest) error { return runFor(delay(1500))(ctx, req) },
+		calling: func(context.Context, int, string, spi.JobRun) error { time.Sleep(delay(300)); return nil },
+	}
+	c := onceJob(time.Second, 7)
+	f := newFleet(t, setup{jobs: []job.Config{c}})
+	away := map[*observed]*atomic.Bool{}
+	errAway := errors.New("away")
+	join := func() {
+		isAway := &atomic.Bool{}
+		f.setup.before = func([]any) error {
+			time.Sleep(delay(20))
+			if isAway.Load() {
+				return errAway
+			}
+			return nil
+		}
+		f.setup.after = func([]any) { time.Sleep(delay(20)) }
+		away[w.join(f)] = isAway
+	}
+	join()
+	join()
+	from := nextMultiple(time.Second).Add(2 * time.Second)
+	off := map[int]bool{}
+	for range 15 {
+		time.Sleep(time.Duration(random.IntN(4000)) * time.Millisecond)
+		most := 4
+		if faults {
+			most = 6
+		}
+		switch random.IntN(most) {
+		case 0:
+			if len(f.up) < 5 {
+				join()
+			}
+		case 1:
+			if len(f.up) > 2 {
+				f.leave(f.up[random.IntN(len(f.up))])
+			}
+		case 2:
+			time.Sleep(delay(5000))
+		case 3:
+			item := random.IntN(7)
+			if n := f.up[random.IntN(len(f.up))]; !away[n].Load() {
+				if _, err := n.SetEnabled(t.Context(), Target{Job: c.Name, Item: &item}, off[item], "test"); err == nil {
+					off[item] = !off[item]
+				}
+			}
+		case 4:
+			if len(f.up) > 2 {
+				i := random.IntN(len(f.up))
+				dead := f.up[i]
+				f.up = append(f.up[:i:i], f.up[i+1:]...)
+				away[dead].Store(false)
+				dead.kill(t)
+			}
+		case 5:
+			isAway := away[f.up[random.IntN(len(f.up))]]
+			isAway.Store(true)
+			go func() {
+				time.Sleep(delay(25000))
+				isAway.Store(false)
+			}()
+		}
+	}
+	for _, a := range away {
+		a.Store(false)
+	}
+	to := nextMultiple(time.Second).Add(-2 * time.Second)
+	if faults {
+		// What is undone is settled, and then all is as it was.
+		time.Sleep(2 * time.Minute)
+		from, to = nextMultiple(time.Second).Add(-30*time.Second), nextMultiple(time.Second).Add(-10*time.Second)
+	}
+	time.Sleep(10 * time.Second)
+	f.leaveAll()
+	w.check(t, from, to)
+	if !faults {
+		w.noFailures(t)
 	}
 }

@@ -75,6 +75,12 @@ func TestRoundTrips(t *testing.T) {
 			b.complete(l.Lease, "j", first.Fence, "3")
 			wantBegin(t, b.catchUp(l.Lease, "j", g, "m"), CodeOK, "3", "")
 		})
+		wantTrips("a firing with listeners called once, which is one more for each call", 4, func() {
+			run := b.gather(l.Lease, g, at(6*time.Second))
+			b.meet(l.Lease, run, MomentBefore, ActDone)
+			b.end(l.Lease, run, "0-3", OutcomeSuccess)
+			b.meet(l.Lease, run, MomentAfter, ActDone)
+		})
 		wantTrips("a renewal", 1, func() {
 			_ = must(b, func(ctx context.Context) (Renewal, error) { return b.Renew(ctx, l.Lease, true) })
 		})
