@@ -140,6 +140,15 @@ func TestValidate(t *testing.T) {
 		{"pool with a zero in front", func(c *job.Config) { c.PoolType = "08" }, []string{"jobExecutorThreadPoolSizeProviderType type"}},
 		{"no handler", func(c *job.Config) { c.ErrorHandlerTypes = nil }, []string{"jobErrorHandlerType range"}},
 		{"handler twice", func(c *job.Config) { c.ErrorHandlerTypes = []string{"LOG", "LOG"} }, []string{"jobErrorHandlerType range"}},
+		{"time-outs of listeners", func(c *job.Config) {
+			c.StartedTimeoutMilliseconds, c.CompletedTimeoutMilliseconds = 1, 604_800_000
+		}, nil},
+		{"time-outs for ever as in ElasticJob", func(c *job.Config) {
+			c.StartedTimeoutMilliseconds, c.CompletedTimeoutMilliseconds = -1, -1
+		}, []string{"startedTimeoutMilliseconds range", "completedTimeoutMilliseconds range"}},
+		{"time-outs too long", func(c *job.Config) {
+			c.StartedTimeoutMilliseconds, c.CompletedTimeoutMilliseconds = 604_800_001, 604_800_001
+		}, []string{"startedTimeoutMilliseconds range", "completedTimeoutMilliseconds range"}},
 		{"listener twice", func(c *job.Config) { c.ListenerTypes = []string{"AUDIT", "AUDIT"} }, []string{"jobListenerTypes range"}},
 		{"listener misspelt", func(c *job.Config) { c.ListenerTypes = []string{"audit"} }, []string{"jobListenerTypes type"}},
 		{"too many listeners", func(c *job.Config) { c.ListenerTypes = slices.Repeat([]string{"A"}, 17) }, []string{"jobListenerTypes range"}},
@@ -300,5 +309,17 @@ func TestValidateLeavesNothingOut(t *testing.T) {
 		if strings.HasPrefix(p.Message, "breaks the rule") {
 			t.Errorf("problem %+v has no sentence of ours", p)
 		}
+	}
+}
+
+func TestTimeoutsOfListeners(t *testing.T) {
+	t.Parallel()
+	c := job.Defaults("orders")
+	if got, want := [2]time.Duration{c.StartedTimeout(), c.CompletedTimeout()}, [2]time.Duration{job.DefaultStartedTimeout, job.DefaultCompletedTimeout}; got != want {
+		t.Errorf("time-outs by default = %v, want %v", got, want)
+	}
+	c.StartedTimeoutMilliseconds, c.CompletedTimeoutMilliseconds = 1500, 2
+	if got, want := [2]time.Duration{c.StartedTimeout(), c.CompletedTimeout()}, [2]time.Duration{1500 * time.Millisecond, 2 * time.Millisecond}; got != want {
+		t.Errorf("time-outs = %v, want %v", got, want)
 	}
 }
