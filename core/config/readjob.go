@@ -72,6 +72,9 @@ func (r *reader) readJob(path []string, g group) {
 	g.integer("completedTimeoutMilliseconds", &c.CompletedTimeoutMilliseconds)
 	g.str("description", &c.Description)
 	c.Props = g.free(keyProps)
+	if _, given := g.pick("shardingTotalCount"); !given && c.ShardingStrategyType == job.BroadcastStrategyType {
+		c.ShardingTotalCount = 1
+	}
 	g.boolean("disabled", &c.Disabled)
 	g.boolean("overwrite", &c.Overwrite)
 	g.str("label", &c.Label)

@@ -8,13 +8,10 @@ package coordinator
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"slices"
-	"sync"
 	"time"
 
-	"github.com/elasticjob-go/elasticjob/core/catalog"
 	"github.com/elasticjob-go/elasticjob/core/hostcall"
 	"github.com/elasticjob-go/elasticjob/core/registry"
 	"github.com/elasticjob-go/elasticjob/spi"
@@ -28,6 +25,8 @@ type Registry interface {
 	Jobs(ctx context.Context, names ...string) ([]registry.JobState, error)
 	// Instances reads the registered nodes.
 	Instances(ctx context.Context) ([]registry.InstanceState, error)
+	// Loads counts the items of each instance.
+	Loads(ctx context.Context) (map[string]int, error)
 	// CommitAssignments replaces assignments, each by compare-and-set.
 	CommitAssignments(ctx context.Context, l registry.Leadership, plans []registry.Plan) ([]registry.CommitResult, error)
 	// JobNames names all jobs.
@@ -44,12 +43,12 @@ type Registry interface {
 	Reconcile(ctx context.Context, l registry.Leadership, jobs []string) ([]registry.Repair, error)
 }
 
-// Strategy is the strategy of a job, the type name it goes by and the request
-// that it answers, all but the instances.
+// Strategy is the strategy of a job, what it says of itself and the request that
+// it answers, all but the instances.
 type Strategy struct {
-	Type     string
-	Strategy spi.ShardingStrategy
-	Request  spi.ShardRequest
+	Descriptor spi.Descriptor
+	Strategy   spi.ShardingStrategy
+	Request    spi.ShardRequest
 	// Door serves the host operations that the strategy calls; nil offers none.
 	Door hostcall.Caller
 }
@@ -229,9 +228,9 @@ func (c *Coordinator) reshard(ctx context.Context, leader registry.Leadership) (
 		return pending{count: len(dirty)}, nil
 	}
 	var left pending
-	instances := hostsOf(states)
+	r := round{hosts: hostsOf(states)}
 	for batch := range slices.Chunk(dirty, batchJobs) {
-		p, err := c.reshardBatch(ctx, leader, batch, instances)
+		p, err := c.reshardBatch(ctx, leader, batch, &r)
 		left.count += p.count
 		left.until = earlier(left.until, p.until)
 		if err != nil {
@@ -241,7 +240,7 @@ func (c *Coordinator) reshard(ctx context.Context, leader registry.Leadership) (
 	return left, nil
 }
 
-func (c *Coordinator) reshardBatch(ctx context.Context, leader registry.Leadership, dirty []registry.DirtyJob, instances []host) (pending, error) {
+func (c *Coordinator) reshardBatch(ctx context.Context, leader registry.Leadership, dirty []registry.DirtyJob, r *round) (pending, error) {
 	var left pending
 	names := make([]string, len(dirty))
 	since := make(map[string]int64, len(dirty))
@@ -258,11 +257,11 @@ func (c *Coordinator) reshardBatch(ctx context.Context, leader registry.Leadersh
 	if err != nil {
 		return left, err
 	}
-	plans := c.planAll(ctx, states, instances)
-	left.count += len(states) - len(plans)
-	for i := range plans {
-		plans[i].Dirty = since[plans[i].Job]
+	plans, err := c.planAll(ctx, states, since, r)
+	if err != nil {
+		return left, err
 	}
+	left.count += len(states) - len(plans)
 	results, err := c.registry.CommitAssignments(ctx, leader, plans)
 	for _, r := range results {
 		if r.Dropped.Len() > 0 {
@@ -281,134 +280,6 @@ func (c *Coordinator) reshardBatch(ctx context.Context, leader registry.Leadersh
 	return left, err
 }
 
-// failure is what the leader knows of a job whose strategy has failed.
-type failure struct {
-	version int64 // of the definition
-	retry   time.Time
-	pause   time.Duration
-}
-
-const (
-	// firstRetry and lastRetry bound how long a failed strategy is left alone; a new
-	// definition is tried at once.
-	firstRetry = 5 * time.Second
-	lastRetry  = 5 * time.Minute
-	// plansAtOnce is how many strategies are asked at the same time, so that one
-	// which hangs does not hold up the others.
-	plansAtOnce = 16
-)
-
-// planAll plans the jobs, all but those whose strategy fails or has failed
-// lately.
-func (c *Coordinator) planAll(ctx context.Context, states []registry.JobState, instances []host) []registry.Plan {
-	made := make([]*registry.Plan, len(states))
-	errs := make([]error, len(states))
-	free := make(chan struct{}, plansAtOnce)
-	var asked sync.WaitGroup
-	for i, state := range states {
-		if f, failed := c.failed[state.Definition.Name]; failed && f.version == state.Version && c.now().Before(f.retry) {
-			continue
-		}
-		free <- struct{}{}
-		asked.Go(func() {
-			defer func() { <-free }()
-			plan, err := c.plan(ctx, state, instances)
-			if errs[i] = err; err == nil {
-				made[i] = &plan
-			}
-		})
-	}
-	asked.Wait()
-	plans := make([]registry.Plan, 0, len(states))
-	for i, state := range states {
-		name := state.Definition.Name
-		switch {
-		case made[i] != nil:
-			delete(c.failed, name)
-			plans = append(plans, *made[i])
-		case errs[i] != nil:
-			c.logger.Error("items not assigned, the assignment stays as it was", "job", name, "err", errs[i])
-			pause := min(max(firstRetry, 2*c.failed[name].pause), lastRetry)
-			c.failed[name] = failure{version: state.Version, retry: c.now().Add(pause), pause: pause}
-		}
-	}
-	return plans
-}
-
 // staleRetry is how soon a plan is made again that was outdated when it was
 // committed.
 const staleRetry = 50 * time.Millisecond
-
-// plan decides who owns what of a job: nobody anything while no instance may
-// run it.
-func (c *Coordinator) plan(ctx context.Context, state registry.JobState, instances []host) (registry.Plan, error) {
-	name := state.Definition.Name
-	plan := registry.Plan{
-		Job: name, ExpectGeneration: state.Generation, ExpectVersion: state.Version, Items: state.Definition.Items,
-	}
-	candidates := candidatesOf(state, instances)
-	if len(candidates) == 0 {
-		return plan, nil
-	}
-	strategy, err := c.strategist(ctx, state)
-	if err != nil {
-		return plan, err
-	}
-	req := strategy.Request
-	req.Instances = candidates
-	req.Previous = make(map[string][]int, len(state.Owners))
-	for id, items := range state.Owners {
-		if id != "" {
-			req.Previous[id] = items.Slice()
-		}
-	}
-	req.Services = hostcall.Services{Logger: c.logger.With("job", name, "plugin", strategy.Type), Door: strategy.Door}
-	assignment, err := Shard(ctx, strategy.Strategy, req)
-	if closeErr := catalog.Close(context.WithoutCancel(ctx), strategy.Strategy); closeErr != nil {
-		c.logger.Warn("sharding strategy not closed", "job", name, "plugin", strategy.Type, "err", closeErr)
-	}
-	if err != nil {
-		return plan, fmt.Errorf("sharding: %w", err)
-	}
-	plan.Owners = make(map[string]registry.Items, len(assignment))
-	for id, items := range assignment {
-		if len(items) > 0 {
-			plan.Owners[id] = registry.NewItems(items...)
-		}
-	}
-	return plan, nil
-}
-
-// host is a live instance and the jobs that it can run.
-type host struct {
-	instance spi.Instance
-	server   string
-	jobs     map[string]bool
-}
-
-func hostsOf(states []registry.InstanceState) []host {
-	var hosts []host
-	for _, s := range states {
-		if !s.Live || s.Draining || s.Disabled {
-			continue
-		}
-		h := host{InstanceOf(s.Instance.ID, s.Instance.Labels), registry.ServerName(s.Instance.ID), make(map[string]bool, len(s.Instance.Jobs))}
-		for _, name := range s.Instance.Jobs {
-			h.jobs[name] = true
-		}
-		hosts = append(hosts, h)
-	}
-	return hosts
-}
-
-// candidatesOf returns the instances that can run the job and are not disabled
-// for it.
-func candidatesOf(state registry.JobState, hosts []host) []spi.Instance {
-	var candidates []spi.Instance
-	for _, h := range hosts {
-		if h.jobs[state.Definition.Name] && !slices.Contains(state.DisabledServers, h.server) {
-			candidates = append(candidates, h.instance)
-		}
-	}
-	return candidates
-}

@@ -71,6 +71,22 @@ func Shard(ctx context.Context, strategy spi.ShardingStrategy, req spi.ShardRequ
 	return checkAssignment(req, response.Assignment)
 }
 
+// Broadcast returns the request to a strategy with the capability broadcast: there
+// are as many items as instances. They keep the parameters that they have.
+func Broadcast(req spi.ShardRequest) spi.ShardRequest {
+	items := make([]spi.Item, len(req.Instances))
+	for i := range items {
+		items[i].Item = i
+	}
+	for _, item := range req.Items {
+		if item.Item < len(items) {
+			items[item.Item].Parameter = item.Parameter
+		}
+	}
+	req.ShardingTotalCount, req.Items = len(items), items
+	return req
+}
+
 // callStrategy calls a strategy. One that ignores its context is left behind
 // when its time is over: it must not hold up the leader.
 func callStrategy(ctx context.Context, strategy spi.ShardingStrategy, req spi.ShardRequest) (spi.ShardResponse, error) {

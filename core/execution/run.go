@@ -27,6 +27,7 @@ type run struct {
 	session *session
 	id      string
 	items   registry.Items
+	total   int // of the items of the job, as of the assignment
 	instant time.Time
 	source  spi.Source
 	fence   int64
@@ -52,14 +53,23 @@ func newRun(j *Job, s *session, spec *Spec, instant time.Time, source spi.Source
 	spec.uses.add()
 	r := &run{
 		job: j, spec: spec, session: s, id: j.executor.runIDOf(instant), items: items, instant: instant, source: source, fence: fence,
-		marked: marked, unfinished: items.Len(),
+		marked: marked, unfinished: items.Len(), total: spec.Config.ShardingTotalCount,
 	}
+	r.of(j.current.Total)
 	if items.Len() == 1 {
 		for item := range items.All() {
 			r.services = itemServices{run: r, item: item, attempt: 1}
 		}
 	}
 	return r
+}
+
+// of says how many items the job has if it broadcasts, zero if it does not: as of
+// the assignment under which the run begins.
+func (r *run) of(total int) {
+	if total > 0 {
+		r.total = total
+	}
 }
 
 // task returns the id that the items of the run and its listeners share. It is
@@ -182,7 +192,7 @@ func (c *itemCall) call() {
 	c.sharding = spi.ShardingContext{
 		JobName:            r.job.name,
 		TaskID:             c.task,
-		ShardingTotalCount: config.ShardingTotalCount,
+		ShardingTotalCount: r.total,
 		JobParameter:       config.JobParameter,
 		ShardingItem:       c.item,
 		ShardingParameter:  r.spec.Parameters[c.item],

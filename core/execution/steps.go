@@ -141,7 +141,7 @@ func (j *Job) complete(reports []report) {
 // or the assignment stale, is found again when the next one is adopted.
 func (j *Job) begin(f firing) {
 	j.mu.Lock()
-	generation, owns, gathers := j.current.Generation, j.current.Items.Len() > 0, len(j.spec.OnceListeners) > 0
+	generation, total, owns, gathers := j.current.Generation, j.current.Total, j.current.Items.Len() > 0, len(j.spec.OnceListeners) > 0
 	if f.reason != "" || !owns {
 		j.begun = time.Time{}
 		j.missAll(f)
@@ -163,7 +163,7 @@ func (j *Job) begin(f firing) {
 			return
 		}
 		if reply.Code != registry.CodeStale {
-			j.apply(s, f, generation, reply)
+			j.apply(s, f, asked{generation, total}, reply)
 			return
 		}
 		if reply.Generation < generation {
@@ -208,8 +208,14 @@ func (j *Job) hold(item int, instant time.Time) {
 	j.supersede(item, instant)
 }
 
+// asked is what of the assignment counts for the answer to a begin.
+type asked struct {
+	generation int64
+	total      int // see registry.Assignment
+}
+
 // apply carries out the answer to a begin under an assignment.
-func (j *Job) apply(s *session, f firing, generation int64, reply registry.BeginReply) {
+func (j *Job) apply(s *session, f firing, under asked, reply registry.BeginReply) {
 	j.mu.Lock()
 	defer j.unlock()
 	switch reply.Code {
@@ -217,7 +223,7 @@ func (j *Job) apply(s *session, f firing, generation int64, reply registry.Begin
 		for item := range reply.Held.All() {
 			j.hold(item, f.instant)
 		}
-		if j.current.Generation == generation {
+		if j.current.Generation == under.generation {
 			for item := range common(j.current.Items, j.current.DisabledItems).All() {
 				j.miss(item, ReasonDisabled, 1, f.instant, f.instant)
 			}
@@ -228,6 +234,7 @@ func (j *Job) apply(s *session, f firing, generation int64, reply registry.Begin
 			j.fence = reply.Fence
 			r := newRun(j, s, j.spec, reply.Instant, f.source, reply.Fence, reply.Items, true)
 			r.gather(reply.Gathering)
+			r.of(under.total)
 			j.launch(r, reply.Items)
 		}
 	case registry.CodeDisabled:
@@ -238,7 +245,7 @@ func (j *Job) apply(s *session, f firing, generation int64, reply registry.Begin
 		j.executor.logger.Warn("firing refused", "job", j.name, "run", registry.FormatRunID(f.instant), "code", reply.Code.String())
 	}
 	j.begun = time.Time{}
-	if j.current.Generation == generation {
+	if j.current.Generation == under.generation {
 		j.decide(f.instant)
 		return
 	}
@@ -255,7 +262,7 @@ func (j *Job) beginMisfired() {
 	for {
 		s := j.partition.session.Load()
 		j.mu.Lock()
-		generation, mayBegin := j.current.Generation, j.mayBegin()
+		generation, total, mayBegin := j.current.Generation, j.current.Total, j.mayBegin()
 		j.mu.Unlock()
 		if s == nil || !mayBegin {
 			return
@@ -277,7 +284,9 @@ func (j *Job) beginMisfired() {
 		}
 		j.mu.Lock()
 		j.fence = max(j.fence, reply.Fence)
-		j.launch(newRun(j, s, j.spec, reply.Instant, j.catchUpSource(reply.Instant), reply.Fence, reply.Items, true), reply.Items)
+		r := newRun(j, s, j.spec, reply.Instant, j.catchUpSource(reply.Instant), reply.Fence, reply.Items, true)
+		r.of(total)
+		j.launch(r, reply.Items)
 		j.unlock()
 	}
 }

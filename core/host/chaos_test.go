@@ -27,14 +27,14 @@ func TestChaosDoublesNothing(t *testing.T) {
 			for seed := range *seeds {
 				t.Run(fmt.Sprintf("%s, monitored=%v, seed %d", level, monitored, seed), func(t *testing.T) {
 					t.Parallel()
-					synctest.Test(t, func(t *testing.T) { chaos(t, level, monitored, seed) })
+					synctest.Test(t, func(t *testing.T) { chaos(t, level, fleetJob(time.Second, 7, monitored), seed) })
 				})
 			}
 		}
 	}
 }
 
-func chaos(t *testing.T, level string, monitored bool, seed uint64) {
+func chaos(t *testing.T, level string, c job.Config, seed uint64) {
 	t.Helper()
 	random := rand.New(rand.NewPCG(seed, 7))
 	var mu sync.Mutex
@@ -47,9 +47,8 @@ func chaos(t *testing.T, level string, monitored bool, seed uint64) {
 		}
 		return time.Duration(delays.IntN(most)) * time.Millisecond
 	}
-	c := fleetJob(time.Second, 7, monitored)
 	errAway := errors.New("away")
-	f := newFleet(t, setup{jobs: []job.Config{c}, plugins: []spi.Plugin{probe(quick)}})
+	f := newFleet(t, setup{jobs: []job.Config{c}, plugins: []spi.Plugin{probe(quick), turns()}})
 	away := map[*observed]*atomic.Bool{}
 	join := func() {
 		isAway := &atomic.Bool{}

@@ -358,7 +358,7 @@ func (m *member) newsSince(ctx context.Context, since int64) (news, error) {
 			n.released = append(n.released, c.Job)
 		case registry.ChangeReleased, registry.ChangeDrain:
 			n.released = append(n.released, c.Job)
-		case registry.ChangeJoin, registry.ChangeLeave, registry.ChangeDepart, registry.ChangeHost, registry.ChangeQuarantine:
+		case registry.ChangeJoin, registry.ChangeLeave, registry.ChangeDepart, registry.ChangeHost, registry.ChangeQuarantine, registry.ChangeRan:
 		}
 	}
 	n.removed = slices.DeleteFunc(n.removed, func(name string) bool {

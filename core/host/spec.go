@@ -81,6 +81,9 @@ func (s *specs) build(ctx context.Context, c job.Config) (*execution.Spec, confi
 	for _, p := range refused {
 		report(p.Rule, fmt.Sprintf("property %q %s", p.Property, p.Message), "props", p.Property)
 	}
+	if d := found.strategy.Descriptor; !c.MonitorExecution && (d.Has(spi.CapabilityEveryRun) || d.Has(spi.CapabilityBroadcast)) {
+		report(job.RuleConflict, "sharding strategy "+d.Type+" needs monitorExecution: without marks nobody knows what has run, and where", "jobShardingStrategyType")
+	}
 	if len(problems) > 0 || errors.Join(unsound...) != nil {
 		return nil, problems
 	}
@@ -339,7 +342,7 @@ func (s *specs) strategist(ctx context.Context, state registry.JobState) (coordi
 	for i := range req.Items {
 		req.Items[i] = spi.Item{Item: i, Parameter: parameters[i]}
 	}
-	return coordinator.Strategy{Type: c.ShardingStrategyType, Strategy: strategy, Request: req, Door: doorOf(s, f.strategy, values)}, nil
+	return coordinator.Strategy{Descriptor: f.strategy.Descriptor, Strategy: strategy, Request: req, Door: doorOf(s, f.strategy, values)}, nil
 }
 
 // closeSpec closes the plugins of a job.

@@ -200,10 +200,10 @@ func isOwned(s registry.JobState, living map[string]bool) bool {
 		}
 		owned += items.Len()
 	}
-	return owned == s.Definition.Items
+	return owned == s.Total()
 }
 
-// Items returns the items of a job in order: those of its definition, and others
+// Items returns the items of a job in order: those that it has, and others
 // that still run. An unknown job is [registry.ErrUnknownJob].
 func (h *Host) Items(ctx context.Context, name string) ([]ItemInfo, error) {
 	p := h.center.Partition(name)

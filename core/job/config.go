@@ -54,6 +54,10 @@ const (
 	DefaultCompletedTimeout = 24 * time.Hour
 )
 
+// BroadcastStrategyType is the strategy whose jobs have as many items as there are
+// instances, whatever their ShardingTotalCount is.
+const BroadcastStrategyType = "BROADCAST"
+
 // Names of the pools that are no number.
 const (
 	// PoolCPU runs as many items of the job at once as twice the cores of the node.

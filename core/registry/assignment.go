@@ -34,10 +34,25 @@ type Plan struct {
 	// Owners are disjoint sets within 0 to Items-1, by instance. An item in none
 	// is run by nobody and keeps its history.
 	Owners map[string]Items
+	// How is what the job's strategy is like. A job that broadcasts has one item for
+	// each instance, and must be monitored.
+	How How
 	// Dirty is DirtyJob.Since as it was before the plan was made: what became
 	// dirty later stays so. Zero clears nothing.
 	Dirty int64
 }
+
+// How says how a job's strategy assigns items.
+type How string
+
+// What a strategy can be like. HowBroadcast makes an instance run one item at a
+// time whatever its number, and what it has decided, missed and still runs counts
+// for its next item.
+const (
+	HowOnce      How = ""  // asked when instances or the definition change
+	HowEveryRun  How = "E" // asked again when a run has ended
+	HowBroadcast How = "B" // one item for each instance
+)
 
 // CommitResult is the answer to one plan.
 type CommitResult struct {
@@ -63,6 +78,9 @@ type Assignment struct {
 	// does not know until when some of its items were its own. One that has only
 	// missed later generations does: hand-overs under way end at From.
 	Previous int64
+	// Total is the number of items of a job that broadcasts, zero of others, which
+	// have as many as their definition says.
+	Total int
 	// Departed says that this assignment was made after the instance's Depart.
 	Departed  bool
 	Monitored bool
@@ -137,7 +155,7 @@ func (p *Partition) CommitAssignments(ctx context.Context, l Leadership, plans [
 				return results, fmt.Errorf("assigning job %s: %w", clip(plan.Job), err)
 			}
 			names = append(names, plan.Job)
-			args = append(args, plan.Job, plan.ExpectGeneration, plan.ExpectVersion, plan.Items, plan.Dirty, len(plan.Owners))
+			args = append(args, plan.Job, plan.ExpectGeneration, plan.ExpectVersion, plan.Items, string(plan.How), plan.Dirty, len(plan.Owners))
 			for _, id := range slices.Sorted(maps.Keys(plan.Owners)) {
 				args = append(args, id, plan.Owners[id].String())
 			}
@@ -187,6 +205,11 @@ func (p *Plan) check() error {
 	if p.Items < 1 || p.Items > MaxItems {
 		return fmt.Errorf("%d items, want 1 to %d", p.Items, MaxItems)
 	}
+	switch p.How {
+	case HowOnce, HowEveryRun, HowBroadcast:
+	default:
+		return fmt.Errorf("its strategy is like %q", clip(string(p.How)))
+	}
 	taken := make([]bool, p.Items)
 	for id, items := range p.Owners {
 		if err := checkInstance(id); err != nil {
@@ -217,7 +240,7 @@ func (p *Partition) Assignments(ctx context.Context, instance string, jobs []str
 		_, err := p.config.Client.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
 			off = pipe.HExists(ctx, p.keys.off(), ServerName(instance))
 			for i, name := range batch {
-				heads[i] = pipe.HMGet(ctx, p.keys.job(name), "gen", "pg", "sd", "mon", "from", "st", "dn", "lo")
+				heads[i] = pipe.HMGet(ctx, p.keys.job(name), "gen", "pg", "sd", "mon", "from", "st", "dn", "lo", "an", "how")
 				owned[i] = pipe.HMGet(ctx, p.keys.assignments(name), instance, "")
 				disabled[i] = pipe.HExists(ctx, p.keys.states(name), "node:"+ServerName(instance))
 			}
@@ -233,7 +256,7 @@ func (p *Partition) Assignments(ctx context.Context, instance string, jobs []str
 			r := &reply{source: "j:" + name, values: append(orEmpty(heads[i].Val()), orEmpty(owned[i].Val())...)}
 			a := Assignment{
 				Job: name, Generation: r.number(), Previous: r.number(), Departed: isListed(r.text(), instance), Monitored: r.flag(), From: r.instant(), Disabled: r.text() == "D", DisabledItems: r.items(),
-				Orphans: r.orphans(), Floors: r.groups(), Unowned: union(r.groups()),
+				Orphans: r.orphans(), Total: r.total(), Floors: r.groups(), Unowned: union(r.groups()),
 			}
 			if err := r.end(); err != nil {
 				return nil, fmt.Errorf("reading the assignment of %q in job %s: %w", instance, name, err)
@@ -246,6 +269,20 @@ func (p *Partition) Assignments(ctx context.Context, instance string, jobs []str
 		}
 	}
 	return list, nil
+}
+
+// total reads how many items are assigned and how: the number of items of a job
+// that broadcasts, else zero.
+func (r *reply) total() int {
+	assigned, how := r.text(), How(r.text())
+	if how != HowBroadcast {
+		return 0
+	}
+	n := parseNumber(assigned)
+	if n < 1 || n > MaxItems {
+		r.fail("%q items that are assigned", clip(assigned))
+	}
+	return int(n)
 }
 
 // isListed reports whether an id is in a list joined by commas.

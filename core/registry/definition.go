@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -86,6 +87,20 @@ type JobState struct {
 	// Owners are the items of each instance. The empty id has those that nobody
 	// may run.
 	Owners map[string]Items
+	// Assigned is how many items Owners has, and How the strategy is like that gave
+	// them, as of the last commit; a job that broadcasts has other items than its
+	// definition says.
+	Assigned int
+	How      How
+}
+
+// Total is the number of items of the job: those of its definition, or of a job
+// that broadcasts those that are assigned.
+func (s *JobState) Total() int {
+	if s.How == HowBroadcast {
+		return s.Assigned
+	}
+	return s.Definition.Items
 }
 
 // PutJobs stores definitions, fifty in a script, and answers each in its order.
@@ -253,6 +268,7 @@ func (p *Partition) Job(ctx context.Context, name string) (JobState, error) {
 func readJob(name string, j, owners, states map[string]string) (JobState, error) {
 	r := &reply{source: "j:" + name, values: []any{
 		j["cfg"], j["n"], j["mon"], j["mis"], j["fo"], j["dis"], j["cver"], j["upd"], j["gen"], j["dn"],
+		cmp.Or(j["an"], "0"),
 	}}
 	s := JobState{
 		Definition: JobDefinition{
@@ -260,7 +276,7 @@ func readJob(name string, j, owners, states map[string]string) (JobState, error)
 			Failover: r.flag(), Disabled: r.flag(),
 		},
 		Version: r.number(), Updated: r.instant(), Generation: r.number(), DisabledItems: r.items(),
-		Enabled: j["st"] == "E", Owners: make(map[string]Items, len(owners)),
+		Assigned: int(r.number()), How: How(j["how"]), Enabled: j["st"] == "E", Owners: make(map[string]Items, len(owners)),
 	}
 	if err := r.end(); err != nil {
 		return JobState{}, err

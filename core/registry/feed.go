@@ -46,6 +46,8 @@ const (
 	// ChangeReleased: items of a former owner ended; their owner may begin what it
 	// held.
 	ChangeReleased ChangeKind = "released"
+	// ChangeRan: a run has ended, after which the job's assignment needs a look.
+	ChangeRan ChangeKind = "ran"
 	// ChangeDrain: marks of a dead session were taken away.
 	ChangeDrain ChangeKind = "drain"
 	// ChangeBefore and ChangeAfter: nobody waits any more for the listeners of a

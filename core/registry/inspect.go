@@ -36,7 +36,7 @@ type RunningItem struct {
 	Kind Kind
 }
 
-// Items are the items of a job in order: all that its definition has, and others
+// Items are the items of a job in order: all that it has, see JobState.Total, and others
 // that still run. Marks are those of monitored jobs only. An unknown job is
 // ErrUnknownJob.
 func (p *Partition) Items(ctx context.Context, job string) ([]ItemState, error) {
@@ -46,7 +46,7 @@ func (p *Partition) Items(ctx context.Context, job string) ([]ItemState, error) 
 	var head *redis.SliceCmd
 	var owners, marks, missed, failover *redis.MapStringStringCmd
 	_, err := p.config.Client.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
-		head = pipe.HMGet(ctx, p.keys.job(job), "n", "dn")
+		head = pipe.HMGet(ctx, p.keys.job(job), "n", "dn", "an", "how")
 		owners = pipe.HGetAll(ctx, p.keys.assignments(job))
 		marks = pipe.HGetAll(ctx, p.keys.marks(job))
 		missed = pipe.HGetAll(ctx, p.keys.missed(job))
@@ -68,9 +68,12 @@ func (p *Partition) Items(ctx context.Context, job string) ([]ItemState, error) 
 
 func readItems(head []any, owners, marks, missed, failover map[string]string) ([]ItemState, error) {
 	r := &reply{source: "the job", values: head}
-	n, off := r.number(), r.items()
+	n, off, total := r.number(), r.items(), r.total()
 	if err := r.end(); err != nil {
 		return nil, err
+	}
+	if total > 0 {
+		n = int64(total)
 	}
 	if n > MaxItems {
 		return nil, fmt.Errorf("%d items, want at most %d", n, MaxItems)

@@ -36,7 +36,8 @@ const schema = 3
 //	                 items from living owners), pg (the last such one whose hand-over is
 //	                 over), nf (from when on an item that comes back is fired, ms), sd
 //	                 (nodes that drained when it was assigned, comma list), gr (1: runs are
-//	                 gathered, see g)
+//	                 gathered, see g), how (what its strategy is like: E asked after every
+//	                 run, B broadcasts, else empty)
 //	a:<job>   HASH   node -> ranges@floor;…  The empty node holds items without owner
 //	r:<job>   HASH   node -> fence|epoch|gen|kind|T-or-id|req|items;…  running marks
 //	hw:<job>  HASH   node -> T|req|held|coalesced; the last instant it decided

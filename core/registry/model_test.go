@@ -21,6 +21,7 @@ type model struct {
 	exists   bool
 
 	n, assigned                                         int
+	how                                                 How
 	departed                                            string // nodes that drained at the last commit
 	version, gen, previous, gave, tok, from, floor, upd int64
 	began                                               int64 // the last epoch at the last assignment
@@ -354,6 +355,11 @@ func (m *model) commit(p Plan) CommitResult {
 	if p.Dirty > 0 && !later {
 		m.dirty = false
 	}
+	hadBroadcast, broadcasts := m.how == HowBroadcast, p.How == HowBroadcast && !first && !same
+	m.how = p.How
+	if broadcasts {
+		floor = m.broadcast(owner, before, floor)
+	}
 	dropped := map[int]bool{}
 	for item := p.Items; item < MaxItems; item++ {
 		_, inMissed := m.missed[item]
@@ -395,7 +401,13 @@ func (m *model) commit(p Plan) CommitResult {
 			floor[item] = max(floor[item], last)
 		}
 	}
+	if broadcasts {
+		former = map[int]string{}
+	}
 	newest := m.floor
+	if hadBroadcast && !first {
+		newest = max(newest, m.now())
+	}
 	if m.reborn > m.now() {
 		newest = max(newest, m.reborn-1, from-1)
 	}
@@ -435,6 +447,40 @@ func (m *model) commit(p Plan) CommitResult {
 	return r
 }
 
+// broadcast carries what nodes have decided and missed over to their next items, and
+// returns the floors of those.
+func (m *model) broadcast(owner []string, before map[int]string, floor map[int]int64) map[int]int64 {
+	decided, missed := map[string]int64{}, map[string]int64{}
+	for item, node := range before {
+		decided[node] = max(decided[node], floor[item])
+		if at, has := m.missed[item]; has {
+			missed[node] = max(missed[node], at)
+		}
+	}
+	next := map[int]int64{}
+	m.missed = map[int]int64{}
+	for item, node := range owner {
+		own, served := decided[node]
+		nobodys, unserved := decided[""]
+		switch _, known := floor[item]; {
+		case node == "" && known:
+			next[item] = floor[item]
+		case node == "":
+			next[item] = m.now()
+		case served:
+			next[item] = own
+		case unserved:
+			next[item] = nobodys
+		default:
+			next[item] = m.now()
+		}
+		if at, has := missed[node]; has && node != "" {
+			m.missed[item] = at
+		}
+	}
+	return next
+}
+
 func (m *model) begin(q BeginRequest) BeginReply {
 	r := m.decide(q)
 	if q.Gathers && q.Kind == KindNormal && (r.Code == CodeOK || r.Code == CodeNone) {
@@ -468,6 +514,9 @@ func (m *model) decide(q BeginRequest) BeginReply {
 		return BeginReply{Code: CodeDuplicate}
 	}
 	free := func(item int) bool {
+		if m.how == HowBroadcast {
+			return len(m.marks[node]) == 0
+		}
 		_, waits := m.queued[item]
 		return !waits && !m.running(item) && len(m.marks[node]) < 64
 	}
@@ -547,6 +596,7 @@ func (m *model) complete(q CompleteRequest) CompleteReply {
 			delete(k.items, item)
 		}
 		rest = len(k.items) > 0
+		m.dirty = m.dirty || m.how == HowEveryRun && len(k.items) == 0
 	}
 	m.sweep(node)
 	r := CompleteReply{
@@ -625,7 +675,7 @@ func (m *model) dump() map[string]map[string]string {
 			"gen": number(m.gen), "pg": number(m.previous), "lg": number(m.gave), "tok": number(m.tok), "cver": number(m.version), "upd": number(m.upd),
 			"x": strconv.Itoa(foreign), "n": strconv.Itoa(m.n), "from": number(m.from), "fl": number(m.floor),
 			"st": state, "dn": setOf(m.offItems).String(), "nd": strconv.Itoa(len(m.offServers)),
-			"an": strconv.Itoa(m.assigned), "ep": number(m.began), "lo": m.orphans(), "nf": number(m.reborn), "sd": m.departed,
+			"an": strconv.Itoa(m.assigned), "ep": number(m.began), "lo": m.orphans(), "nf": number(m.reborn), "sd": m.departed, "how": string(m.how),
 			"gr": map[bool]string{true: "1"}[m.gather],
 		}
 	}

@@ -37,6 +37,26 @@ func TestScriptsFollowModel(t *testing.T) {
 	})
 }
 
+// TestScriptsFollowModelOfOtherStrategies is the same for jobs that broadcast, of
+// which a node runs each instant once whatever its items are, and for jobs that are
+// assigned anew after every run.
+func TestScriptsFollowModelOfOtherStrategies(t *testing.T) {
+	t.Parallel()
+	eachServer(t, func(t *testing.T, on server) {
+		for i := range *seeds {
+			for name, how := range map[string]How{"broadcast": HowBroadcast, "every run": HowEveryRun} {
+				seed := *firstSeed + uint64(i)
+				t.Run(fmt.Sprintf("%s, seed %d", name, seed), func(t *testing.T) {
+					t.Parallel()
+					r := newRandomRun(t, on, seed, untouched)
+					r.how = how
+					r.run(*steps)
+				})
+			}
+		}
+	})
+}
+
 // TestServersKeepTheSame runs random sequences on both servers, and compares all
 // keys to the last byte.
 func TestServersKeepTheSame(t *testing.T) {
@@ -98,6 +118,7 @@ type randomRun struct {
 	*bench
 	rand     *rand.Rand
 	m        *model
+	how      How // what the job's strategy is like
 	leader   Leadership
 	leases   map[string]Lease
 	paused   map[string]time.Time // nodes that do not renew until then
@@ -327,6 +348,9 @@ func (r *randomRun) put() {
 		Name: "j", Config: []byte("{}"), Items: 2 + r.rand.IntN(6), Monitored: r.rand.IntN(5) > 0,
 		Misfire: r.rand.IntN(3) > 0, Failover: r.rand.IntN(12) == 0, Overwrite: r.rand.IntN(5) > 0,
 	}
+	if r.how == HowBroadcast {
+		d.Monitored, d.Failover = true, false
+	}
 	got := r.bench.put(d)
 	if want := r.m.put(d); got.Outcome != want || got.Version != r.m.version {
 		r.t.Errorf("PutJobs = %s, version %d, want %s, %d", got.Outcome, got.Version, want, r.m.version)
@@ -335,14 +359,22 @@ func (r *randomRun) put() {
 
 func (r *randomRun) setState() {
 	r.t.Helper()
-	r.setOne(r.rand.IntN(3), r.rand.IntN(r.m.n), r.node(), r.rand.IntN(3) == 0)
+	r.setOne(r.rand.IntN(3), r.rand.IntN(r.total()), r.node(), r.rand.IntN(3) == 0)
+}
+
+// total is the number of items that there are.
+func (r *randomRun) total() int {
+	if r.m.how == HowBroadcast {
+		return r.m.assigned
+	}
+	return r.m.n
 }
 
 // enableAll ends what setState has disabled, so that a sequence stays alive.
 func (r *randomRun) enableAll() {
 	r.t.Helper()
 	r.setOne(0, 0, "", true)
-	for item := range r.m.n {
+	for item := range r.total() {
 		r.setOne(1, item, "", true)
 	}
 	for _, node := range []string{"a", "b", "c"} {
@@ -382,13 +414,42 @@ func (r *randomRun) setOne(scope, item int, node string, enabled bool) {
 
 func (r *randomRun) commit() {
 	r.t.Helper()
-	p := Plan{Job: "j", ExpectGeneration: r.m.gen, ExpectVersion: r.m.version, Items: r.m.n, Owners: map[string]Items{}}
+	p := Plan{Job: "j", ExpectGeneration: r.m.gen, ExpectVersion: r.m.version, Items: r.m.n, How: r.how, Owners: map[string]Items{}}
 	if dirty := must(r.bench, r.Dirty); len(dirty) > 0 && r.rand.IntN(2) == 0 {
 		p.Dirty = dirty[0].Since
 	}
 	if r.rand.IntN(10) == 0 {
 		p.ExpectGeneration--
 	}
+	if r.how == HowBroadcast {
+		r.broadcast(&p)
+	} else {
+		r.spread(&p)
+	}
+	got := must(r.bench, func(ctx context.Context) ([]CommitResult, error) {
+		return r.CommitAssignments(ctx, r.leader, []Plan{p})
+	})[0]
+	if diff := cmp.Diff(r.m.commit(p), got); diff != "" {
+		r.t.Errorf("CommitAssignments(%+v) (-want +got):\n%s", p, diff)
+	}
+}
+
+// broadcast plans an item for each of some nodes, now and then for none.
+func (r *randomRun) broadcast(p *Plan) {
+	nodes := []string{"a", "b", "c"}
+	r.rand.Shuffle(len(nodes), func(i, j int) { nodes[i], nodes[j] = nodes[j], nodes[i] })
+	for _, node := range nodes {
+		if r.leases[node].Epoch > 0 && r.rand.IntN(6) > 0 {
+			p.Owners[node] = NewItems(len(p.Owners))
+		}
+	}
+	if p.Items = len(p.Owners); p.Items == 0 {
+		p.Items = max(1, r.m.assigned)
+	}
+}
+
+// spread plans all items at random.
+func (r *randomRun) spread(p *Plan) {
 	owners := map[string][]int{}
 	idle := []int{16, 16, 2}[r.rand.IntN(3)] // one item in so many is nobody's
 	for item := range p.Items {
@@ -405,12 +466,6 @@ func (r *randomRun) commit() {
 	}
 	for node, list := range owners {
 		p.Owners[node] = NewItems(list...)
-	}
-	got := must(r.bench, func(ctx context.Context) ([]CommitResult, error) {
-		return r.CommitAssignments(ctx, r.leader, []Plan{p})
-	})[0]
-	if diff := cmp.Diff(r.m.commit(p), got); diff != "" {
-		r.t.Errorf("CommitAssignments(%+v) (-want +got):\n%s", p, diff)
 	}
 }
 
@@ -452,6 +507,9 @@ func (r *randomRun) track(q BeginRequest) {
 		r.fence = got.Fence
 		for item := range got.Items.All() {
 			key := fmt.Sprintf("%d@%d", item, got.Instant.UnixMilli())
+			if r.how == HowBroadcast {
+				key = fmt.Sprintf("%s|%d@%d", q.Lease.Instance, q.Lease.Epoch, got.Instant.UnixMilli())
+			}
 			if before, twice := r.ran[key]; twice {
 				r.t.Errorf("item %s runs under fence %d and %d, want once", key, before, got.Fence)
 			}
@@ -634,7 +692,8 @@ func (r *randomRun) compare(op string) {
 	for node, list := range r.m.marks {
 		for _, k := range list {
 			for item := range k.items {
-				if other, ok := busy[item]; ok {
+				// Of a job that broadcasts it is the node that runs once.
+				if other, ok := busy[item]; ok && r.m.how != HowBroadcast {
 					r.t.Errorf("after %s item %d is in two marks, of %s and %s", op, item, other, node)
 				}
 				busy[item] = node

@@ -41,7 +41,7 @@ func TestRestoreIntoAnEmptyRegistry(t *testing.T) {
 			t.Errorf("Restore again = %d, want 0", got)
 		}
 		got := must(b, func(ctx context.Context) ([]JobState, error) { return b.Jobs(ctx, "j", "k") })
-		want[0].Generation, want[0].Owners = 0, map[string]Items{}
+		want[0].Generation, want[0].Owners, want[0].Assigned = 0, map[string]Items{}, 0
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("Jobs (-want +got):\n%s", diff)
 		}

@@ -79,7 +79,7 @@ func fromError(e *pluginpb.Error) *spi.Error {
 }
 
 func toInstance(i spi.Instance) *pluginpb.Instance {
-	return &pluginpb.Instance{Id: valid(i.ID), Ip: valid(i.IP), Labels: validMap(i.Labels)}
+	return &pluginpb.Instance{Id: valid(i.ID), Ip: valid(i.IP), Labels: validMap(i.Labels), Load: int64(i.Load)}
 }
 
 func toItems(assignment map[string][]int) map[string]*pluginpb.Items {

@@ -971,10 +971,13 @@ func (x *ExecuteResponse) GetMessage() string {
 }
 
 type Instance struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	Ip            string                 `protobuf:"bytes,2,opt,name=ip,proto3" json:"ip,omitempty"`
-	Labels        map[string]string      `protobuf:"bytes,3,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Id     string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Ip     string                 `protobuf:"bytes,2,opt,name=ip,proto3" json:"ip,omitempty"`
+	Labels map[string]string      `protobuf:"bytes,3,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// load is the number of items of all other jobs that the instance owns; only
+	// strategies with the capability load are told.
+	Load          int64 `protobuf:"varint,4,opt,name=load,proto3" json:"load,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1028,6 +1031,13 @@ func (x *Instance) GetLabels() map[string]string {
 		return x.Labels
 	}
 	return nil
+}
+
+func (x *Instance) GetLoad() int64 {
+	if x != nil {
+		return x.Load
+	}
+	return 0
 }
 
 type Item struct {
@@ -2696,11 +2706,12 @@ const file_plugin_proto_rawDesc = "" +
 	"\acontext\x18\x03 \x01(\v2%.elasticjob.plugin.v1.ShardingContextR\acontext\"^\n" +
 	"\x0fExecuteResponse\x121\n" +
 	"\x05error\x18\x01 \x01(\v2\x1b.elasticjob.plugin.v1.ErrorR\x05error\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage\"\xa9\x01\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage\"\xbd\x01\n" +
 	"\bInstance\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x0e\n" +
 	"\x02ip\x18\x02 \x01(\tR\x02ip\x12B\n" +
-	"\x06labels\x18\x03 \x03(\v2*.elasticjob.plugin.v1.Instance.LabelsEntryR\x06labels\x1a9\n" +
+	"\x06labels\x18\x03 \x03(\v2*.elasticjob.plugin.v1.Instance.LabelsEntryR\x06labels\x12\x12\n" +
+	"\x04load\x18\x04 \x01(\x03R\x04load\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"8\n" +

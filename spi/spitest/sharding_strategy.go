@@ -78,7 +78,7 @@ func sampleShardRequest() spi.ShardRequest {
 		JobName: "orders.夜", ShardingTotalCount: 4,
 		Instances: []spi.Instance{
 			{ID: "10.0.0.2@-@7@-@0a1b2c3d", IP: "10.0.0.2", Labels: map[string]string{"zone": "甲", "": ""}},
-			{ID: "10.0.0.10@-@7@-@0a1b2c3d", IP: "10.0.0.10"},
+			{ID: "10.0.0.10@-@7@-@0a1b2c3d", IP: "10.0.0.10", Load: 12},
 			{ID: "node \"3\"", IP: ""},
 		},
 		Items:    []spi.Item{{Item: 0, Parameter: "北京"}, {Item: 1}, {Item: 2, Parameter: "\"c\"\n"}, {Item: 3}},

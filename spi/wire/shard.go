@@ -59,6 +59,9 @@ func appendInstance(b []byte, i spi.Instance) []byte {
 	b = appendText(append(b, '{'), "id", i.ID)
 	b = appendText(b, "ip", i.IP)
 	b = appendTextMap(b, "labels", i.Labels)
+	if i.Load != 0 {
+		b = appendInt(b, "load", int64(i.Load))
+	}
 	return append(b, '}')
 }
 
@@ -67,5 +70,6 @@ func instanceFields(i *spi.Instance) []field {
 		must("id", text(&i.ID)),
 		must("ip", text(&i.IP)),
 		must("labels", textMap(&i.Labels)),
+		may("load", integer(&i.Load, 0, maxInteger)),
 	}
 }

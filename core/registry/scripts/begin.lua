@@ -54,9 +54,11 @@ local function catchup(k, mine, busy, flags)
   return num(first), go
 end
 
-local function busy_items(k, own, foreign, mine)
+-- Of a job that broadcasts the node itself is busy, whatever its item is now.
+local function busy_items(k, own, foreign, mine, how)
   local busy = {}
-  if #own >= MAXMARKS then return mine end
+  if #own >= (how == 'B' and 1 or MAXMARKS) then return mine end
+  if how == 'B' then return busy end
   if foreign then
     for _, v in ipairs(call('HVALS', k.r)) do
       for _, m in ipairs(marks(v)) do unranges(m.it, busy, true) end
@@ -69,7 +71,7 @@ local function busy_items(k, own, foreign, mine)
 end
 
 local function begin(k, gen, kind, trig, req)
-  local s = call('HMGET', k.j, 'gen', 'st', 'x', 'tok', 'mis', 'dn', 'nd')
+  local s = call('HMGET', k.j, 'gen', 'st', 'x', 'tok', 'mis', 'dn', 'nd', 'how')
   if not s[1] then return {NOJOB} end
   local own = marks(call('HGET', k.r, node))
   local hw = call('HGET', k.hw, node) or '0|||'
@@ -98,7 +100,7 @@ local function begin(k, gen, kind, trig, req)
   else
     local mine, flags, go = ungroup(a, {}), {}, nil
     unranges(s[6] or '', mine, nil)
-    local busy = busy_items(k, own, foreign, mine)
+    local busy = busy_items(k, own, foreign, mine, s[8])
     if missed then
       local h = call('HGETALL', k.m)
       for i = 1, #h, 2 do flags[tonumber(h[i])] = h[i + 1] end

@@ -1,6 +1,6 @@
 -- Replaces the assignments of jobs, each by compare-and-set on generation and
 -- version. ARGV: node, epoch, term, ttl, hand-over ms, number of jobs, then for each:
--- name, expected generation, expected version, n, dirty version seen (0: none),
+-- name, expected generation, expected version, n, how, dirty version seen (0: none),
 -- number of owners, owner, ranges, ...
 -- Reply: OK, for each {code, generation, dropped, from} | refusal. code: OK, NONE
 -- (nothing changed), STALE, GONE (an owner has no session or drains), PENDING (not
@@ -95,8 +95,36 @@ local function drop(k, n, off)
   return ranges(dropped)
 end
 
-local function commit(k, name, gen, ver, n, seen, wanted)
-  local s = call('HMGET', k.j, 'gen', 'cver', 'tok', 'mon', 'fl', 'from', 'an', 'dn', 'ep', 'lo', 'nf', 'pg', 'lg')
+-- with_owners makes what an instance has decided and missed of a job that broadcasts
+-- its own, as its item may be another one now. Whoever is new has missed nothing,
+-- unless nobody was there before.
+local function with_owners(k, n, owner, target, floor)
+  local upto, missed, kept, set = {}, {}, {}, {}
+  for item, f in pairs(floor) do upto[owner[item]] = math.max(upto[owner[item]] or 0, f) end
+  local h = call('HGETALL', k.m)
+  for i = 1, #h, 2 do
+    local who, t = owner[tonumber(h[i])], tonumber(h[i + 1])
+    if who and who ~= '' then missed[who] = math.max(missed[who] or 0, t) end
+  end
+  for i = 0, n - 1 do
+    local who = target[i]
+    if who == '' then
+      kept[i] = floor[i] or NOW
+    else
+      kept[i] = upto[who] or upto[''] or NOW
+      if missed[who] then
+        set[#set + 1] = num(i)
+        set[#set + 1] = num(missed[who])
+      end
+    end
+  end
+  call('DEL', k.m)
+  chunked('HSET', k.m, set)
+  return kept
+end
+
+local function commit(k, name, gen, ver, n, how, seen, wanted)
+  local s = call('HMGET', k.j, 'gen', 'cver', 'tok', 'mon', 'fl', 'from', 'an', 'dn', 'ep', 'lo', 'nf', 'pg', 'lg', 'how')
   if not s[1] then return {NOJOB, '0', '', '0'} end
   if s[1] ~= gen or s[2] ~= ver then return {STALE, s[1], '', '0'} end
   local target = {}
@@ -148,6 +176,9 @@ local function commit(k, name, gen, ver, n, seen, wanted)
   if not later and seen ~= '0' and tonumber(call('ZSCORE', DIRTY, name) or '0') == tonumber(seen) then
     call('ZREM', DIRTY, name)
   end
+  if how ~= (s[14] or '') then call('HSET', k.j, 'how', how) end
+  local broadcasts = how == 'B' and not first and not same
+  if broadcasts then floor = with_owners(k, n, owner, target, floor) end
   local dropped = ''
   if tonumber(s[7] or '0') > n or (s[8] or '') ~= '' then dropped = drop(k, n, s[8] or '') end
   if same then return {NONE, gen, dropped, s[6]} end
@@ -172,10 +203,13 @@ local function commit(k, name, gen, ver, n, seen, wanted)
   -- An item that comes back may still be fired by who had it and does not know yet
   -- that it was gone.
   local newest, reborn = tonumber(s[5]), tonumber(s[11] or '0')
+  -- Nor was it due before, if it comes with an instance.
+  if s[14] == 'B' and not first then newest = math.max(newest, NOW) end
   if reborn > NOW then newest = math.max(newest, reborn - 1, from - 1) end
   for item in pairs(owner) do
     if unmonitored and item >= n then reborn = NOW + handover end
   end
+  if broadcasts then former = {} end
   local by, list, x = {}, {}, 0
   for i = 0, n - 1 do
     by[target[i]] = by[target[i]] or {}
@@ -204,13 +238,14 @@ end
 
 local reply, names, gens = {OK}, {}, {}
 for i = 1, count do
-  local name, gen, ver, n, seen, owners = take(), take(), take(), tonumber(take()), take(), tonumber(take())
+  local name, gen, ver, n = take(), take(), take(), tonumber(take())
+  local how, seen, owners = take(), take(), tonumber(take())
   local wanted = {}
   for w = 1, owners do
     local owns, items = take(), take()
     wanted[w] = {node = owns, items = items}
   end
-  local r = commit(job(i), name, gen, ver, n, seen, wanted)
+  local r = commit(job(i), name, gen, ver, n, how, seen, wanted)
   if r[1] == OK or r[1] == PENDING and r[2] ~= gen then
     names[#names + 1] = name
     gens[#gens + 1] = r[2]

@@ -4,7 +4,7 @@
 -- gathered} | LOST. With a run gather.lua stands before this.
 local node, epoch, count = take(), take(), tonumber(take())
 if not deadline(node, epoch) then return {LOST} end
-local reply, names, gens = {OK}, {}, {}
+local reply, names, gens, ran = {OK}, {}, {}, {}
 
 local function complete(k, name, fence, items, outcome, run)
   local done, freed, rest = unranges(items, {}, true), {}, false
@@ -15,13 +15,14 @@ local function complete(k, name, fence, items, outcome, run)
       for item in pairs(unranges(m.it, {}, true)) do
         if done[item] then ended[item] = true else left[item] = true end
       end
-      local gen = call('HGET', k.j, 'gen')
-      local foreign = m.g ~= gen
+      local s = call('HMGET', k.j, 'gen', 'how')
+      local gen, foreign = s[1], m.g ~= s[1]
       m.it = ranges(left)
       rest = m.it ~= ''
       if m.it == '' then
         table.remove(own, i)
         if foreign then call('HINCRBY', k.j, 'x', -1) end
+        if s[2] == 'E' then ran[#ran + 1] = name end
       end
       put_marks(k.r, node, own)
       if outcome == 'S' and call('HLEN', k.cp) > 0 then
@@ -44,4 +45,6 @@ end
 for i = 1, count do reply[#reply + 1] = complete(job(i), take(), take(), take(), take(), take()) end
 -- The new owners of these items may try what they had to hold back.
 if #names > 0 then bump('released', node, table.concat(names, ','), table.concat(gens, ',')) end
+-- A run is over, after which the strategies of these are asked again.
+if #ran > 0 then mark_dirty(ran, bump('ran', node, table.concat(ran, ','), '')) end
 return reply

@@ -132,7 +132,7 @@ local function mend_states(k, name, dn, nd)
 end
 
 local function mend(k, name)
-  local s = call('HMGET', k.j, 'cver', 'gen', 'tok', 'x', 'n', 'an', 'dn', 'nd', 'gr')
+  local s = call('HMGET', k.j, 'cver', 'gen', 'tok', 'x', 'n', 'an', 'dn', 'nd', 'gr', 'how')
   if not s[1] then
     mended(name, 'index', math.max(call('HDEL', JOBS, name), call('ZREM', DIRTY, name)))
     return
@@ -147,7 +147,7 @@ local function mend(k, name)
   mend_states(k, name, s[7], s[8])
   if s[2] ~= '0' then mend_owners(k, name, s[2], s[3], tonumber(s[6] or '0')) end
   if dirty[name] or call('ZSCORE', DIRTY, name) then return end
-  if s[2] == '0' or s[6] ~= s[5] then
+  if s[2] == '0' or s[6] ~= s[5] and s[10] ~= 'B' then
     dirty[name] = true
     mended(name, 'unassigned', 1)
   end

@@ -3,11 +3,11 @@
 -- Reply: OK | NONE when it was so already | NOJOB | GONE when there is no such item
 local k = job(1)
 local name, scope, want, by = take(), take(), take(), take()
-local s = call('HMGET', k.j, 'st', 'gen', 'dn', 'nd', 'fl', 'n')
+local s = call('HMGET', k.j, 'st', 'gen', 'dn', 'nd', 'fl', 'n', 'how', 'an')
 if not s[1] then return {NOJOB} end
 local stamp = 'D,' .. by .. ',' .. num(NOW)
 local node, item = string.match(scope, '^node:(.*)$'), string.match(scope, '^item:(%d+)$')
-if item and tonumber(item) >= tonumber(s[6]) then return {GONE} end
+if item and tonumber(item) >= tonumber(s[7] == 'B' and s[8] or s[6]) then return {GONE} end
 if scope == '' then
   if s[1] == want then return {NONE} end
   call('HSET', k.j, 'st', want)

@@ -49,5 +49,5 @@ func fromEvents(events []*pluginpb.TraceEvent) []spi.TraceEvent {
 }
 
 func fromInstance(i *pluginpb.Instance) spi.Instance {
-	return spi.Instance{ID: i.GetId(), IP: i.GetIp(), Labels: i.GetLabels()}
+	return spi.Instance{ID: i.GetId(), IP: i.GetIp(), Labels: i.GetLabels(), Load: int(i.GetLoad())}
 }

@@ -138,6 +138,7 @@ func instanceText(i spi.Instance) string {
 	t.text("id", i.ID)
 	t.text("ip", i.IP)
 	t.texts("labels", i.Labels)
+	t.number("load", i.Load)
 	return "{" + t.b.String() + "}"
 }
 

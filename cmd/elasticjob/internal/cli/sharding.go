@@ -76,7 +76,7 @@ func (a *app) shardingPreview(cmd *cobra.Command, o shardingOptions) error {
 	if err != nil {
 		return usagef(cmd, "%s", err)
 	}
-	strategy, err := a.strategy(cmd, o.strategy)
+	strategy, broadcasts, err := a.strategy(cmd, o.strategy)
 	if err != nil {
 		return err
 	}
@@ -86,6 +86,9 @@ func (a *app) shardingPreview(cmd *cobra.Command, o shardingOptions) error {
 	}
 	for i := range o.total {
 		req.Items = append(req.Items, spi.Item{Item: i})
+	}
+	if broadcasts {
+		req = coordinator.Broadcast(req)
 	}
 	assignment, err := coordinator.Shard(cmd.Context(), strategy, req)
 	if err != nil {
@@ -112,25 +115,25 @@ func (a *app) printAssignment(instances []spi.Instance, assignment map[string][]
 	})
 }
 
-// strategy makes the strategy of a type.
-func (a *app) strategy(cmd *cobra.Command, name string) (spi.ShardingStrategy, error) {
+// strategy makes the strategy of a type, and says whether it broadcasts.
+func (a *app) strategy(cmd *cobra.Command, name string) (strategy spi.ShardingStrategy, broadcasts bool, err error) {
 	c := catalog.New()
 	if err := c.Add(catalog.Source{Provenance: spi.Provenance{Host: "built-in"}}, builtin.All()...); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	found, ok := catalog.Lookup(c, catalog.ShardingStrategies(), name)
 	if !ok {
-		return nil, usagef(cmd, "there is no sharding strategy %q; there is %s", name, strings.Join(c.Types(spi.KindShardingStrategy), ", "))
+		return nil, false, usagef(cmd, "there is no sharding strategy %q; there is %s", name, strings.Join(c.Types(spi.KindShardingStrategy), ", "))
 	}
 	values, problems := found.Descriptor.Props.Resolve(nil)
 	if len(problems) > 0 {
-		return nil, usagef(cmd, "strategy %s needs properties, which a preview does not have: %s %s", name, problems[0].Property, problems[0].Message)
+		return nil, false, usagef(cmd, "strategy %s needs properties, which a preview does not have: %s %s", name, problems[0].Property, problems[0].Message)
 	}
-	strategy, err := found.New(cmd.Context(), values)
+	strategy, err = found.New(cmd.Context(), values)
 	if err != nil {
-		return nil, fmt.Errorf("making sharding strategy %s: %w", name, err)
+		return nil, false, fmt.Errorf("making sharding strategy %s: %w", name, err)
 	}
-	return strategy, nil
+	return strategy, found.Descriptor.Has(spi.CapabilityBroadcast), nil
 }
 
 // parseInstances reads ids separated by commas; blank text is no instance.
