@@ -62,6 +62,8 @@ func importRules() []importRule {
 		{who: "core/...", may: spi, tests: []string{"core/..."}, external: []string{"plugins/..."}, others: anyOther},
 		{who: "runtime/...", may: wireAndProto, others: anyOther},
 		{who: "plugins/builtin", may: append(slices.Clone(spi), "plugins/..."), external: []string{"core/..."}},
+		// Its tests compose it with others, as plugins/builtin does.
+		{who: "plugins/sharding/label", may: append(slices.Clone(spi), "spi/ops"), external: []string{"core/...", "plugins/sharding/..."}, others: anyOther},
 		// An internal package of the same kind is allowed too: see isOfSameKind.
 		{who: "plugins/...", may: append(slices.Clone(spi), "spi/ops"), external: []string{"core/..."}, others: anyOther},
 		// The native half of the sdk, of which no guest is built.
