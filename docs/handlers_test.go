@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/elasticjob-go/elasticjob/plugins/builtin"
+	"github.com/elasticjob-go/elasticjob/plugins/jobtypes/function"
 	"github.com/elasticjob-go/elasticjob/spi"
 )
 
@@ -15,21 +16,22 @@ import (
 // with the code: their types, and the properties of each with their defaults.
 func TestEveryErrorHandlerIsDocumented(t *testing.T) {
 	t.Parallel()
-	checkTypes(t, "docs/reference/error-handlers.md", spi.KindErrorHandler)
+	checkTypes(t, "docs/reference/error-handlers.md", spi.KindErrorHandler, builtin.All())
 }
 
 // TestEveryJobTypeIsDocumented does the same for job types. WASM is one of the
-// runtime for modules.
+// runtime for modules, and functions belong to an embedding program.
 func TestEveryJobTypeIsDocumented(t *testing.T) {
 	t.Parallel()
-	checkTypes(t, "docs/reference/job-types.md", spi.KindJobType, "WASM")
+	plugins := append(builtin.All(), function.Simple(nil), function.Dataflow(nil))
+	checkTypes(t, "docs/reference/job-types.md", spi.KindJobType, plugins, "WASM")
 }
 
-func checkTypes(t *testing.T, name string, kind spi.Kind, types ...string) {
+func checkTypes(t *testing.T, name string, kind spi.Kind, plugins []spi.Plugin, types ...string) {
 	t.Helper()
 	text := page(t, name)
 	intro, _, _ := strings.Cut(text, "\n## ")
-	for _, p := range builtin.All() {
+	for _, p := range plugins {
 		if p.Descriptor.Kind != kind {
 			continue
 		}

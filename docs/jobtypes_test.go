@@ -1,6 +1,7 @@
 package docs_test
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -18,6 +19,12 @@ func TestExamplesOfJobTypesAreRight(t *testing.T) {
 	if len(examples) < 2 {
 		t.Fatalf("there are %d examples, want one for each larger type", len(examples))
 	}
+	functions := []elasticjob.Option{
+		elasticjob.WithFunc("reconcile", func(context.Context, *elasticjob.Job) error { return nil }),
+		elasticjob.WithDataflow("shipOrders",
+			func(context.Context, *elasticjob.Job, string) ([]int, string, error) { return nil, "", nil },
+			func(context.Context, *elasticjob.Job, []int) error { return nil }),
+	}
 	for i, example := range examples {
 		file := filepath.Join(dir, strconv.Itoa(i)+".yaml")
 		if err := os.WriteFile(file, []byte(example[1]), 0o600); err != nil {
@@ -25,7 +32,7 @@ func TestExamplesOfJobTypesAreRight(t *testing.T) {
 		}
 		config, problems := elasticjob.LoadFile(file)
 		if problems == nil {
-			problems = elasticjob.Lint(t.Context(), config, true)
+			problems = elasticjob.Lint(t.Context(), config, true, functions...)
 		}
 		for _, p := range problems {
 			t.Errorf("the example\n%s\nhas a problem: %s", example[1], p)
