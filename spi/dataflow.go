@@ -6,7 +6,7 @@ import "context"
 type FetchDataRequest struct {
 	Context ShardingContext
 	// Cursor is what the previous fetch of this execution returned; "" for the
-	// first.
+	// first, or what an earlier attempt has kept.
 	Cursor   string
 	Services Services
 }
@@ -34,7 +34,9 @@ type ProcessDataResponse struct{}
 // [JobType]. The engine calls it instead of Execute: it fetches and processes in
 // turn, once, or with the property streaming.process until nothing is left. The
 // calls for one item come one after the other, possibly on different instances
-// of a module, so what they share is the cursor.
+// of a module, so what they share is the cursor. With the property
+// streaming.checkpoint the engine keeps the cursor of a stream as the checkpoint of
+// the item, and a later attempt begins with it.
 type Dataflow interface {
 	// FetchData returns the next batch.
 	FetchData(ctx context.Context, req FetchDataRequest) (FetchDataResponse, error)

@@ -12,13 +12,23 @@ import (
 // nothing is left to fetch.
 const PropStreaming = "streaming.process"
 
+// PropStreamingCheckpoint is the property of dataflow jobs that keeps the cursor of
+// a stream as the checkpoint of its item.
+const PropStreamingCheckpoint = "streaming.checkpoint"
+
 // DataflowProps are the properties that every job of a type with the dataflow
 // capability has besides those of its plugin.
 func DataflowProps() props.Schema {
-	return props.Schema{{
-		Name: PropStreaming, Type: props.Bool, Default: "false",
-		Description: "fetch and process again until nothing is left, the node drains or the item moves",
-	}}
+	return props.Schema{
+		{
+			Name: PropStreaming, Type: props.Bool, Default: "false",
+			Description: "fetch and process again until nothing is left, the node drains or the item moves",
+		},
+		{
+			Name: PropStreamingCheckpoint, Type: props.Bool, Default: "false",
+			Description: "keep the cursor of a stream as the checkpoint of the item after each batch, so that a later attempt goes on there",
+		},
+	}
 }
 
 // maxBatchData bounds the data of one batch, in bytes.
@@ -34,6 +44,10 @@ type dataflowRun struct {
 	// Stop says between two batches why the item is to end, "" if it is not; nil
 	// lets it go on.
 	Stop func() string
+	// Cursor is where the first fetch begins.
+	Cursor string
+	// Keep keeps a cursor after its batch was processed; nil keeps none.
+	Keep func(cursor string) error
 }
 
 // driveDataflow fetches and processes the data of one item: once, or until
@@ -42,7 +56,7 @@ type dataflowRun struct {
 // succeeded. The message of the response tells how much was done.
 func driveDataflow(ctx context.Context, flow spi.Dataflow, run dataflowRun) (spi.ExecuteResponse, error) {
 	var batches, count int
-	cursor, ending := "", ""
+	cursor, ending := run.Cursor, ""
 	for {
 		if err := cause(ctx); err != nil {
 			return spi.ExecuteResponse{}, err
@@ -64,6 +78,11 @@ func driveDataflow(ctx context.Context, flow spi.Dataflow, run dataflowRun) (spi
 		if !run.Streaming {
 			break
 		}
+		if run.Keep != nil {
+			if err := run.Keep(cursor); err != nil {
+				return spi.ExecuteResponse{}, fmt.Errorf("keeping the cursor of batch %d: %w", batches, err)
+			}
+		}
 		if run.Stop == nil {
 			continue
 		}
@@ -80,11 +99,17 @@ func (c *itemCall) flow(ctx context.Context, flow spi.Dataflow) (spi.ExecuteResp
 	// The closure must not have the call, which then lives on the stack of its
 	// worker.
 	r, item, attempt := c.run, c.item, c.attempt
-	return driveDataflow(ctx, flow, dataflowRun{
+	run := dataflowRun{
 		Context: c.sharding, Fetching: &itemServices{run: r, item: item, attempt: attempt, kind: callFetch},
 		Processing: r.servicesOf(item, attempt),
 		Streaming:  r.spec.Values.Bool(PropStreaming), Stop: func() string { return r.streamEnd(item) },
-	})
+	}
+	if r.spec.Values.Bool(PropStreamingCheckpoint) {
+		services := r.servicesOf(item, attempt)
+		run.Cursor = string(c.sharding.Checkpoint)
+		run.Keep = func(cursor string) error { return services.keepCheckpoint([]byte(cursor)) }
+	}
+	return driveDataflow(ctx, flow, run)
 }
 
 // reasonReloaded is why a stream ends whose job is made of something else now. A

@@ -1,6 +1,7 @@
 package execution
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -281,6 +282,70 @@ func TestCursorsBelongToTheirItem(t *testing.T) {
 			if !slices.Equal(cursors, want) {
 				t.Errorf("cursors of item %d = %q, want %q", item, cursors, want)
 			}
+		}
+	})
+}
+
+// TestAStreamGoesOnWhereItFailed holds that with streaming.checkpoint a retry
+// begins with the cursor behind the last batch that was processed, and without it
+// anew.
+func TestAStreamGoesOnWhereItFailed(t *testing.T) {
+	t.Parallel()
+	for keeps, want := range map[bool][]string{
+		true:  {"1,2", "3", "4 fails", "4", "5"},
+		false: {"1,2", "3", "4 fails", "1,2", "3", "4", "5"},
+	} {
+		t.Run(fmt.Sprintf("%s %t", PropStreamingCheckpoint, keeps), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				var got []string
+				failed := false
+				r := startRig(t)
+				spec := flowFuncs{
+					fetch: pages("1,2", "3", "4", "5"),
+					process: func(_ context.Context, req spi.ProcessDataRequest) error {
+						batch := string(bytes.Join(req.Data, []byte(",")))
+						if batch == "4" && !failed {
+							failed, got = true, append(got, "4 fails")
+							return errors.New("not now")
+						}
+						got = append(got, batch)
+						return nil
+					},
+				}.spec(true)
+				spec.Config = retries(1, time.Second)
+				spec.Values[PropStreamingCheckpoint] = fmt.Sprint(keeps)
+				r.fire(r.host("orders", 1, spec))
+				time.Sleep(time.Minute)
+				r.stop(t)
+				if diff := cmp.Diff(want, got); diff != "" {
+					t.Errorf("processed (-want +got):\n%s", diff)
+				}
+				if ends := r.ends(); len(ends) != 2 || ends[1].Outcome != OutcomeSuccess {
+					t.Errorf("ends = %+v, want a failure and a success", ends)
+				}
+			})
+		})
+	}
+}
+
+// TestACursorThatCannotBeKeptFailsItsItem holds the bound of checkpoints.
+func TestACursorThatCannotBeKeptFailsItsItem(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := startRig(t)
+		spec := flowFuncs{
+			fetch: func(context.Context, spi.FetchDataRequest) (spi.FetchDataResponse, error) {
+				return spi.FetchDataResponse{Data: [][]byte{[]byte("1")}, Cursor: strings.Repeat("x", maxCheckpoint+1)}, nil
+			},
+			process: func(context.Context, spi.ProcessDataRequest) error { return nil },
+		}.spec(true)
+		spec.Values[PropStreamingCheckpoint] = "true"
+		r.fire(r.host("orders", 1, spec))
+		synctest.Wait()
+		r.stop(t)
+		if ends := r.ends(); len(ends) != 1 || ends[0].Error == nil || ends[0].Error.Code != spi.CodeTooLarge {
+			t.Errorf("ends = %+v, want one failure with %s", ends, spi.CodeTooLarge)
 		}
 	})
 }

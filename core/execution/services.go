@@ -99,14 +99,23 @@ func (s *itemServices) saveCheckpoint(request []byte) ([]byte, error) {
 		return nil, malformed(spi.OpCheckpointSave, err)
 	case c.Data == nil:
 		return nil, malformed(spi.OpCheckpointSave, errors.New("it has no data"))
-	case len(c.Data) > maxCheckpoint:
-		return nil, tooLarge("a checkpoint", len(c.Data), maxCheckpoint)
 	}
-	if err := s.keep(func(k *kept) { k.checkpoint = c.Data }); err != nil {
+	if err := s.keepCheckpoint(c.Data); err != nil {
 		return nil, err
 	}
-	s.run.job.executor.events.Checkpointed.Publish(ItemCheckpointed{Job: s.run.job.name, Item: s.item, Run: s.run.id, Data: c.Data})
 	return []byte(`{}`), nil
+}
+
+// keepCheckpoint keeps the checkpoint itself.
+func (s *itemServices) keepCheckpoint(data []byte) error {
+	if len(data) > maxCheckpoint {
+		return tooLarge("a checkpoint", len(data), maxCheckpoint)
+	}
+	if err := s.keep(func(k *kept) { k.checkpoint = data }); err != nil {
+		return err
+	}
+	s.run.job.executor.events.Checkpointed.Publish(ItemCheckpointed{Job: s.run.job.name, Item: s.item, Run: s.run.id, Data: data})
+	return nil
 }
 
 // keep notes something of the item, as long as it runs and the node owns it.
