@@ -170,3 +170,28 @@ func (b *bench) spent() (cpu, scripts time.Duration) {
 	}
 	return cpu, scripts
 }
+
+// BenchmarkGather is a firing of one node with listeners that are called once.
+func BenchmarkGather(b *testing.B) {
+	onEach(b, func(b *testing.B, f *bench) {
+		l := f.lead("a")
+		for _, n := range []int{4, 10_000} {
+			b.Run(fmt.Sprintf("%d items", n), func(b *testing.B) {
+				all := AllItems(n)
+				f.put(JobDefinition{Name: "j", Config: []byte("{}"), Items: n, Monitored: true, Misfire: true, Overwrite: true})
+				g := f.assign(l, "j", map[string]string{"a": all.String()}).Generation
+				instant := f.now
+				for b.Loop() {
+					instant = instant.Add(time.Second)
+					run := f.gather(l.Lease, g, instant)
+					f.meet(l.Lease, run, MomentBefore, ActDone)
+					if got := f.end(l.Lease, run, all.String(), OutcomeSuccess).Turn; got != TurnCall {
+						b.Fatalf("the end = %s, want %s", got, TurnCall)
+					}
+					f.meet(l.Lease, run, MomentAfter, ActDone)
+				}
+				b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "firings/s")
+			})
+		}
+	})
+}

@@ -33,18 +33,39 @@ local function read_run(k, run)
   return text and parse_run(text)
 end
 
--- items_by are the items of a run by class.
-local function items_by(g)
-  local sets = {}
-  for _, name in ipairs(CLASSES) do sets[name] = {} end
-  for item, name in pairs(g.class) do sets[name][item] = true end
-  return sets
+-- lists are the ranges of the items of a run by class, and of all; without sorting,
+-- as there may be ten thousand.
+local function lists(g)
+  local top, by, all = g.n - 1, {}, {}
+  for item in pairs(g.class) do if item > top then top = item end end
+  for _, name in ipairs(CLASSES) do by[name] = {} end
+  local function extend(spans, item)
+    local last = spans[#spans]
+    if last and last[2] == item - 1 then last[2] = item else spans[#spans + 1] = {item, item} end
+  end
+  for item = 0, top do
+    local name = g.class[item]
+    if name then
+      extend(by[name], item)
+      extend(all, item)
+    end
+  end
+  local function text(spans)
+    local out = {}
+    for i, span in ipairs(spans) do
+      out[i] = span[1] == span[2] and num(span[1]) or num(span[1]) .. '-' .. num(span[2])
+    end
+    return join(out, ',')
+  end
+  for name, spans in pairs(by) do by[name] = text(spans) end
+  by.all = text(all)
+  return by
 end
 
 local function write_run(k, run, g)
-  local sets = items_by(g)
+  local by = lists(g)
   local parts = {num(NOW), num(g.n), g.waiting}
-  for i, name in ipairs(CLASSES) do parts[3 + i] = ranges(sets[name]) end
+  for i, name in ipairs(CLASSES) do parts[3 + i] = by[name] end
   parts[9], parts[10] = g.b, g.a
   call('HSET', k.g, run, table.concat(parts, '|'))
 end
@@ -152,9 +173,8 @@ end
 -- gathered is the reply of a turn.
 local function gathered(run, g, what)
   if what ~= CALL then return {run, what, '', '', '', ''} end
-  local sets, all = items_by(g), {}
-  for item in pairs(g.class) do all[item] = true end
-  return {run, what, ranges(all), ranges(sets.succeeded), ranges(sets.failed), ranges(sets.cancelled)}
+  local by = lists(g)
+  return {run, what, by.all, by.succeeded, by.failed, by.cancelled}
 end
 
 -- tell_all tells those that wait, by one entry of the feed for each moment and run.
