@@ -12,6 +12,7 @@ import (
 	"github.com/elasticjob-go/elasticjob/plugins/jobtypes/fake"
 	httpjob "github.com/elasticjob-go/elasticjob/plugins/jobtypes/http"
 	"github.com/elasticjob-go/elasticjob/plugins/jobtypes/script"
+	"github.com/elasticjob-go/elasticjob/plugins/jobtypes/sqljob"
 	"github.com/elasticjob-go/elasticjob/plugins/sharding/average"
 	"github.com/elasticjob-go/elasticjob/plugins/sharding/broadcast"
 	"github.com/elasticjob-go/elasticjob/plugins/sharding/consistenthash"
@@ -49,6 +50,7 @@ func All() []spi.Plugin {
 		roundrobin.Plugin(),
 		script.Plugin(),
 		singlebalance.Plugin(),
+		sqljob.Plugin(),
 		sticky.Plugin(),
 		throw.Plugin(),
 		wechat.Plugin(),
