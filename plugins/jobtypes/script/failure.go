@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
+	"syscall"
 
 	"github.com/elasticjob-go/elasticjob/spi"
 )
@@ -39,10 +40,16 @@ func (j *job) explain(cmd *exec.Cmd, err error) *spi.Error {
 	case errors.Is(err, fs.ErrNotExist):
 		return spi.NewError(spi.CodeNotFound, "starting "+name+": it needs a program that is not there, which for a script its first line names")
 	}
+	code := spi.CodeFailed
+	for _, soonOver := range []error{syscall.EAGAIN, syscall.ENOMEM, syscall.EMFILE, syscall.ENFILE, syscall.ETXTBSY} {
+		if errors.Is(err, soonOver) {
+			code = spi.CodeUnavailable
+		}
+	}
 	if cause, ok := errors.AsType[*fs.PathError](err); ok {
 		err = cause.Err
 	}
-	return spi.NewError(spi.CodeFailed, "starting "+name+": "+err.Error())
+	return spi.NewError(code, "starting "+name+": "+err.Error())
 }
 
 // notFound is the error about a program that is not there.
