@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -31,13 +30,6 @@ func (a *app) shardingCommand() *cobra.Command {
 	return cmd
 }
 
-type shardingOptions struct {
-	strategy  string
-	job       string
-	total     int
-	instances string
-}
-
 func (a *app) shardingPreviewCommand() *cobra.Command {
 	var o shardingOptions
 	cmd := &cobra.Command{
@@ -47,7 +39,10 @@ func (a *app) shardingPreviewCommand() *cobra.Command {
 
 The instances may be given in any order: they are sorted as the engine sorts
 them, by the IP in front of "@-@" and then by id. With -o json the result is
-{"ID":[items],…} with every instance.`,
+{"ID":[items],…} with every instance.
+
+Some strategies look at more: --prop gives properties, --label labels of an
+instance, --load its items of other jobs, and --previous what it has now.`,
 		Example: "  elasticjob sharding preview --strategy AVG_ALLOCATION --job orders --total 10 --instances 10.0.0.1,10.0.0.2,10.0.0.3 -o json",
 		Args:    exactArgs(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -59,12 +54,7 @@ them, by the IP in front of "@-@" and then by id. With -o json the result is
 			return a.shardingPreview(cmd, o)
 		},
 	}
-	flags := cmd.Flags()
-	flags.SortFlags = false
-	flags.StringVar(&o.strategy, "strategy", job.DefaultShardingStrategyType, "`type` of the sharding strategy")
-	flags.StringVar(&o.job, "job", "", "`name` of the job, on which some strategies depend")
-	flags.IntVar(&o.total, "total", 0, "number of sharding items, 1 to 10000")
-	flags.StringVar(&o.instances, "instances", "", "`ids` of the live instances, separated by commas")
+	o.declare(cmd.Flags())
 	return cmd
 }
 
@@ -72,21 +62,20 @@ func (a *app) shardingPreview(cmd *cobra.Command, o shardingOptions) error {
 	if o.total < 1 || o.total > job.MaxItems {
 		return usagef(cmd, "--total %d is out of range: write 1 to %d", o.total, job.MaxItems)
 	}
-	instances, err := parseInstances(o.instances)
+	req, err := o.request()
 	if err != nil {
 		return usagef(cmd, "%s", err)
 	}
-	strategy, broadcasts, err := a.strategy(cmd, o.strategy)
+	given, err := o.given()
+	if err != nil {
+		return usagef(cmd, "%s", err)
+	}
+	strategy, values, broadcasts, err := a.strategy(cmd, o.strategy, given)
 	if err != nil {
 		return err
 	}
-	req := spi.ShardRequest{
-		JobName: o.job, ShardingTotalCount: o.total, Instances: instances,
-		Props: props.Values{}, Services: hostcall.Services{Logger: a.logger.With("job", o.job, "plugin", o.strategy)},
-	}
-	for i := range o.total {
-		req.Items = append(req.Items, spi.Item{Item: i})
-	}
+	req.Props = values
+	req.Services = hostcall.Services{Logger: a.logger.With("job", o.job, "plugin", o.strategy)}
 	if broadcasts {
 		req = coordinator.Broadcast(req)
 	}
@@ -94,7 +83,7 @@ func (a *app) shardingPreview(cmd *cobra.Command, o shardingOptions) error {
 	if err != nil {
 		return fmt.Errorf("sharding with %s: %w", o.strategy, err)
 	}
-	return a.printAssignment(instances, assignment)
+	return a.printAssignment(req.Instances, assignment)
 }
 
 // printAssignment writes which of the instances owns which items.
@@ -115,48 +104,25 @@ func (a *app) printAssignment(instances []spi.Instance, assignment map[string][]
 	})
 }
 
-// strategy makes the strategy of a type, and says whether it broadcasts.
-func (a *app) strategy(cmd *cobra.Command, name string) (strategy spi.ShardingStrategy, broadcasts bool, err error) {
+// strategy makes the strategy of a type of the given properties, which it returns
+// with the defaults, and says whether it broadcasts.
+func (a *app) strategy(cmd *cobra.Command, name string, given map[string]string) (strategy spi.ShardingStrategy, values props.Values, broadcasts bool, err error) {
 	c := catalog.New()
 	if err := c.Add(catalog.Source{Provenance: spi.Provenance{Host: "built-in"}}, builtin.All()...); err != nil {
-		return nil, false, err
+		return nil, nil, false, err
 	}
 	found, ok := catalog.Lookup(c, catalog.ShardingStrategies(), name)
 	if !ok {
-		return nil, false, usagef(cmd, "there is no sharding strategy %q; there is %s", name, strings.Join(c.Types(spi.KindShardingStrategy), ", "))
+		return nil, nil, false, usagef(cmd, "there is no sharding strategy %q; there is %s", name, strings.Join(c.Types(spi.KindShardingStrategy), ", "))
 	}
-	values, problems := found.Descriptor.Props.Resolve(nil)
+	values, problems := found.Descriptor.Props.Resolve(given)
 	if len(problems) > 0 {
-		return nil, false, usagef(cmd, "strategy %s needs properties, which a preview does not have: %s %s", name, problems[0].Property, problems[0].Message)
+		return nil, nil, false, usagef(cmd, "property %s of strategy %s %s: give it with --prop name=value", problems[0].Property, name, problems[0].Message)
 	}
-	strategy, err = found.New(cmd.Context(), values)
-	if err != nil {
-		return nil, false, fmt.Errorf("making sharding strategy %s: %w", name, err)
+	if strategy, err = found.New(cmd.Context(), values); err != nil {
+		return nil, nil, false, usagef(cmd, "making sharding strategy %s: %s", name, err)
 	}
-	return strategy, found.Descriptor.Has(spi.CapabilityBroadcast), nil
-}
-
-// parseInstances reads ids separated by commas; blank text is no instance.
-func parseInstances(text string) ([]spi.Instance, error) {
-	var instances []spi.Instance
-	if strings.TrimSpace(text) == "" {
-		return instances, nil
-	}
-	seen := make(map[string]bool)
-	for id := range strings.SplitSeq(text, ",") {
-		id = strings.TrimSpace(id)
-		switch {
-		case id == "":
-			return nil, errors.New("--instances has an empty id: write ids separated by single commas")
-		case seen[id]:
-			return nil, fmt.Errorf("--instances has %q twice: every instance has an id of its own", id)
-		case len(instances) == maxInstances:
-			return nil, fmt.Errorf("--instances has more than %d ids", maxInstances)
-		}
-		seen[id] = true
-		instances = append(instances, coordinator.InstanceOf(id, map[string]string{}))
-	}
-	return instances, nil
+	return strategy, values, found.Descriptor.Has(spi.CapabilityBroadcast), nil
 }
 
 // ranges writes ascending items as "0-3,9".
