@@ -12,6 +12,18 @@ import (
 // does not have.
 var ErrUnknownJob = registry.ErrUnknownJob
 
+// The errors of [Node.Trigger] and [Node.TriggerState], besides [ErrUnknownJob].
+var (
+	// ErrRefused: no item was accepted; the result says why.
+	ErrRefused = host.ErrRefused
+	// ErrNothingToTrigger: the job has no such items, or the instance owns none.
+	ErrNothingToTrigger = registry.ErrNothingToTrigger
+	// ErrTooManyTriggers: a thousand triggers of the job have not ended.
+	ErrTooManyTriggers = registry.ErrTooManyTriggers
+	// ErrUnknownTrigger: nothing is known of a trigger of this id, or no more.
+	ErrUnknownTrigger = registry.ErrUnknownTrigger
+)
+
 // What the registry center knows of the fleet.
 type (
 	// JobInfo is a job.
@@ -30,6 +42,36 @@ type (
 	InstanceStatus = host.InstanceStatus
 	// Target is what [Node.Enable] and [Node.Disable] are about.
 	Target = host.Target
+	// Trigger is what [Node.Trigger] is to run.
+	Trigger = host.Trigger
+	// TriggerMode says what becomes of items that are busy.
+	TriggerMode = host.TriggerMode
+	// TriggerResult is what was accepted of a trigger.
+	TriggerResult = host.TriggerResult
+	// TriggerRefusal is why items of a trigger were not accepted.
+	TriggerRefusal = host.TriggerRefusal
+	// TriggerInfo is what became of a trigger.
+	TriggerInfo = host.TriggerInfo
+	// RefusalReason says why an item was not accepted.
+	RefusalReason = host.RefusalReason
+)
+
+// The modes of a trigger.
+const (
+	// TriggerQueue lets items that run get their turn afterwards. It is the mode of a
+	// trigger that names none.
+	TriggerQueue = registry.TriggerQueue
+	// TriggerRefuse accepts all wanted items that are not disabled, or none if one of
+	// them runs or waits for another trigger.
+	TriggerRefuse = registry.TriggerRefuse
+)
+
+// The reasons of a refusal.
+const (
+	RefusedJobDisabled  = registry.RefusedJobDisabled
+	RefusedItemDisabled = registry.RefusedItemDisabled
+	RefusedQueued       = registry.RefusedQueued
+	RefusedRunning      = registry.RefusedRunning
 )
 
 // The statuses of a job.
@@ -104,3 +146,21 @@ func (n *Node) Disable(ctx context.Context, t Target, by string) (bool, error) {
 // when those that run here have ended, or with an error when ctx has. The node
 // stays registered, gets no items any more, and is to be stopped.
 func (n *Node) Drain(ctx context.Context) error { return n.host.Drain(ctx) }
+
+// Trigger runs items of a job once, apart from its schedule, on the nodes that own
+// them. The job may be any of the namespace. It returns when the items wait for
+// their run, which is at once unless they are busy; an item is run once for each
+// trigger that has accepted it, and never twice at once. What it refuses is in the
+// result, with an error only if that is all.
+//
+// The result has an id also with an error after which the trigger may have been
+// accepted: repeated with that id, it triggers nothing twice.
+func (n *Node) Trigger(ctx context.Context, t Trigger) (TriggerResult, error) {
+	return n.host.Trigger(ctx, t)
+}
+
+// TriggerState returns what became of a trigger, while items are left and for about
+// an hour afterwards, or [ErrUnknownTrigger].
+func (n *Node) TriggerState(ctx context.Context, job, id string) (TriggerInfo, error) {
+	return n.host.TriggerState(ctx, job, id)
+}

@@ -64,7 +64,7 @@ type Config struct {
 	Interval func(state registry.JobState) time.Duration
 	// Lost is told of items that a dead session left running and that nobody
 	// takes over.
-	Lost func(dead registry.Lease, job string, items registry.ItemsAt)
+	Lost func(dead registry.Lease, job string, run registry.LostRun)
 	// SessionTimeout is how long the mass-expiry brake waits.
 	SessionTimeout time.Duration
 	// Now is the time of the registry's server.
@@ -77,7 +77,7 @@ type Config struct {
 type Coordinator struct {
 	registry   Registry
 	strategist Strategist
-	lost       func(dead registry.Lease, job string, items registry.ItemsAt)
+	lost       func(dead registry.Lease, job string, run registry.LostRun)
 	timeout    time.Duration
 	now        func() time.Time
 	logger     *slog.Logger
@@ -189,8 +189,8 @@ func (c *Coordinator) drain(ctx context.Context, leader registry.Leadership) ([]
 		}
 		drained, err := c.registry.Drain(ctx, leader, d, jobs)
 		for _, job := range drained {
-			for _, items := range job.Lost {
-				c.lost(d, job.Job, items)
+			for _, run := range job.Lost {
+				c.lost(d, job.Job, run)
 			}
 		}
 		if err != nil {

@@ -24,6 +24,9 @@ func (j *Job) Adopt(a registry.Assignment) time.Time {
 			j.askForHeld()
 		}
 	}
+	if a.Generation == j.current.Generation && (a.Queued || j.queued) {
+		j.askForTriggered()
+	}
 	return now
 }
 
@@ -225,4 +228,7 @@ func (j *Job) Released() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.askForHeld()
+	if j.queued {
+		j.askForTriggered()
+	}
 }

@@ -55,6 +55,10 @@ const (
 	OutcomeSuccess   Outcome = "success"
 	OutcomeFailure   Outcome = "failure"
 	OutcomeCancelled Outcome = "cancelled"
+
+	// outcomeReturned is of an item of a manual run that was not started, for the
+	// registry only.
+	outcomeReturned Outcome = "returned"
 )
 
 // ItemFinished says that the code of an item has returned.

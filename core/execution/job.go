@@ -79,6 +79,8 @@ type Job struct {
 	begun     time.Time // the instant whose begin is under way
 	decided   time.Time // of a monitored job: instants up to this one have a verdict under the current assignment
 	catchUp   bool      // held items may be free: ask for them
+	triggered bool      // items may wait for a manual run: ask for them
+	queued    bool      // some were waiting when the node last knew
 	reports   []*run    // marked runs with finished items to report
 	stepping  bool      // the step goroutine runs
 	putOff    bool      // instants of an unmonitored job wait for the next renewal
@@ -337,6 +339,9 @@ func (j *Job) resume() {
 		j.putOff = false
 		j.findDue(j.executor.now())
 		j.askForHeld()
+		if j.queued {
+			j.askForTriggered()
+		}
 	}
 }
 
@@ -372,7 +377,7 @@ func (j *Job) handOver() {
 		}
 	}
 	j.leaving = true
-	j.catchUp = false
+	j.catchUp, j.triggered = false, false
 }
 
 // handOverBound is the end of what the node fires of items that it has given
@@ -410,7 +415,7 @@ func (j *Job) close() {
 		j.missAll(f)
 	}
 	j.waiting = nil
-	j.catchUp = false
+	j.catchUp, j.triggered = false, false
 	for _, t := range j.queue.takeAll() {
 		j.drop(t)
 	}

@@ -9,15 +9,27 @@ import (
 )
 
 // drop gives up a task that has not started: its fire counts as missed and its
-// mark is completed. A retry ends as its last attempt did.
+// mark is completed. A retry ends as its last attempt did, and an item of a manual
+// run has another turn elsewhere.
 func (j *Job) drop(t task) {
 	if t.attempt > 1 {
 		j.giveUp(j.retries[t.item], cmp.Or(j.endReason(t.item), reasonStopping))
 		return
 	}
 	j.release(t.item)
-	j.miss(t.item, ReasonNotRunning, 1, t.run.instant, t.run.instant)
-	j.closeGap(t.item)
+	j.abandon(t, ReasonNotRunning)
+	if !t.run.isManual() {
+		j.closeGap(t.item)
+	}
+}
+
+// abandon ends an item of a run before it starts.
+func (j *Job) abandon(t task, reason Reason) {
+	if t.run.isManual() {
+		j.report(t.run, t.item, outcomeReturned, nil)
+		return
+	}
+	j.miss(t.item, reason, 1, t.run.instant, t.run.instant)
 	j.report(t.run, t.item, OutcomeCancelled, nil)
 }
 
@@ -37,8 +49,7 @@ func (j *Job) launch(r *run, items registry.Items) {
 		if j.isBusy(item) {
 			// Code of an earlier lease ignored its cancellation and still
 			// runs: keep the promise that runs of an item never overlap here.
-			j.miss(item, ReasonStillRunning, 1, r.instant, r.instant)
-			j.report(r, item, OutcomeCancelled, nil)
+			j.abandon(task{r, item, 1}, ReasonStillRunning)
 			continue
 		}
 		j.occupy(item, r)
@@ -53,10 +64,12 @@ func (j *Job) launch(r *run, items registry.Items) {
 		default:
 			j.admit(t)
 		}
-		if r.source == spi.SourceNormal {
-			j.gaps.take(item, r.instant)
+		if !r.isManual() {
+			if r.source == spi.SourceNormal {
+				j.gaps.take(item, r.instant)
+			}
+			j.closeGap(item)
 		}
-		j.closeGap(item)
 	}
 	if r.company != nil {
 		j.herald(r)
@@ -97,9 +110,7 @@ func (j *Job) itemDone(r *run, item int, outcome Outcome, err *spi.Error) {
 	j.release(item)
 	j.freePlace()
 	j.report(r, item, outcome, err)
-	if !r.marked {
-		j.catchUpUnmonitored(item)
-	}
+	j.followUp(r, item)
 }
 
 // freePlace lets the next task run in the place of one that has ended.
@@ -115,7 +126,11 @@ func (j *Job) freePlace() {
 func (j *Job) report(r *run, item int, outcome Outcome, err *spi.Error) {
 	r.unfinished--
 	if r.company != nil {
-		r.company.note(item, outcome, err, r.unfinished == 0)
+		told := outcome
+		if told == outcomeReturned {
+			told = OutcomeCancelled
+		}
+		r.company.note(item, told, err, r.unfinished == 0)
 	}
 	if r.unfinished == 0 {
 		r.spec.uses.done()

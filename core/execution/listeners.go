@@ -176,7 +176,7 @@ func (r *run) companions() []spi.RunItem {
 func (r *run) describe(items []spi.RunItem) spi.JobRun {
 	return spi.JobRun{
 		JobName: r.job.name, TaskID: r.task(), RunID: r.id, FireTime: r.instant, ExecutionSource: r.source,
-		ShardingTotalCount: r.total, JobParameter: r.spec.Config.JobParameter, Items: items,
+		ShardingTotalCount: r.total, JobParameter: r.jobParameter(), Items: items,
 	}
 }
 

@@ -139,9 +139,7 @@ func (j *Job) giveUp(one *retry, reason string) {
 	r.spec.uses.add() // until the failure is with the handlers
 	j.release(one.item)
 	j.report(r, one.item, OutcomeFailure, one.err)
-	if !r.marked {
-		j.catchUpUnmonitored(one.item)
-	}
+	j.followUp(r, one.item)
 }
 
 // publish hands the last failure to the error handlers.

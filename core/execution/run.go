@@ -31,6 +31,11 @@ type run struct {
 	instant time.Time
 	source  spi.Source
 	fence   int64
+	// token is what the code gets to fence with: the fence, but for a manual run of
+	// an unmonitored job, whose other runs have the generation.
+	token int64
+	// parameter replaces that of the job if it is not nil.
+	parameter *string
 	// marked says that the registry holds a mark that must be completed.
 	marked bool
 
@@ -52,7 +57,7 @@ type run struct {
 func newRun(j *Job, s *session, spec *Spec, instant time.Time, source spi.Source, fence int64, items registry.Items, marked bool) *run {
 	spec.uses.add()
 	r := &run{
-		job: j, spec: spec, session: s, id: j.executor.runIDOf(instant), items: items, instant: instant, source: source, fence: fence,
+		job: j, spec: spec, session: s, id: j.executor.runIDOf(instant), items: items, instant: instant, source: source, fence: fence, token: fence,
 		marked: marked, unfinished: items.Len(), total: spec.Config.ShardingTotalCount,
 	}
 	r.of(j.current.Total)
@@ -193,14 +198,14 @@ func (c *itemCall) call() {
 		JobName:            r.job.name,
 		TaskID:             c.task,
 		ShardingTotalCount: r.total,
-		JobParameter:       config.JobParameter,
+		JobParameter:       r.jobParameter(),
 		ShardingItem:       c.item,
 		ShardingParameter:  r.spec.Parameters[c.item],
 		RunID:              r.id,
 		FireTime:           r.instant,
 		ExecutionSource:    c.source,
 		Attempt:            c.attempt,
-		FencingToken:       r.fence,
+		FencingToken:       r.token,
 		Checkpoint:         c.sharding.Checkpoint,
 		Props:              r.spec.Values,
 	}

@@ -31,7 +31,7 @@ func (j *Job) step() {
 // hasStep reports whether there is something to do. Until the assignment is
 // adopted under a new session, that is reports only.
 func (j *Job) hasStep() bool {
-	return !j.rejoined && (len(j.waiting) > 0 || j.catchUp) || j.isReportDue()
+	return !j.rejoined && (len(j.waiting) > 0 || j.catchUp || j.triggered) || j.isReportDue()
 }
 
 // isReportDue reports whether finished items are to be reported now: their
@@ -74,6 +74,11 @@ func (j *Job) nextStep() func() {
 		j.waiting = append(j.waiting[:0], j.waiting[1:]...)
 		j.begun = f.instant
 		return func() { j.begin(f) }
+	case j.triggered:
+		// Before what is caught up: a job that is always behind would never let a
+		// manual run have its turn.
+		j.triggered = false
+		return j.beginTriggered
 	case j.catchUp:
 		j.catchUp = false
 		return j.beginMisfired
@@ -98,6 +103,8 @@ func (r *run) takeReport() report {
 			o = registry.OutcomeSuccess
 		case OutcomeCancelled:
 			o = registry.OutcomeCancelled
+		case outcomeReturned:
+			o = registry.OutcomeReturned
 		case OutcomeFailure:
 		}
 		items[o] = append(items[o], item)
@@ -116,7 +123,7 @@ func (j *Job) complete(reports []report) {
 	for _, r := range reports {
 		for outcome, list := range r.items {
 			items := registry.NewItems(list...)
-			request := registry.CompleteRequest{Lease: r.run.session.lease, Job: j.name, Fence: r.run.fence, Items: items, Outcome: outcome}
+			request := registry.CompleteRequest{Lease: r.run.session.lease, Job: j.name, Fence: r.run.fence, Items: items, Outcome: outcome, Manual: r.run.isManual()}
 			if r.run.meeting != nil {
 				request.Run = r.run.meeting.run
 			}
@@ -127,9 +134,11 @@ func (j *Job) complete(reports []report) {
 				j.executor.logger.Warn("completion not recorded", "job", j.name, "items", items.String(), "run", r.run.id, "err", err)
 				continue
 			}
-			if reply.HasMisfire {
+			if reply.HasMisfire || reply.HasQueued {
 				j.mu.Lock()
-				j.catchUp = !j.closed && !j.leaving
+				canBegin := !j.closed && !j.leaving
+				j.catchUp = j.catchUp || reply.HasMisfire && canBegin
+				j.triggered = j.triggered || reply.HasQueued && canBegin
 				j.mu.Unlock()
 			}
 		}

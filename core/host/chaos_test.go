@@ -189,7 +189,7 @@ func (f *fleet) looseVerdicts(c job.Config, item int) map[time.Time][]string {
 			}
 		}
 		for _, e := range n.started {
-			if e.Item == item && e.Job == c.Name {
+			if e.Item == item && e.Job == c.Name && e.Source != spi.SourceOneOff {
 				at, err := registry.ParseRunID(e.Run)
 				if err != nil {
 					f.t.Fatal(err)

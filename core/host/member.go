@@ -255,6 +255,11 @@ func (m *member) follow(ctx context.Context) error {
 			j.Released()
 		}
 	}
+	for _, name := range news.triggered {
+		if j := m.host.executor.Job(name); j != nil {
+			j.Triggered()
+		}
+	}
 	if news.left || news.paused {
 		// The lead may be free; the renewal tells how long the quarantine lasts.
 		m.membership.poke()
@@ -278,16 +283,17 @@ func (m *member) announce(ctx context.Context) error {
 
 // news is what changed in a partition, by what it means for this node.
 type news struct {
-	defined  []string // jobs to read again
-	removed  []string
-	assigned []string          // hosted jobs of which the assignment is to be read
-	released []string          // hosted jobs of which items became free
-	gathered []registry.Change // runs whose listeners are waited for no more, or may be called
-	looks    []string          // jobs in which who waits for listeners asks again
-	servers  bool              // a server was disabled or enabled for all jobs
-	left     bool              // an instance is gone
-	paused   bool              // a quarantine has begun
-	latest   int64             // the version up to which this goes
+	defined   []string // jobs to read again
+	removed   []string
+	assigned  []string          // hosted jobs of which the assignment is to be read
+	released  []string          // hosted jobs of which items became free
+	gathered  []registry.Change // runs whose listeners are waited for no more, or may be called
+	looks     []string          // jobs in which who waits for listeners asks again
+	triggered []string          // jobs of which items wait for a manual run
+	servers   bool              // a server was disabled or enabled for all jobs
+	left      bool              // an instance is gone
+	paused    bool              // a quarantine has begun
+	latest    int64             // the version up to which this goes
 }
 
 // newsSince reads what changed after a version of the feed; when the feed has a
@@ -356,9 +362,11 @@ func (m *member) newsSince(ctx context.Context, since int64) (news, error) {
 		case registry.ChangeRepair:
 			n.assigned = append(n.assigned, c.Job)
 			n.released = append(n.released, c.Job)
+		case registry.ChangeTrigger:
+			n.triggered = append(n.triggered, c.Job)
 		case registry.ChangeReleased, registry.ChangeDrain:
 			n.released = append(n.released, c.Job)
-		case registry.ChangeJoin, registry.ChangeLeave, registry.ChangeDepart, registry.ChangeHost, registry.ChangeQuarantine, registry.ChangeRan:
+		case registry.ChangeJoin, registry.ChangeLeave, registry.ChangeDepart, registry.ChangeHost, registry.ChangeQuarantine, registry.ChangeRan, registry.ChangeTriggered:
 		}
 	}
 	n.removed = slices.DeleteFunc(n.removed, func(name string) bool {
@@ -453,8 +461,8 @@ func (m *member) Refused(lease registry.Lease, err error) {
 }
 
 // itemsLost publishes what a dead session left running.
-func (m *member) itemsLost(dead registry.Lease, name string, items registry.ItemsAt) {
-	for item := range items.Items.All() {
-		m.host.events.Lost.Publish(execution.ItemLost{Job: name, Item: item, Run: registry.FormatRunID(items.At), From: dead.Instance})
+func (m *member) itemsLost(dead registry.Lease, name string, run registry.LostRun) {
+	for item := range run.Items.All() {
+		m.host.events.Lost.Publish(execution.ItemLost{Job: name, Item: item, Run: run.Run, From: dead.Instance})
 	}
 }

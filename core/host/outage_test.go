@@ -472,7 +472,7 @@ func (n *observed) verdicts(t *testing.T, c job.Config, item int) map[time.Time]
 		}
 	}
 	for _, e := range n.started {
-		if e.Job != c.Name || e.Item != item {
+		if e.Job != c.Name || e.Item != item || e.Source == spi.SourceOneOff {
 			continue
 		}
 		at, err := registry.ParseRunID(e.Run)

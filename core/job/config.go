@@ -9,7 +9,6 @@
 package job
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
@@ -84,7 +83,8 @@ type Config struct {
 	Name string `json:"jobName" validate:"required,job_name"`
 	// Type names the job type, a plugin, that runs the items.
 	Type string `json:"elasticJobType" validate:"required,type_name"`
-	// Cron is a Quartz expression. Exactly one of Cron, Every and At is given.
+	// Cron is a Quartz expression. At most one of Cron, Every and At is given; a
+	// job with none of them runs only when it is triggered.
 	Cron string `json:"cron,omitempty"`
 	// Every is an interval; the job fires at its multiples counted from the Unix epoch.
 	Every time.Duration `json:"every,omitempty"`
@@ -151,11 +151,11 @@ type Config struct {
 }
 
 // Defaults returns the definition of a job of this name in which everything has
-// its documented default: monitorExecution and misfire on, failover, disabled
-// and overwrite off, no timeout, no retries, which would begin after a second, SKIP,
-// no bound on the clock difference, reconcile every 10 minutes, AVG_ALLOCATION, CPU
-// and LOG. Type, ShardingTotalCount and a
-// schedule have no default. Props is empty and not nil.
+// its documented default: no schedule, monitorExecution and misfire on, failover,
+// disabled and overwrite off, no timeout, no retries, which would begin after a
+// second, SKIP, no bound on the clock difference, reconcile every 10 minutes,
+// AVG_ALLOCATION, CPU and LOG. Type and ShardingTotalCount have no default. Props is
+// empty and not nil.
 func Defaults(name string) Config {
 	return Config{
 		Name:                     name,
@@ -207,7 +207,12 @@ func (c Config) CancelsRunning() bool { return c.ConcurrencyPolicy == Concurrenc
 // when it has ended.
 func (c Config) CatchesUpHeld() bool { return c.Misfire || c.CancelsRunning() }
 
-// Schedule builds the times at which the job fires. A cron expression is read
+// IsOneOff reports whether the job has no schedule: it runs only when somebody
+// triggers it.
+func (c Config) IsOneOff() bool { return c.Cron == "" && c.Every == 0 && c.At.IsZero() }
+
+// Schedule builds the times at which the job fires: never, if it is one-off. A
+// cron expression is read
 // in loc, which the caller has resolved from TimeZone and may share among jobs;
 // when loc is nil, Schedule resolves TimeZone itself. The error is a
 // *cron.SyntaxError when the expression is wrong.
@@ -231,10 +236,6 @@ func (c Config) Schedule(loc *time.Location) (robfig.Schedule, error) {
 			return nil, fmt.Errorf("scheduling job %q: %w", c.Name, err)
 		}
 		return interval, nil
-	case !c.At.IsZero():
-		return cron.At(c.At), nil
 	}
-	return nil, fmt.Errorf("scheduling job %q: %w", c.Name, errNoSchedule)
+	return cron.At(c.At), nil
 }
-
-var errNoSchedule = errors.New("none of cron, every and at is given")

@@ -116,7 +116,7 @@ func TestValidate(t *testing.T) {
 		{"bad cron and bad zone", func(c *job.Config) { c.Cron, c.TimeZone = "* * *", "Mars/Base" }, []string{"timeZone zone", "cron cron"}},
 		{"cron and every", func(c *job.Config) { c.Every = time.Minute }, []string{"every schedule"}},
 		{"all schedules", func(c *job.Config) { c.Every, c.At = time.Minute, time.Unix(0, 0) }, []string{"every schedule", "at schedule"}},
-		{"no schedule", func(c *job.Config) { c.Cron = "" }, []string{"cron not-available"}},
+		{"no schedule", func(c *job.Config) { c.Cron = "" }, nil},
 		{"every too short", func(c *job.Config) { c.Cron, c.Every = "", time.Nanosecond }, []string{"every range"}},
 		{"every too long", func(c *job.Config) { c.Cron, c.Every = "", 2*job.MaxInterval }, []string{"every range"}},
 		{"every negative", func(c *job.Config) { c.Cron, c.Every = "", -time.Minute }, []string{"every range"}},
@@ -202,7 +202,7 @@ func TestProblemNamesRuleAndBound(t *testing.T) {
 		{func(c *job.Config) { c.RetryBackoff = time.Microsecond }, "retryBackoff must be at least 1ms and at most 5m, not \"1µs\""},
 		{func(c *job.Config) { c.ConcurrencyPolicy = "QUEUE" }, "concurrencyPolicy must be SKIP or CANCEL_RUNNING, not \"QUEUE\""},
 		{func(c *job.Config) { c.PoolType = "few" }, "jobExecutorThreadPoolSizeProviderType must be CPU, SINGLE_THREAD or a number from 1 to 10000, not \"few\""},
-		{func(c *job.Config) { c.Every = time.Minute }, "every cannot be given together with cron: a job has exactly one of cron, every and at"},
+		{func(c *job.Config) { c.Every = time.Minute }, "every cannot be given together with cron: a job has at most one of cron, every and at"},
 	}
 	for _, test := range tests {
 		problems := orders(test.change).Validate()
@@ -260,6 +260,7 @@ func TestSchedule(t *testing.T) {
 	}{
 		{"every", func(c *job.Config) { c.Cron, c.Every = "", 90*time.Second }, nil, start.Add(90 * time.Second)},
 		{"at", func(c *job.Config) { c.Cron, c.At = "", at }, nil, at},
+		{"one-off", func(c *job.Config) { c.Cron = "" }, nil, time.Time{}},
 		{"cron in the zone of the caller", func(c *job.Config) { c.Cron = "0 0 9 * * ?" }, shanghai, start.Add(time.Hour)},
 		{"cron in its own zone", func(c *job.Config) { c.Cron, c.TimeZone = "0 0 9 * * ?", "GMT+8" }, nil, start.Add(time.Hour)},
 	}
@@ -276,7 +277,6 @@ func TestSchedule(t *testing.T) {
 		})
 	}
 	for name, change := range map[string]func(*job.Config){
-		"nothing":     func(c *job.Config) { c.Cron = "" },
 		"no zone":     func(*job.Config) {},
 		"bad zone":    func(c *job.Config) { c.TimeZone = "Mars/Base" },
 		"bad cron":    func(c *job.Config) { c.Cron, c.TimeZone = "x", "UTC" },

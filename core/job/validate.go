@@ -137,20 +137,11 @@ func (c Config) checkSchedule() []Problem {
 			given = append(given, kind.field)
 		}
 	}
-	switch len(given) {
-	case 0:
+	for _, field := range given[min(1, len(given)):] {
 		found = append(found, Problem{
-			Field: "cron", Related: []string{"every", "at"}, Rule: RuleNotAvailable,
-			Message: "is missing, and so are every and at: a job without a schedule is not available in this version",
+			Field: field, Related: given[:1], Rule: RuleSchedule,
+			Message: "cannot be given together with " + given[0] + ": a job has at most one of cron, every and at",
 		})
-	case 1:
-	default:
-		for _, field := range given[1:] {
-			found = append(found, Problem{
-				Field: field, Related: given[:1], Rule: RuleSchedule,
-				Message: "cannot be given together with " + given[0] + ": a job has exactly one of cron, every and at",
-			})
-		}
 	}
 
 	zone := time.UTC

@@ -109,6 +109,9 @@ type Assignment struct {
 	// Forfeited items went to others because a session of this instance died: their
 	// new owners have not waited until From.
 	Forfeited Items
+	// Queued says that items of the job, perhaps of other instances, wait for a
+	// manual run.
+	Queued bool
 }
 
 // Orphan is a set of items and the instance that died while it owned them. What
@@ -236,12 +239,14 @@ func (p *Partition) Assignments(ctx context.Context, instance string, jobs []str
 		heads := make([]*redis.SliceCmd, len(batch))
 		owned := make([]*redis.SliceCmd, len(batch))
 		disabled := make([]*redis.BoolCmd, len(batch))
+		queued := make([]*redis.IntCmd, len(batch))
 		var off *redis.BoolCmd
 		_, err := p.config.Client.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
 			off = pipe.HExists(ctx, p.keys.off(), ServerName(instance))
 			for i, name := range batch {
 				heads[i] = pipe.HMGet(ctx, p.keys.job(name), "gen", "pg", "sd", "mon", "from", "st", "dn", "lo", "an", "how")
 				owned[i] = pipe.HMGet(ctx, p.keys.assignments(name), instance, "")
+				queued[i] = pipe.HLen(ctx, p.keys.queued(name))
 				disabled[i] = pipe.HExists(ctx, p.keys.states(name), "node:"+ServerName(instance))
 			}
 			return nil
@@ -262,6 +267,7 @@ func (p *Partition) Assignments(ctx context.Context, instance string, jobs []str
 				return nil, fmt.Errorf("reading the assignment of %q in job %s: %w", instance, name, err)
 			}
 			a.Disabled = a.Disabled || disabled[i].Val() || off.Val()
+			a.Queued = queued[i].Val() > 0
 			a.Items = union(a.Floors)
 			a.Forfeited = forfeited(a.Orphans, instance, a.Items)
 			a.Orphans = orphansIn(a.Orphans, a.Items)

@@ -10,14 +10,15 @@ import (
 // Kind says why items run.
 type Kind byte
 
-// The kinds of a mark. Begin takes KindNormal and KindMisfire.
+// The kinds of a mark. Begin takes KindNormal, KindMisfire and KindOneOff.
 const (
 	// KindNormal is a firing at its nominal instant.
 	KindNormal Kind = 'N'
 	// KindMisfire makes up for an instant at which the item was still running. The
 	// registry chooses the instant: the earliest missed one.
 	KindMisfire Kind = 'M'
-	// KindOneOff is a manual trigger.
+	// KindOneOff is a manual trigger. The registry chooses it: the first one that
+	// free items wait for.
 	KindOneOff Kind = 'O'
 	// KindFailover takes over what a dead node left.
 	KindFailover Kind = 'F'
@@ -31,10 +32,13 @@ type BeginRequest struct {
 	Job   string
 	// Generation is that of the assignment which the caller holds.
 	Generation int64
-	// Kind is KindNormal or KindMisfire.
+	// Kind is KindNormal, KindMisfire or KindOneOff.
 	Kind Kind
 	// Instant is the nominal instant of a normal firing, to the millisecond.
 	Instant time.Time
+	// Busy are items that a KindOneOff is to leave out, because their code runs on
+	// the node although no mark says so.
+	Busy Items
 	// Request makes a repeated request known, so that it gets the same answer; it
 	// is unique to the node and free of "|;,@" and spaces. A normal firing may
 	// leave it empty, it is then named by its instant and generation: begun twice
@@ -57,12 +61,20 @@ type BeginReply struct {
 	// Items run now.
 	Items Items
 	// Held items are still running an earlier instant. If the job catches up
-	// misfires, they run this instant later, by a KindMisfire.
+	// misfires, they run this instant later, by a KindMisfire. Of a KindOneOff they
+	// wait for a manual run and still run another.
 	Held Items
 	// Coalesced are earlier missed instants that this one takes the place of.
 	Coalesced []ItemsAt
-	// Instant is the firing's; of a misfire, the one it makes up for.
+	// Instant is the firing's; of a misfire, the one it makes up for; of a manual
+	// run, when it was triggered.
 	Instant time.Time
+	// Trigger is the id of the trigger that the items run for, if the kind is
+	// KindOneOff, and Parameter what replaces the job's if it is not nil. More says
+	// that free items wait for other triggers.
+	Trigger   string
+	Parameter *string
+	More      bool
 	// Generation is the present one when Code is CodeStale.
 	Generation int64
 	// LeaseDeadline is the end of the caller's lease by the server's clock.
@@ -83,6 +95,9 @@ const (
 	OutcomeFailure Outcome = 'F'
 	// OutcomeCancelled is an end before the code was done.
 	OutcomeCancelled Outcome = 'C'
+	// OutcomeReturned is of items of a manual run that were not started: they wait for
+	// another turn.
+	OutcomeReturned Outcome = 'B'
 )
 
 // CompleteRequest reports items of a mark as ended.
@@ -92,6 +107,8 @@ type CompleteRequest struct {
 	Fence   int64
 	Items   Items
 	Outcome Outcome
+	// Manual says that the mark is of a KindOneOff.
+	Manual bool
 	// Run is Gathering.Run of the begin, empty if there was none.
 	Run string
 }
@@ -133,8 +150,8 @@ func (p *Partition) BeginAll(ctx context.Context, requests []BeginRequest) (repl
 				return replies, fmt.Errorf("beginning job %s: %w", clip(b.Job), err)
 			}
 			names = append(names, b.Job)
-			args = append(args, b.Generation, string(b.Kind), millis(b.Instant), b.request(), b.Job, bit(b.Gathers))
-			if b.Gathers {
+			args = append(args, b.Generation, string(b.Kind), b.trigger(), b.request(), b.Job, bit(b.Gathers))
+			if b.Gathers || b.Kind == KindOneOff {
 				run = p.scripts.beginAll
 			}
 		}
@@ -143,9 +160,9 @@ func (p *Partition) BeginAll(ctx context.Context, requests []BeginRequest) (repl
 			return replies, fmt.Errorf("beginning %s: %w", describeJobs(names), err)
 		}
 		deadline := r.instant()
-		for range batch {
+		for _, request := range batch {
 			r.list(func(one *reply) {
-				b := readBegin(one)
+				b := readBegin(one, request.Kind)
 				b.LeaseDeadline = deadline
 				replies = append(replies, b)
 			})
@@ -165,11 +182,11 @@ func (b *BeginRequest) check(lease Lease) error {
 		return errors.New("firings of several sessions in one call")
 	}
 	switch {
-	case b.Kind == KindMisfire && b.Request == "":
-		return errors.New("a catch-up needs a request id")
+	case b.Kind != KindNormal && b.Request == "":
+		return errors.New("what is no normal firing needs a request id")
 	case b.Kind == KindNormal && b.Instant.UnixMilli() <= 0:
 		return fmt.Errorf("instant %v is before 1970", b.Instant)
-	case b.Kind != KindNormal && b.Kind != KindMisfire:
+	case b.Kind != KindNormal && b.Kind != KindMisfire && b.Kind != KindOneOff:
 		return fmt.Errorf("kind %q cannot be begun", b.Kind)
 	}
 	return checkRequest(b.request())
@@ -182,8 +199,16 @@ func (b *BeginRequest) request() string {
 	return "n" + millis(b.Instant) + "g" + number(b.Generation)
 }
 
+// trigger is what the script takes as T.
+func (b *BeginRequest) trigger() string {
+	if b.Kind == KindOneOff {
+		return b.Busy.String()
+	}
+	return millis(b.Instant)
+}
+
 // readBegin leaves a fault in r for its owner to find.
-func readBegin(r *reply) BeginReply {
+func readBegin(r *reply, kind Kind) BeginReply {
 	b := BeginReply{Code: r.answer()}
 	switch b.Code {
 	case CodeOK, CodeNone:
@@ -192,6 +217,9 @@ func readBegin(r *reply) BeginReply {
 		if (b.Code == CodeOK) != (b.Fence > 0 && b.Items.Len() > 0) {
 			r.fail("fence %d and items %q with code %s", b.Fence, b.Items, b.Code)
 		}
+		if kind == KindOneOff && b.Code == CodeOK {
+			b.readTrigger(r)
+		}
 	case CodeStale:
 		b.Generation = r.number()
 	case CodeDisabled, CodeDuplicate, CodeUnknownJob:
@@ -199,6 +227,18 @@ func readBegin(r *reply) BeginReply {
 		r.fail("unknown code %d", int(b.Code))
 	}
 	return b
+}
+
+func (b *BeginReply) readTrigger(r *reply) {
+	b.Trigger, b.More = r.text(), r.flag()
+	if hasParameter := r.flag(); hasParameter {
+		b.Parameter = new(r.text())
+	} else {
+		r.text()
+	}
+	if err := checkTrigger(b.Trigger); err != nil && r.err == nil {
+		r.fail("%v", err)
+	}
 }
 
 // Complete reports items of one mark as ended. See CompleteAll.
@@ -224,7 +264,7 @@ func (p *Partition) CompleteAll(ctx context.Context, requests []CompleteRequest)
 			}
 			names = append(names, b.Job)
 			args = append(args, b.Job, b.Fence, b.Items.String(), string(b.Outcome), b.Run)
-			if b.Run != "" {
+			if b.Run != "" || b.Manual {
 				run = p.scripts.completeAll
 			}
 		}
@@ -255,8 +295,11 @@ func (b *CompleteRequest) check(lease Lease) error {
 	if b.Lease != lease {
 		return errors.New("marks of several sessions in one call")
 	}
+	if b.Outcome == OutcomeReturned && !b.Manual {
+		return errors.New("only items of a manual run can be given back")
+	}
 	switch b.Outcome {
-	case OutcomeSuccess, OutcomeFailure, OutcomeCancelled:
+	case OutcomeSuccess, OutcomeFailure, OutcomeCancelled, OutcomeReturned:
 		return checkRun(b.Run)
 	}
 	return fmt.Errorf("outcome %q is unknown", b.Outcome)

@@ -48,6 +48,10 @@ const (
 	ChangeReleased ChangeKind = "released"
 	// ChangeRan: a run has ended, after which the job's assignment needs a look.
 	ChangeRan ChangeKind = "ran"
+	// ChangeTrigger: items wait for a manual run.
+	ChangeTrigger ChangeKind = "trigger"
+	// ChangeTriggered: the last item of a manual trigger has ended.
+	ChangeTriggered ChangeKind = "triggered"
 	// ChangeDrain: marks of a dead session were taken away.
 	ChangeDrain ChangeKind = "drain"
 	// ChangeBefore and ChangeAfter: nobody waits any more for the listeners of a

@@ -46,7 +46,10 @@ const schema = 3
 //	q:<job>   HASH   item -> manual trigger id
 //	st:<job>  HASH   item:<i> or node:<server> -> D,by,ms
 //	cp:<job>  HASH   item -> fence|checkpoint
-//	t:<job>   HASH   manual trigger id -> JSON; triggers whose items have not all ended
+//	t:<job>   HASH   manual trigger id -> at|ended|mode|by|accepted|refused|left|ends|has|
+//	                 parameter: when it came and ended (ms), how, by whom, its items, those
+//	                 that have not ended and how the others did; at most a thousand, and
+//	                 those that ended for about an hour
 //	g:<job>   HASH   instant, ms, or trigger id -> how far a run is whose listeners are called
 //	                 once; see scripts/gather.lua
 //
@@ -118,6 +121,8 @@ func (k keyspace) assignments(name string) string { return k.prefix + "a:" + nam
 func (k keyspace) marks(name string) string       { return k.prefix + "r:" + name }
 func (k keyspace) missed(name string) string      { return k.prefix + "m:" + name }
 func (k keyspace) failovers(name string) string   { return k.prefix + "f:" + name }
+func (k keyspace) queued(name string) string      { return k.prefix + "q:" + name }
+func (k keyspace) triggers(name string) string    { return k.prefix + "t:" + name }
 func (k keyspace) states(name string) string      { return k.prefix + "st:" + name }
 
 // keysOfJob is the number of keys that a job has.
@@ -130,8 +135,8 @@ func (k keyspace) with(jobs ...string) []string {
 	for _, name := range jobs {
 		keys = append(keys,
 			k.job(name), k.assignments(name), k.marks(name), k.prefix+"hw:"+name, k.missed(name),
-			k.failovers(name), k.prefix+"q:"+name, k.states(name), k.prefix+"cp:"+name,
-			k.prefix+"t:"+name, k.prefix+"g:"+name)
+			k.failovers(name), k.queued(name), k.states(name), k.prefix+"cp:"+name,
+			k.triggers(name), k.prefix+"g:"+name)
 	}
 	return keys
 }

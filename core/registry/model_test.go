@@ -32,15 +32,17 @@ type model struct {
 	offServers                                          map[string]bool
 	off                                                 map[string]bool // servers, for all jobs
 
-	owned  map[string]map[int]int64 // node -> item -> floor
-	marks  map[string][]*modelMark
-	last   map[string]modelDecision
-	missed map[int]int64
-	queued map[int]string // failover
-	former map[int]string // owners that died
-	runs   map[int64]*modelRun
-	gather bool // runs are or were gathered
-	dirty  bool
+	owned    map[string]map[int]int64 // node -> item -> floor
+	marks    map[string][]*modelMark
+	last     map[string]modelDecision
+	missed   map[int]int64
+	queued   map[int]string // failover
+	former   map[int]string // owners that died
+	waits    map[int]string // the trigger that an item waits for
+	triggers map[string]*modelTrigger
+	runs     map[int64]*modelRun
+	gather   bool // runs are or were gathered
+	dirty    bool
 }
 
 type modelSession struct {
@@ -58,8 +60,31 @@ type modelMark struct {
 	fence, epoch, gen int64
 	kind              Kind
 	instant           int64
+	trigger           string // its id, instead of an instant
 	request           string
 	items             map[int]bool
+}
+
+// at is what the mark says of when or why it runs.
+func (k *modelMark) at() string {
+	if k.trigger != "" {
+		return k.trigger
+	}
+	return number(k.instant)
+}
+
+// modelTrigger is what is kept of a manual trigger. ends says how items that have
+// ended did.
+type modelTrigger struct {
+	at, ended    int64
+	mode         TriggerMode
+	by           string
+	accepted     Items
+	refused      string
+	left         map[int]bool
+	ends         map[int]byte
+	hasParameter bool
+	parameter    string
 }
 
 type modelDecision struct {
@@ -75,6 +100,7 @@ func newModel(us int64) *model {
 		offItems: map[int]bool{}, offServers: map[string]bool{}, off: map[string]bool{},
 		owned: map[string]map[int]int64{}, marks: map[string][]*modelMark{}, last: map[string]modelDecision{},
 		missed: map[int]int64{}, queued: map[int]string{}, former: map[int]string{},
+		waits: map[int]string{}, triggers: map[string]*modelTrigger{},
 		dead: map[Lease]modelEnd{}, stops: map[string]int64{}, runs: map[int64]*modelRun{},
 	}
 }
@@ -364,9 +390,15 @@ func (m *model) commit(p Plan) CommitResult {
 	for item := p.Items; item < MaxItems; item++ {
 		_, inMissed := m.missed[item]
 		_, inQueue := m.queued[item]
-		if inMissed || inQueue {
+		id, waits := m.waits[item]
+		if inMissed || inQueue || waits {
 			dropped[item] = true
 		}
+		if failed, trigger := triggerOf(m.queued[item]); trigger {
+			m.settle(failed, map[int]bool{item: true}, 'L')
+		}
+		m.settle(id, map[int]bool{item: true}, 'L')
+		delete(m.waits, item)
 		delete(m.missed, item)
 		delete(m.queued, item)
 		delete(m.offItems, item)
@@ -495,6 +527,9 @@ func (m *model) decide(q BeginRequest) BeginReply {
 	last, normal := m.last[node], q.Kind == KindNormal
 	repeated := normal && last.request == request
 	for _, k := range m.marks[node] {
+		if k.epoch == q.Lease.Epoch && k.request == request && k.trigger != "" {
+			return m.granted(k, Items{}, true)
+		}
 		if k.epoch == q.Lease.Epoch && k.request == request {
 			r := BeginReply{Code: CodeOK, Fence: k.fence, Items: setOf(k.items), Instant: instantOf(k.instant)}
 			if repeated {
@@ -525,6 +560,9 @@ func (m *model) decide(q BeginRequest) BeginReply {
 		if !m.offItems[item] {
 			mine[item] = f
 		}
+	}
+	if q.Kind == KindOneOff {
+		return m.beginManual(q, mine, free)
 	}
 	goes, held, old := map[int]bool{}, map[int]bool{}, map[int]int64{}
 	if normal {
@@ -567,7 +605,7 @@ func (m *model) decide(q BeginRequest) BeginReply {
 	r := BeginReply{Code: CodeNone, Held: setOf(held), Coalesced: groupsOf(old), Instant: instantOf(instant)}
 	if len(goes) > 0 {
 		r.Code, r.Fence, r.Items = CodeOK, m.rise(&m.tok), setOf(goes)
-		m.marks[node] = append(m.marks[node], &modelMark{r.Fence, q.Lease.Epoch, m.gen, q.Kind, instant, request, goes})
+		m.marks[node] = append(m.marks[node], &modelMark{r.Fence, q.Lease.Epoch, m.gen, q.Kind, instant, "", request, goes})
 	}
 	return r
 }
@@ -589,18 +627,24 @@ func (m *model) complete(q CompleteRequest) CompleteReply {
 		if k.fence != q.Fence || k.epoch != q.Lease.Epoch {
 			continue
 		}
+		ended := map[int]bool{}
 		for item := range q.Items.All() {
-			if k.items[item] && k.gen != m.gen {
-				released[item] = true
+			if k.items[item] {
+				ended[item] = true
+				released[item] = k.gen != m.gen
 			}
 			delete(k.items, item)
+		}
+		if k.trigger != "" {
+			m.endManual(k.trigger, ended, q.Outcome)
 		}
 		rest = len(k.items) > 0
 		m.dirty = m.dirty || m.how == HowEveryRun && len(k.items) == 0
 	}
 	m.sweep(node)
+	maps.DeleteFunc(released, func(_ int, is bool) bool { return !is })
 	r := CompleteReply{
-		Code: CodeOK, Released: setOf(released), HasFailover: len(m.queued) > 0, HasMisfire: len(m.missed) > 0,
+		Code: CodeOK, Released: setOf(released), HasFailover: len(m.queued) > 0, HasMisfire: len(m.missed) > 0, HasQueued: len(m.waits) > 0,
 	}
 	if q.Run != "" {
 		r.Gathering = m.gatherEnded(q, rest)
@@ -610,19 +654,24 @@ func (m *model) complete(q CompleteRequest) CompleteReply {
 
 func (m *model) drain(dead Lease) []Drained {
 	m.gatherDead(dead)
-	var lost []ItemsAt
+	var lost []LostRun
 	for _, k := range m.marks[dead.Instance] {
 		if k.epoch != dead.Epoch {
 			continue
 		}
 		for item := range k.items {
 			if m.failover && item < m.assigned {
-				m.queued[item] = fmt.Sprintf("%d|%c|%d|%s|%d", k.instant, k.kind, k.fence, dead.Instance, dead.Epoch)
+				m.queued[item] = fmt.Sprintf("%s|%c|%d|%s|%d", k.at(), k.kind, k.fence, dead.Instance, dead.Epoch)
 				delete(k.items, item)
 			}
 		}
 		if len(k.items) > 0 {
-			lost = append(lost, ItemsAt{setOf(k.items), instantOf(k.instant)})
+			run := k.trigger
+			if run == "" {
+				run = FormatRunID(instantOf(k.instant))
+			}
+			m.settle(k.trigger, k.items, 'L')
+			lost = append(lost, LostRun{setOf(k.items), run})
 		}
 		k.items = nil
 	}
@@ -645,7 +694,7 @@ func (m *model) sweep(node string) {
 
 // dump is what the keys of the job hold, by letter and field.
 func (m *model) dump() map[string]map[string]string {
-	d := map[string]map[string]string{"a": {}, "r": {}, "hw": {}, "m": {}, "f": {}, "j": {}, "g": m.dumpRuns()}
+	d := map[string]map[string]string{"a": {}, "r": {}, "hw": {}, "m": {}, "f": {}, "q": {}, "t": {}, "j": {}, "g": m.dumpRuns()}
 	foreign := 0
 	for node, floors := range m.owned {
 		d["a"][node] = groupText(groupsOf(floors))
@@ -656,7 +705,7 @@ func (m *model) dump() map[string]map[string]string {
 			if k.gen != m.gen {
 				foreign++
 			}
-			texts = append(texts, fmt.Sprintf("%d|%d|%d|%c|%d|%s|%s", k.fence, k.epoch, k.gen, k.kind, k.instant, k.request, setOf(k.items)))
+			texts = append(texts, fmt.Sprintf("%d|%d|%d|%c|%s|%s|%s", k.fence, k.epoch, k.gen, k.kind, k.at(), k.request, setOf(k.items)))
 		}
 		d["r"][node] = strings.Join(texts, ";")
 	}
@@ -665,6 +714,12 @@ func (m *model) dump() map[string]map[string]string {
 	}
 	for item, at := range m.missed {
 		d["m"][strconv.Itoa(item)] = number(at)
+	}
+	for item, id := range m.waits {
+		d["q"][strconv.Itoa(item)] = id
+	}
+	for id, t := range m.triggers {
+		d["t"][id] = t.text()
 	}
 	for item, text := range m.queued {
 		d["f"][strconv.Itoa(item)] = text

@@ -129,9 +129,10 @@ type randomRun struct {
 	fence    int64
 	requests int
 	// gathers says that nodes most often gather runs.
-	gathers bool
-	called  map[string]string // moment and run -> who calls
-	open    []MeetRequest     // turns that are waited for or taken
+	gathers  bool
+	called   map[string]string // moment and run -> who calls
+	open     []MeetRequest     // turns that are waited for or taken
+	triggers []TriggerRequest
 	// everySteps, if not zero, is how often all keys are dumped.
 	everySteps int
 	dumps      []map[string]any
@@ -164,6 +165,12 @@ func (r *randomRun) run(steps int) {
 		case r.gathers && len(r.open) > 0 && r.rand.IntN(4) == 0:
 			op = "meet"
 			r.meet()
+		case weight < 5:
+			op = "trigger"
+			r.trigger()
+		case weight < 10:
+			op = "begin one-off"
+			r.beginOneOff()
 		case weight < 42:
 			op = "begin"
 			r.beginNormal()
@@ -506,16 +513,16 @@ func (r *randomRun) track(q BeginRequest) {
 		}
 		r.fence = got.Fence
 		for item := range got.Items.All() {
-			key := fmt.Sprintf("%d@%d", item, got.Instant.UnixMilli())
+			key := fmt.Sprintf("%d@%d%s", item, got.Instant.UnixMilli(), got.Trigger)
 			if r.how == HowBroadcast {
-				key = fmt.Sprintf("%s|%d@%d", q.Lease.Instance, q.Lease.Epoch, got.Instant.UnixMilli())
+				key = fmt.Sprintf("%s|%d@%d%s", q.Lease.Instance, q.Lease.Epoch, got.Instant.UnixMilli(), got.Trigger)
 			}
 			if before, twice := r.ran[key]; twice {
 				r.t.Errorf("item %s runs under fence %d and %d, want once", key, before, got.Fence)
 			}
 			r.ran[key] = got.Fence
 		}
-		c := CompleteRequest{Lease: q.Lease, Job: "j", Fence: got.Fence, Items: got.Items}
+		c := CompleteRequest{Lease: q.Lease, Job: "j", Fence: got.Fence, Items: got.Items, Manual: q.Kind == KindOneOff}
 		if got.Gathering != nil {
 			c.Run = got.Gathering.Run
 		}
@@ -586,6 +593,10 @@ func (r *randomRun) completeSome() {
 		q.Lease = l // the next session of the node
 	}
 	q.Outcome = []Outcome{OutcomeSuccess, OutcomeFailure, OutcomeCancelled}[r.rand.IntN(3)]
+	if q.Manual && r.rand.IntN(4) == 0 {
+		q.Outcome = OutcomeReturned
+		r.returned(q)
+	}
 	got, err := r.Complete(r.t.Context(), q)
 	if !r.m.live(q.Lease.Instance, q.Lease.Epoch) {
 		if !errors.Is(err, ErrLeaseLost) {

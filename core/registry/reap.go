@@ -75,7 +75,14 @@ func (p *Partition) Dead(ctx context.Context) ([]Lease, error) {
 // the job has no failover, or has fewer items by now.
 type Drained struct {
 	Job  string
-	Lost []ItemsAt
+	Lost []LostRun
+}
+
+// LostRun is a part of a run that a dead session has left.
+type LostRun struct {
+	Items Items
+	// Run is the run id: that of an instant, see FormatRunID, or of a trigger.
+	Run string
 }
 
 // Drain takes the marks of a dead session out of jobs, fifty in a script: those
@@ -96,8 +103,8 @@ func (p *Partition) Drain(ctx context.Context, l Leadership, dead Lease, jobs []
 			return lost, fmt.Errorf("draining %q: %w", dead.Instance, err)
 		}
 		for _, name := range batch {
-			if groups := r.groups(); len(groups) > 0 {
-				lost = append(lost, Drained{Job: name, Lost: groups})
+			if runs := r.lostRuns(); len(runs) > 0 {
+				lost = append(lost, Drained{Job: name, Lost: runs})
 			}
 		}
 		if err := r.end(); err != nil {
@@ -105,6 +112,36 @@ func (p *Partition) Drain(ctx context.Context, l Leadership, dead Lease, jobs []
 		}
 	}
 	return lost, nil
+}
+
+// lostRuns reads "0-3@1795…;9@id": items and an instant in milliseconds or the id
+// of a trigger.
+func (r *reply) lostRuns() []LostRun {
+	text := r.text()
+	if r.err != nil || text == "" {
+		return nil
+	}
+	if len(text) > maxMarks*(maxItemsText+maxRequest) {
+		r.fail("lost runs of %d bytes", len(text))
+		return nil
+	}
+	var runs []LostRun
+	for part := range strings.SplitSeq(text, ";") {
+		list, at, _ := strings.Cut(part, "@")
+		items, err := ParseItems(list)
+		run := at
+		if ms := parseNumber(at); ms >= 0 {
+			run = FormatRunID(instantOf(ms))
+		} else if err == nil {
+			err = checkTrigger(at)
+		}
+		if err != nil {
+			r.fail("%v", err)
+			return nil
+		}
+		runs = append(runs, LostRun{Items: items, Run: run})
+	}
+	return runs
 }
 
 // Bury forgets a dead session of which every job is drained.

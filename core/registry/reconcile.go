@@ -21,6 +21,13 @@ const (
 	RepairMarkCount = "mark-count"
 	// RepairFailoverRunning: items that run waited for a failover as well.
 	RepairFailoverRunning = "failover-running"
+	// RepairTriggerBroken: manual triggers that nobody can read were removed.
+	RepairTriggerBroken = "trigger-broken"
+	// RepairTriggerQueue: items waited for a trigger that does not wait for them.
+	RepairTriggerQueue = "trigger-queue"
+	// RepairTriggerLost: triggers waited for items that neither run nor wait for it;
+	// these count as lost.
+	RepairTriggerLost = "trigger-lost"
 	// RepairItemOwner: items had no owner, several, or do not exist. They have one
 	// now, or nobody, in another generation.
 	RepairItemOwner = "item-owner"

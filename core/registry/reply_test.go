@@ -102,12 +102,12 @@ func FuzzReply(f *testing.F) {
 	f.Add(int64(7), "x", "9-", "-", "@", "")
 	f.Fuzz(func(t *testing.T, code int64, fence, items, held, coalesced, instant string) {
 		full := &reply{source: "script begin", values: []any{code, fence, items, held, coalesced, instant}}
-		b := readBegin(full)
+		b := readBegin(full, KindNormal)
 		if err := full.end(); err == nil && (b.Code == CodeOK) != (b.Items.Len() > 0) {
 			t.Errorf("readBegin = %s with items %q", b.Code, b.Items)
 		}
 		short := &reply{source: "script begin", values: []any{code, fence}}
-		readBegin(short)
+		readBegin(short, KindOneOff)
 		if _, err := parseDead(fence + ":" + items); err != nil && parseNumber(items) >= 0 && checkInstance(fence) == nil {
 			t.Errorf("parseDead(%q) = %v", fence+":"+items, err)
 		}
@@ -137,6 +137,35 @@ func FuzzSessionReplies(f *testing.F) {
 		commit := &reply{source: "script commit", values: []any{n, a, b, c}}
 		if got := readCommit(commit, "j"); commit.end() == nil && got.Dropped.Len() > MaxItems {
 			t.Errorf("readCommit = %+v", got)
+		}
+	})
+}
+
+// FuzzTrigger reads arbitrary text as a stored trigger and as its answer: none may
+// panic, and what is accepted is consistent.
+func FuzzTrigger(f *testing.F) {
+	f.Add("1795248000000|0|Q|ops|0-3|4@running@;5@queued@018f0000-0000-7000-8000-000000000001|3|0-1@S;2@F|1|a|b\nc")
+	f.Add("1795248000000|1795248000001|R|ops|0||||0|")
+	f.Add("x|0|Q|ops|0-3|4@running|3|0@X|2|")
+	f.Add("|||||||||")
+	f.Fuzz(func(t *testing.T, text string) {
+		state, err := parseTrigger(text)
+		if err == nil && state.Accepted.Len() > MaxItems {
+			t.Errorf("parseTrigger(%q) accepts %d items", text, state.Accepted.Len())
+		}
+		r := &reply{source: "script trigger", code: CodeOK, values: []any{"1", "0", text, int64(1)}}
+		if got, err := readTriggerReply(r, TriggerRequest{}); err == nil && r.end() == nil {
+			for _, refusal := range got.Refused {
+				if refusal.Trigger != "" && checkTrigger(refusal.Trigger) != nil {
+					t.Errorf("readTriggerReply(%q) refuses for %q", text, refusal.Trigger)
+				}
+			}
+		}
+		lost := &reply{source: "script drain", values: []any{text}}
+		for _, run := range lost.lostRuns() {
+			if run.Items.Len() > MaxItems {
+				t.Errorf("lostRuns(%q) has %d items", text, run.Items.Len())
+			}
 		}
 	})
 }

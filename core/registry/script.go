@@ -4,6 +4,7 @@ import (
 	"context"
 	"embed"
 	"fmt"
+	"strings"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -25,39 +26,38 @@ type scripts struct {
 	commit, begin, complete script
 	reap, drain, bury       script
 	reconcile, meet         script
-	// beginAll and completeAll are begin and complete that gather runs, apart
-	// because the embedded server reads a script anew each time.
+	trigger                 script
+	// beginAll and completeAll are begin and complete of runs that are gathered or
+	// manual, apart because the embedded server reads a script anew each time.
 	beginAll, completeAll script
 }
 
-// gathering names the scripts that gather runs, and the files of the two that
-// also exist without.
-func gathering() map[string]string {
-	return map[string]string{
-		"begin-all": "begin", "complete-all": "complete", "drain": "drain", "reconcile": "reconcile", "meet": "meet",
+// parts names the files of the scripts that consist of more than the library and
+// the file of their name.
+func parts() map[string][]string {
+	return map[string][]string{
+		"begin-all": {"gather", "manual", "begin"}, "complete-all": {"gather", "manual", "complete"},
+		"drain": {"gather", "manual", "drain"}, "reconcile": {"gather", "manual", "reconcile"},
+		"meet": {"gather", "meet"}, "commit": {"manual", "commit"}, "trigger": {"manual", "trigger"},
 	}
 }
 
 func readScripts(edit func(name, source string) string) (scripts, error) {
-	lib, err := sources.ReadFile("scripts/lib.lua")
-	if err != nil {
-		return scripts{}, fmt.Errorf("reading the script library: %w", err)
-	}
-	gather, err := sources.ReadFile("scripts/gather.lua")
-	if err != nil {
-		return scripts{}, fmt.Errorf("reading the library of scripts that gather runs: %w", err)
-	}
 	var s scripts
 	for name, to := range s.byName() {
-		head, file := string(lib), name
-		if of, gathers := gathering()[name]; gathers {
-			head, file = head+string(gather), of
+		files, hasParts := parts()[name]
+		if !hasParts {
+			files = []string{name}
 		}
-		text, err := sources.ReadFile("scripts/" + file + ".lua")
-		if err != nil {
-			return scripts{}, fmt.Errorf("reading script %s: %w", name, err)
+		var text strings.Builder
+		for _, file := range append([]string{"lib"}, files...) {
+			part, err := sources.ReadFile("scripts/" + file + ".lua")
+			if err != nil {
+				return scripts{}, fmt.Errorf("reading script %s: %w", name, err)
+			}
+			text.Write(part)
 		}
-		*to = script{name: name, run: redis.NewScript(edit(name, head+string(text)))}
+		*to = script{name: name, run: redis.NewScript(edit(name, text.String()))}
 	}
 	return s, nil
 }
@@ -70,7 +70,7 @@ func (s *scripts) byName() map[string]*script {
 		"server": &s.server, "raise": &s.raise, "restore": &s.restore,
 		"commit": &s.commit, "begin": &s.begin, "complete": &s.complete,
 		"reap": &s.reap, "drain": &s.drain, "bury": &s.bury, "reconcile": &s.reconcile,
-		"meet": &s.meet, "begin-all": &s.beginAll, "complete-all": &s.completeAll,
+		"meet": &s.meet, "trigger": &s.trigger, "begin-all": &s.beginAll, "complete-all": &s.completeAll,
 	}
 }
 

@@ -231,7 +231,7 @@ func TestReapDrainBury(t *testing.T) {
 		drain := func() []Drained {
 			return must(b, func(ctx context.Context) ([]Drained, error) { return b.Drain(ctx, l, dead, jobs) })
 		}
-		want := []Drained{{Job: "j", Lost: []ItemsAt{{NewItems(0, 1), at(2 * time.Second)}}}}
+		want := []Drained{{Job: "j", Lost: []LostRun{{NewItems(0, 1), FormatRunID(at(2 * time.Second))}}}}
 		if diff := cmp.Diff(want, drain()); diff != "" {
 			t.Errorf("Drain (-want +got):\n%s", diff)
 		}
@@ -287,7 +287,7 @@ func TestDrainAfterShrinkLosesGoneItems(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := must(b, func(ctx context.Context) ([]Drained, error) { return b.Drain(ctx, l, dead, []string{"j"}) })
-		want := []Drained{{Job: "j", Lost: []ItemsAt{{NewItems(2, 3), at(time.Second)}}}}
+		want := []Drained{{Job: "j", Lost: []LostRun{{NewItems(2, 3), FormatRunID(at(time.Second))}}}}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("Drain (-want +got):\n%s", diff)
 		}

@@ -1,8 +1,10 @@
 -- Decides which of a node's items run now, and marks them as running.
--- ARGV: node, epoch, number of firings, then for each: generation, kind (N or
--- M), T, req, name, gathers (0 or 1). Reply: OK, lease deadline, for each
--- {code, fence, items, held, coalesced, T, 0 or gathered} or {STALE, generation} |
--- refusal. With gathers 1 gather.lua stands before this.
+-- ARGV: node, epoch, number of firings, then for each: generation, kind (N, M or O),
+-- T (of O: items that still run on the node all the same), req, name, gathers (0 or
+-- 1). Reply: OK, lease deadline, for each {code, fence, items, held, coalesced, T, 0
+-- or gathered} or {STALE, generation} | refusal. Items of kind O follow at as T and,
+-- at the end, id, more (1: other triggers wait), parameter given (0 or 1), parameter.
+-- With gathers 1 or kind O gather.lua and manual.lua stand before this.
 local node, epoch, count = take(), take(), tonumber(take())
 if quarantined() then return {QUARANTINE} end
 local until_ms = deadline(node, epoch)
@@ -79,6 +81,7 @@ local function begin(k, gen, kind, trig, req)
   local again = kind == 'N' and lastreq == req
   for _, m in ipairs(own) do
     if m.e == epoch and m.q == req then
+      if kind == 'O' then return grant_manual(k, m.f, m.it, '', m.t, 1) end
       return {OK, m.f, m.it, again and lastheld or '', again and lastold or '', m.t}
     end
   end
@@ -93,7 +96,7 @@ local function begin(k, gen, kind, trig, req)
   local a, foreign = call('HGET', k.a, node) or '', tonumber(s[3]) > 0
   local missed = call('HLEN', k.m) > 0
   local whole, floor = string.match(a, '^([^@;]+)@(%d+)$')
-  local items, held, old = '', '', ''
+  local items, held, old, more = '', '', '', 0
   if kind == 'N' and whole and tonumber(floor) < tonumber(trig) and #own == 0 and not foreign
     and not missed and (s[6] or '') == '' and call('HLEN', k.f) == 0 then
     items = whole
@@ -107,6 +110,8 @@ local function begin(k, gen, kind, trig, req)
     end
     if kind == 'N' then
       go, held, old = normal(k, mine, busy, flags, trig, s[5] == '1')
+    elseif kind == 'O' then
+      trig, go, held, more = pick_manual(k, mine, busy, unranges(trig, {}, true))
     else
       trig, go = catchup(k, mine, busy, flags)
     end
@@ -118,6 +123,7 @@ local function begin(k, gen, kind, trig, req)
   call('HSET', k.j, 'tok', fence)
   own[#own + 1] = {f = fence, e = epoch, g = s[1], k = kind, t = trig, q = req, it = items}
   put_marks(k.r, node, own)
+  if kind == 'O' then return grant_manual(k, fence, items, held, trig, more) end
   return {OK, fence, items, held, old, trig}
 end
 

@@ -69,6 +69,26 @@ local function floors_of(k, fresh)
   return floor, owner
 end
 
+-- forsake ends what manual triggers waited for with items that no longer exist.
+local function forsake(k, name, n)
+  local by = {}
+  local function note(key, form)
+    local h = call('HGETALL', key)
+    for i = 1, #h, 2 do
+      local id, item = string.match(h[i + 1], form), tonumber(h[i])
+      if id and item >= n then
+        by[id] = by[id] or {}
+        by[id][item] = true
+      end
+    end
+  end
+  note(k.q, '^.*$')
+  note(k.f, '^([^|]*%-[^|]*)|')
+  for _, id in ipairs(sorted(by)) do
+    if settle(k, id, by[id], 'L') then over[#over + 1] = name end
+  end
+end
+
 -- drop removes what belongs to items that no longer exist.
 local function drop(k, n, off)
   local dropped, gone = {}, {}
@@ -180,7 +200,11 @@ local function commit(k, name, gen, ver, n, how, seen, wanted)
   local broadcasts = how == 'B' and not first and not same
   if broadcasts then floor = with_owners(k, n, owner, target, floor) end
   local dropped = ''
-  if tonumber(s[7] or '0') > n or (s[8] or '') ~= '' then dropped = drop(k, n, s[8] or '') end
+  local waiting = call('HLEN', k.q) > 0
+  if tonumber(s[7] or '0') > n or (s[8] or '') ~= '' or waiting then
+    forsake(k, name, n)
+    dropped = drop(k, n, s[8] or '')
+  end
   if same then return {NONE, gen, dropped, s[6]} end
 
   local from = waits and NOW + handover or math.max(NOW, tonumber(s[6]) or 0)
@@ -253,4 +277,5 @@ for i = 1, count do
   reply[#reply + 1] = r
 end
 if #names > 0 then bump('assigned', '', table.concat(names, ','), table.concat(gens, ',')) end
+tell_manual('')
 return reply

@@ -1,10 +1,12 @@
 -- Ends items of a mark. ARGV: node, epoch, number of reports, then for each:
--- name, fence, items, outcome (S, F or C), the run that is gathered ('': none).
+-- name, fence, items, outcome (S, F, C, or B: given back, they were not started), the
+-- run that is gathered ('': none).
 -- Reply: OK, for each {OK, released, hasFailover, hasMisfire, hasQueued, 0 or
--- gathered} | LOST. With a run gather.lua stands before this.
+-- gathered} | LOST. With a run, or an item of a manual run, gather.lua and manual.lua
+-- stand before this.
 local node, epoch, count = take(), take(), tonumber(take())
 if not deadline(node, epoch) then return {LOST} end
-local reply, names, gens, ran = {OK}, {}, {}, {}
+local reply, names, gens, ran, triggers = {OK}, {}, {}, {}, false
 
 local function complete(k, name, fence, items, outcome, run)
   local done, freed, rest = unranges(items, {}, true), {}, false
@@ -25,6 +27,10 @@ local function complete(k, name, fence, items, outcome, run)
         if s[2] == 'E' then ran[#ran + 1] = name end
       end
       put_marks(k.r, node, own)
+      if string.find(m.t, '-', 1, true) then
+        end_manual(k, name, m.t, ended, outcome)
+        triggers = true
+      end
       if outcome == 'S' and call('HLEN', k.cp) > 0 then
         local list = {}
         for _, item in ipairs(sorted(ended)) do list[#list + 1] = num(item) end
@@ -47,4 +53,5 @@ for i = 1, count do reply[#reply + 1] = complete(job(i), take(), take(), take(),
 if #names > 0 then bump('released', node, table.concat(names, ','), table.concat(gens, ',')) end
 -- A run is over, after which the strategies of these are asked again.
 if #ran > 0 then mark_dirty(ran, bump('ran', node, table.concat(ran, ','), '')) end
+if triggers then tell_manual(node) end
 return reply

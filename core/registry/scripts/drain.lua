@@ -25,7 +25,10 @@ for i = 1, count do
           ended[item] = true
         end
       end
-      if next(ended) then lost[#lost + 1] = ranges(ended) .. '@' .. m.t end
+      if next(ended) then
+        lost[#lost + 1] = ranges(ended) .. '@' .. m.t
+        if is_manual(m) and settle(k, m.t, ended, 'L') then over[#over + 1] = name end
+      end
     end
   end
   local gathers = s[4] and gather_dead(k, dead, old, own)
@@ -41,4 +44,5 @@ end
 if #names > 0 or #dirty > 0 then
   mark_dirty(dirty, bump('drain', dead, table.concat(names, ','), ''))
 end
+tell_manual(dead)
 return reply

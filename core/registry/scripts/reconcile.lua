@@ -120,6 +120,53 @@ local function mend_owners(k, name, gen, tok, n)
   mended(name, 'item-owner', wrong)
 end
 
+-- mend_triggers ends what triggers wait for in vain, and forgets answers after an
+-- hour.
+local function mend_triggers(k, name)
+  local h, left, forgotten, broken = call('HGETALL', k.t), {}, {}, 0
+  for i = 1, #h, 2 do
+    local t = trigger(k, h[i])
+    if not t or tonumber(t.ended) > 0 and tonumber(t.ended) < NOW - 3600000 then
+      forgotten[#forgotten + 1] = h[i]
+      if not t then broken = broken + 1 end
+    elseif t.left ~= '' then
+      left[h[i]] = unranges(t.left, {}, true)
+    end
+  end
+  chunked('HDEL', k.t, forgotten)
+  mended(name, 'trigger-broken', broken)
+  local idle, found = 0, {}
+  local function note(id, item)
+    if not left[id] or not left[id][item] then return false end
+    found[id] = found[id] or {}
+    found[id][item] = true
+    return true
+  end
+  local q = call('HGETALL', k.q)
+  for i = 1, #q, 2 do
+    if not note(q[i + 1], tonumber(q[i])) then idle = idle + call('HDEL', k.q, q[i]) end
+  end
+  mended(name, 'trigger-queue', idle)
+  for _, v in ipairs(call('HVALS', k.r)) do
+    for _, m in ipairs(marks(v)) do
+      if m.f and is_manual(m) then
+        for item in pairs(unranges(m.it, {}, true)) do note(m.t, item) end
+      end
+    end
+  end
+  local f = call('HGETALL', k.f)
+  for i = 1, #f, 2 do note(string.match(f[i + 1], '^[^|]*'), tonumber(f[i])) end
+  local lost = 0
+  for _, id in ipairs(sorted(left)) do
+    for item in pairs(found[id] or {}) do left[id][item] = nil end
+    if next(left[id]) then
+      lost = lost + 1
+      if settle(k, id, left[id], 'L') then over[#over + 1] = name end
+    end
+  end
+  mended(name, 'trigger-lost', lost)
+end
+
 local function mend_states(k, name, dn, nd)
   local off, servers = {}, 0
   for _, scope in ipairs(call('HKEYS', k.st)) do
@@ -144,6 +191,7 @@ local function mend(k, name)
   end
   if s[9] and sweep(k, MAXRUNS) == 0 then call('HDEL', k.j, 'gr') end
   mend_marks(k, name, s[2], s[4])
+  mend_triggers(k, name)
   mend_states(k, name, s[7], s[8])
   if s[2] ~= '0' then mend_owners(k, name, s[2], s[3], tonumber(s[6] or '0')) end
   if dirty[name] or call('ZSCORE', DIRTY, name) then return end
@@ -161,6 +209,7 @@ end
 
 for i = 1, count do mend(job(i), take()) end
 if #names > 0 then bump('assigned', '', table.concat(names, ','), table.concat(gens, ',')) end
+tell_manual('')
 local list = sorted(dirty)
 if #list > 0 then mark_dirty(list, bump('repair', '', table.concat(list, ','), '')) end
 return reply
