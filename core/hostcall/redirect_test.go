@@ -73,6 +73,16 @@ func TestRedirects(t *testing.T) {
 	}
 }
 
+func TestARedirectThatIsNotFollowedIsTheResponse(t *testing.T) {
+	t.Parallel()
+	server := redirecting(t)
+	door := open(t, hostcall.Config{}, place(t, server))
+	got, err := ask(t.Context(), door, wire.HTTPRequest{Method: "POST", URL: server.URL + "/307?to=/elsewhere", NoRedirects: true})
+	if err != nil || got.Status != 307 || got.Headers["Location"][0] != "/elsewhere" {
+		t.Errorf("http.request = %+v, error %v, want the redirect itself", got, err)
+	}
+}
+
 func TestRedirectsAreChecked(t *testing.T) {
 	t.Parallel()
 	first := redirecting(t)

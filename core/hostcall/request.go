@@ -34,6 +34,8 @@ type hop struct {
 	body   []byte
 	// connect and read bound the two parts of the exchange; 0 is no bound.
 	connect, read time.Duration
+	// stays has a redirect returned as it is.
+	stays bool
 	// from is the host that has sent the request here; empty for the first hop.
 	from string
 }
@@ -87,7 +89,7 @@ func firstHop(asked wire.HTTPRequest) (*hop, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &hop{target: t, url: address, header: header, body: asked.Body, connect: asked.ConnectTimeout, read: asked.ReadTimeout}, nil
+	return &hop{target: t, url: address, header: header, body: asked.Body, connect: asked.ConnectTimeout, read: asked.ReadTimeout, stays: asked.NoRedirects}, nil
 }
 
 // exchange sends one request and returns the response to it as a message, or
@@ -147,12 +149,16 @@ func (at *hop) origin() string {
 	return ", to which " + at.from + " redirects"
 }
 
-// follow returns the hop to which an answer redirects, nil if it does not.
+// follow returns the hop to which an answer redirects, nil if it does not or is
+// not followed.
 // As browsers and net/http do, other methods than GET and HEAD become GET and
 // lose their body, except with the statuses 307 and 308.
 func (at *hop) follow(answer *http.Response) (*hop, error) {
 	location := answer.Header.Get("Location")
 	keepsBody := answer.StatusCode == http.StatusTemporaryRedirect || answer.StatusCode == http.StatusPermanentRedirect
+	if at.stays {
+		return nil, nil
+	}
 	switch answer.StatusCode {
 	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
 		if location == "" {

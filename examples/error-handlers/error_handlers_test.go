@@ -267,7 +267,7 @@ func TestNobodyCanTellWhere(t *testing.T) {
 		},
 		{
 			name: "too slow", kind: "WECHAT", path: "hangs/", grants: granted,
-			props: map[string]string{"wechat.connectTimeoutMilliseconds": "50", "wechat.readTimeoutMilliseconds": "100"},
+			props: map[string]string{"wechat.readTimeoutMilliseconds": "150"},
 			want:  outcome{Error: failed(spi.CodeUnavailable, "wechat because of: http.request to "+at+": no whole response within 150ms")},
 		},
 		{

@@ -6,6 +6,8 @@ package main
 
 import (
 	"github.com/elasticjob-go/elasticjob/plugins/errorhandler/dingtalk"
+	"github.com/elasticjob-go/elasticjob/plugins/errorhandler/slack"
+	"github.com/elasticjob-go/elasticjob/plugins/errorhandler/webhook"
 	"github.com/elasticjob-go/elasticjob/plugins/errorhandler/wechat"
 	"github.com/elasticjob-go/elasticjob/sdk"
 	"github.com/elasticjob-go/elasticjob/spi"
@@ -13,13 +15,15 @@ import (
 
 var (
 	_ = sdk.Register(own(dingtalk.Plugin()))
+	_ = sdk.Register(own(slack.Plugin()))
+	_ = sdk.Register(own(webhook.Plugin()))
 	_ = sdk.Register(own(wechat.Plugin()))
 )
 
 func main() { sdk.Main() }
 
 // own gives the handler a type name of its own: a node has each type once, and
-// WECHAT and DINGTALK are taken.
+// WECHAT and the others are taken.
 func own(plugin spi.Plugin) spi.Plugin {
 	plugin.Descriptor.Type = "OWN_" + plugin.Descriptor.Type
 	return plugin

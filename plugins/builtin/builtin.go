@@ -7,7 +7,9 @@ import (
 	"github.com/elasticjob-go/elasticjob/plugins/errorhandler/email"
 	"github.com/elasticjob-go/elasticjob/plugins/errorhandler/ignore"
 	"github.com/elasticjob-go/elasticjob/plugins/errorhandler/log"
+	"github.com/elasticjob-go/elasticjob/plugins/errorhandler/slack"
 	"github.com/elasticjob-go/elasticjob/plugins/errorhandler/throw"
+	"github.com/elasticjob-go/elasticjob/plugins/errorhandler/webhook"
 	"github.com/elasticjob-go/elasticjob/plugins/errorhandler/wechat"
 	"github.com/elasticjob-go/elasticjob/plugins/jobtypes/fake"
 	httpjob "github.com/elasticjob-go/elasticjob/plugins/jobtypes/http"
@@ -50,9 +52,11 @@ func All() []spi.Plugin {
 		roundrobin.Plugin(),
 		script.Plugin(),
 		singlebalance.Plugin(),
+		slack.Plugin(),
 		sqljob.Plugin(),
 		sticky.Plugin(),
 		throw.Plugin(),
+		webhook.Plugin(),
 		wechat.Plugin(),
 		weighted.Plugin(),
 	}

@@ -27,7 +27,7 @@ type Progress = wire.Progress
 
 // HTTP sends a request, within the hosts and methods that are granted, and
 // returns its response, of any status. It follows redirects to what is granted
-// too. Request and response cross as messages of at most 16 MiB, which hold
+// too, unless the request says otherwise. Request and response cross as messages of at most 16 MiB, which hold
 // bodies of 12 MiB.
 func HTTP(ctx context.Context, s spi.Services, request HTTPRequest) (HTTPResponse, error) {
 	response, err := call(ctx, s, spi.OpHTTPRequest, wire.AppendHTTPRequest(nil, request))

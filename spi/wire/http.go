@@ -21,6 +21,8 @@ type HTTPRequest struct {
 	// takes no time if it was there before, and the second when the response has
 	// been read. For each redirect both begin anew.
 	ConnectTimeout, ReadTimeout time.Duration
+	// NoRedirects has a response that leads elsewhere returned, and not followed.
+	NoRedirects bool
 }
 
 // HTTPResponse is the response of the host operation http.request.
@@ -46,6 +48,9 @@ func AppendHTTPRequest(b []byte, r HTTPRequest) []byte {
 	b = appendMillis(b, "timeoutMs", r.Timeout)
 	b = appendMillis(b, "connectTimeoutMs", r.ConnectTimeout)
 	b = appendMillis(b, "readTimeoutMs", r.ReadTimeout)
+	if r.NoRedirects {
+		b = appendBool(b, "noRedirects", true)
+	}
 	return append(b, '}')
 }
 
@@ -61,6 +66,7 @@ func DecodeHTTPRequest(data []byte) (HTTPRequest, error) {
 		may("timeoutMs", millis(&r.Timeout)),
 		may("connectTimeoutMs", millis(&r.ConnectTimeout)),
 		may("readTimeoutMs", millis(&r.ReadTimeout)),
+		may("noRedirects", boolean(&r.NoRedirects)),
 	)
 	if err != nil {
 		return HTTPRequest{}, err

@@ -142,7 +142,7 @@ func allMessages() map[string]message {
 func fullHTTPRequest() HTTPRequest {
 	return HTTPRequest{
 		Method: "POST", URL: "https://example.com/?a=1&b=2", Headers: map[string][]string{"X-B": {}, "Accept": {"a/b", "c/d"}},
-		Body: []byte(`{"a":1}`), Timeout: 1500 * time.Millisecond, ConnectTimeout: 300 * time.Millisecond, ReadTimeout: time.Second,
+		Body: []byte(`{"a":1}`), Timeout: 1500 * time.Millisecond, ConnectTimeout: 300 * time.Millisecond, ReadTimeout: time.Second, NoRedirects: true,
 	}
 }
 

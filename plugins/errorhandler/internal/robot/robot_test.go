@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"maps"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -172,7 +173,7 @@ func TestAServerThatDoesNotAnswer(t *testing.T) {
 	t.Run("within its timeouts", func(t *testing.T) {
 		t.Parallel()
 		given := webhook(server.URL)
-		given["wechat.connectTimeoutMilliseconds"], given["wechat.readTimeoutMilliseconds"] = "20", "30"
+		given["wechat.readTimeoutMilliseconds"] = "50"
 		began := time.Now()
 		err := newRobot(t, given).Send(t.Context(), s, "", "text")
 		if e := spi.AsError(err); e == nil || e.Code != spi.CodeTimeout || !strings.Contains(e.Message, "50ms") || !e.Retryable {
@@ -293,19 +294,19 @@ func TestTimeoutsHaveTwoNames(t *testing.T) {
 	}
 }
 
-// timeoutOf returns what a robot of the properties asks its host for.
-func timeoutOf(t *testing.T, more map[string]string) (timeout float64) {
+// timeouts are what a robot asks its host for, in milliseconds.
+type timeouts struct{ TimeoutMs, ConnectTimeoutMs, ReadTimeoutMs float64 }
+
+func timeoutsOf(t *testing.T, more map[string]string) (got timeouts) {
 	t.Helper()
 	given := webhook("https://robots.test/x")
 	maps.Copy(given, more)
 	_ = newRobot(t, given).Send(t.Context(), asked(func(request []byte) {
-		var fields struct{ TimeoutMs float64 }
-		if err := json.Unmarshal(request, &fields); err != nil {
+		if err := json.Unmarshal(request, &got); err != nil {
 			t.Errorf("the request is %s: %v", request, err)
 		}
-		timeout = fields.TimeoutMs
 	}), "", "text")
-	return timeout
+	return got
 }
 
 // asked is a host that hands on the requests and answers nothing.
@@ -318,23 +319,41 @@ func (a asked) Call(_ context.Context, _ string, request []byte) ([]byte, error)
 	return nil, spi.NewError(spi.CodeUnavailable, "nobody is here")
 }
 
-func TestTheTimeoutIsTheSumOfBoth(t *testing.T) {
+func TestTimeoutsAreThoseOfTheProperties(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		given map[string]string
-		want  float64
+		want  timeouts
 	}{
-		{nil, 8000},
-		{map[string]string{"wechat.connectTimeoutMilliseconds": "100"}, 5100},
-		{map[string]string{"wechat.connectTimeout": "200"}, 5200},
-		{map[string]string{"wechat.readTimeoutMilliseconds": "100"}, 3100},
-		{map[string]string{"wechat.readTimeout": "200"}, 3200},
-		{map[string]string{"wechat.connectTimeout": "1", "wechat.readTimeout": "2"}, 3},
+		{nil, timeouts{8000, 3000, 5000}},
+		{map[string]string{"wechat.connectTimeoutMilliseconds": "100"}, timeouts{5100, 100, 5000}},
+		{map[string]string{"wechat.connectTimeout": "200"}, timeouts{5200, 200, 5000}},
+		{map[string]string{"wechat.readTimeoutMilliseconds": "100"}, timeouts{3100, 3000, 100}},
+		{map[string]string{"wechat.readTimeout": "200"}, timeouts{3200, 3000, 200}},
+		{map[string]string{"wechat.connectTimeout": "1", "wechat.readTimeout": "2"}, timeouts{3, 1, 2}},
 	}
 	for _, test := range tests {
-		if got := timeoutOf(t, test.given); got != test.want {
-			t.Errorf("Send() of %v asks for %v ms, want %v", test.given, got, test.want)
+		if got := timeoutsOf(t, test.given); got != test.want {
+			t.Errorf("Send() of %v asks for %+v, want %+v", test.given, got, test.want)
 		}
+	}
+}
+
+// TestAServerThatTakesNoConnection listens and says nothing, so that TLS waits.
+func TestAServerThatTakesNoConnection(t *testing.T) {
+	t.Parallel()
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	given := webhook("https://" + listener.Addr().String())
+	given["wechat.connectTimeoutMilliseconds"] = "50"
+	server := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(server.Close)
+	err = newRobot(t, given).Send(t.Context(), servicesFor(t, server), "", "text")
+	if e := spi.AsError(err); e == nil || e.Code != spi.CodeTimeout || !strings.HasSuffix(e.Message, "no connection within 50ms") {
+		t.Errorf("Send() = %v, want no connection within 50ms", err)
 	}
 }
 

@@ -1,4 +1,4 @@
-package robot
+package jsontext
 
 import (
 	"encoding/json"
@@ -37,13 +37,13 @@ func TestMembers(t *testing.T) {
 		{`{"a":` + strings.Repeat("[", 1000) + strings.Repeat("]", 1000) + `}`, nil},
 	}
 	for _, test := range tests {
-		got, ok := members([]byte(test.text))
+		got, ok := Members([]byte(test.text))
 		if ok != (test.want != nil) {
-			t.Errorf("members(%q) = %v, %v, want %v", test.text, got, ok, test.want)
+			t.Errorf("Members(%q) = %v, %v, want %v", test.text, got, ok, test.want)
 			continue
 		}
 		if ok && !cmp.Equal(test.want, got) {
-			t.Errorf("members(%q) = %q, want %q", test.text, got, test.want)
+			t.Errorf("Members(%q) = %q, want %q", test.text, got, test.want)
 		}
 	}
 }
@@ -54,13 +54,13 @@ func FuzzMembers(f *testing.F) {
 	f.Add([]byte(`{"errcode":"\u0030","x":[{"y":{}}]}`))
 	f.Add([]byte("{\"errmsg\":\"\xff\\ud800\\u0041\"}"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		got, ok := members(data)
+		got, ok := Members(data)
 		var want map[string]json.RawMessage
 		if json.Unmarshal(data, &want) != nil || want == nil || strings.Count(string(data), "[")+strings.Count(string(data), "{") >= maxDepth {
 			return
 		}
 		if !ok || len(got) != len(want) {
-			t.Fatalf("members(%q) = %q, %v, want %d members", data, got, ok, len(want))
+			t.Fatalf("Members(%q) = %q, %v, want %d members", data, got, ok, len(want))
 		}
 		for name, value := range want {
 			written := string(value)
@@ -69,7 +69,7 @@ func FuzzMembers(f *testing.F) {
 				written = text
 			}
 			if got[name] != written {
-				t.Errorf("members(%q)[%q] = %q, want %q", data, name, got[name], written)
+				t.Errorf("Members(%q)[%q] = %q, want %q", data, name, got[name], written)
 			}
 		}
 	})
@@ -82,8 +82,8 @@ func FuzzAppendString(f *testing.F) {
 			return
 		}
 		var got string
-		if err := json.Unmarshal(appendString(nil, text), &got); err != nil || got != text {
-			t.Errorf("appendString(%q) is read as %q, %v", text, got, err)
+		if err := json.Unmarshal(AppendString(nil, text), &got); err != nil || got != text {
+			t.Errorf("AppendString(%q) is read as %q, %v", text, got, err)
 		}
 	})
 }

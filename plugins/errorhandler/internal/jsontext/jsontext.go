@@ -1,4 +1,7 @@
-package robot
+// Package jsontext writes and reads the little JSON that services of messages
+// want and answer. Package encoding/json would make a module with error handlers
+// half as large again.
+package jsontext
 
 import (
 	"strconv"
@@ -7,14 +10,11 @@ import (
 	"unicode/utf8"
 )
 
-// Package encoding/json would make a module with these handlers half as large
-// again, for one request and one response of two members.
-
 // maxDepth bounds how deep the values of a response are nested.
 const maxDepth = 100
 
-// appendString adds valid UTF-8 as a JSON string.
-func appendString(b []byte, text string) []byte {
+// AppendString adds valid UTF-8 as a JSON string.
+func AppendString(b []byte, text string) []byte {
 	const digits = "0123456789abcdef"
 	b = append(b, '"')
 	for i := range len(text) {
@@ -30,10 +30,10 @@ func appendString(b []byte, text string) []byte {
 	return append(b, '"')
 }
 
-// members returns the members of an object as they are written, of equal names
+// Members returns the members of an object as they are written, of equal names
 // the last. It accepts some texts that are no JSON, such as numbers with
 // letters in them, but reads all that are as they are meant.
-func members(data []byte) (map[string]string, bool) {
+func Members(data []byte) (map[string]string, bool) {
 	s := scanner{data: string(data)}
 	found := make(map[string]string)
 	ok := s.object(0, func(name, value string) { found[name] = value })

@@ -1,0 +1,30 @@
+package webhook
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/elasticjob-go/elasticjob/spi"
+)
+
+// FuzzTemplate puts what a job says into a template of JSON. Whatever that is, it
+// stays one text.
+func FuzzTemplate(f *testing.F) {
+	f.Add("no such table", "a")
+	f.Add("\"}\n\\", "${jobName}")
+	f.Add("\xff\x00", "")
+	parsed, err := parseTemplate(`{"job":"${jobName}","message":"${message}","$${x}":[${count}]}`, escapeJSON)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, message, job string) {
+		req := spi.HandleErrorRequest{Context: spi.ShardingContext{JobName: job}, Error: &spi.Error{Message: message, Stack: job}}
+		var body map[string]any
+		if err := json.Unmarshal(parsed.expand(req), &body); err != nil || len(body) != 3 {
+			t.Errorf("expand(%q, %q) = %s, want JSON with three members: %v", message, job, parsed.expand(req), err)
+		}
+		if err := json.Unmarshal(facts(req, "msg_1"), &body); err != nil {
+			t.Errorf("facts(%q, %q) = %s: %v", message, job, facts(req, "msg_1"), err)
+		}
+	})
+}
