@@ -311,3 +311,65 @@ func TestAStrategyIsToldTheLoad(t *testing.T) {
 		f.leaveAll()
 	})
 }
+
+// TestABadAnswerKeepsTheAssignment has a strategy that answers well once: when
+// another node joins, nothing changes and nothing is missed.
+func TestABadAnswerKeepsTheAssignment(t *testing.T) {
+	t.Parallel()
+	answer := func(assignment map[string][]int, err error) spi.ShardingStrategyFunc {
+		return func(context.Context, spi.ShardRequest) (spi.ShardResponse, error) {
+			return spi.ShardResponse{Assignment: assignment}, err
+		}
+	}
+	everythingTo := func(_ context.Context, req spi.ShardRequest) (spi.ShardResponse, error) {
+		return spi.ShardResponse{Assignment: map[string][]int{req.Instances[0].ID: {0, 1}}}, nil
+	}
+	for name, bad := range map[string]spi.ShardingStrategyFunc{
+		"an item twice": func(_ context.Context, req spi.ShardRequest) (spi.ShardResponse, error) {
+			return spi.ShardResponse{Assignment: map[string][]int{req.Instances[0].ID: {0, 1}, req.Instances[1].ID: {1}}}, nil
+		},
+		"an item missing": func(_ context.Context, req spi.ShardRequest) (spi.ShardResponse, error) {
+			return spi.ShardResponse{Assignment: map[string][]int{req.Instances[1].ID: {1}}}, nil
+		},
+		"a stranger": answer(map[string][]int{"stranger": {0, 1}}, nil),
+		"nothing":    answer(nil, nil),
+		"an error":   answer(nil, spi.NewError(spi.CodeFailed, "no idea")),
+		"a panic":    func(context.Context, spi.ShardRequest) (spi.ShardResponse, error) { panic("no idea") },
+		"no answer": func(ctx context.Context, _ spi.ShardRequest) (spi.ShardResponse, error) {
+			<-ctx.Done()
+			return spi.ShardResponse{}, ctx.Err()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				moody := strategyLike("MOODY", func(ctx context.Context, req spi.ShardRequest) (spi.ShardResponse, error) {
+					if len(req.Instances) == 1 {
+						return everythingTo(ctx, req)
+					}
+					return bad(ctx, req)
+				})
+				c := fleetJob(time.Second, 2, true)
+				c.ShardingStrategyType = "MOODY"
+				f := newFleet(t, setup{jobs: []job.Config{c}, plugins: []spi.Plugin{probe(quick), moody}})
+				first := f.join()
+				from := nextMultiple(time.Second).Add(2 * time.Second)
+				sleepUntil(from.Add(500 * time.Millisecond))
+				before, err := first.Job(t.Context(), c.Name)
+				if err != nil {
+					t.Fatal(err)
+				}
+				f.join()
+				sleepUntil(from.Add(30*time.Second + 500*time.Millisecond))
+				after, err := first.Job(t.Context(), c.Name)
+				if err != nil || after.Generation != before.Generation {
+					t.Errorf("the generation of the assignment is %d after a bad answer, %v, want %d as before", after.Generation, err, before.Generation)
+				}
+				f.leaveAll()
+				for item := range 2 {
+					f.checkStartedOnce(c, item, from, from.Add(30*time.Second))
+				}
+			})
+		})
+	}
+}

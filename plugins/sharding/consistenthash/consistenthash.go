@@ -50,7 +50,7 @@ func shard(_ context.Context, req spi.ShardRequest) (spi.ShardResponse, error) {
 	job := hash(req.JobName)
 	counts := make([]int, len(req.Instances))
 	for item := range req.ShardingTotalCount {
-		key := mix(job + uint64(item)) //nolint:gosec // items are not negative
+		key := mix(job + uint64(item))
 		owner, best := -1, uint64(0)
 		for i, h := range hashes {
 			if score := mix(h ^ key); counts[i] < room && (owner < 0 || score > best) {
