@@ -24,6 +24,10 @@ var (
 	ErrUnknownTrigger = registry.ErrUnknownTrigger
 )
 
+// ErrConflict is the error of [Node.UpdateJob] when the job has another version
+// than the one that was to be changed.
+var ErrConflict = host.ErrConflict
+
 // What the registry center knows of the fleet.
 type (
 	// JobInfo is a job.
@@ -141,6 +145,30 @@ func (n *Node) Enable(ctx context.Context, t Target, by string) (bool, error) {
 func (n *Node) Disable(ctx context.Context, t Target, by string) (bool, error) {
 	return n.host.SetEnabled(ctx, t, false, by)
 }
+
+// UpdateJob stores a definition of a job in the registry center, in place of the
+// version that the caller has read in its [JobInfo]. With version zero it stores a
+// job that is not there yet. It returns the version that is stored now, the same as
+// before when nothing differs.
+//
+// All nodes run the job by it from its next run on, also with another schedule, zone,
+// number of items, strategy, pool, handlers, listeners and properties; what runs ends
+// under the definition that it has begun with. Disabled counts when it changes. A
+// node whose file has the job with overwrite stores its own again when it starts or
+// reloads, as does one whose registry is inside the process.
+//
+// The definition is validated, and its properties are checked if this node has the
+// plugins that it names; then the error is [Problems]. Others are [ErrConflict] and
+// [ErrUnknownJob]. The type of a job cannot be changed.
+func (n *Node) UpdateJob(ctx context.Context, c JobConfig, version int64) (int64, error) {
+	return n.host.UpdateJob(ctx, c, version)
+}
+
+// RemoveJob removes a job from the registry center with all that belongs to it, or
+// returns [ErrUnknownJob]. All nodes stop firing it; items that run go on. A node
+// that has the job in its file stores it again when it starts, reloads, or was away
+// from the registry center meanwhile.
+func (n *Node) RemoveJob(ctx context.Context, name string) error { return n.host.RemoveJob(ctx, name) }
 
 // Drain stops firing on this node, hands its items to the others and returns
 // when those that run here have ended, or with an error when ctx has. The node

@@ -16,7 +16,6 @@ import (
 	"github.com/elasticjob-go/elasticjob/core/job"
 	"github.com/elasticjob-go/elasticjob/core/registry"
 	"github.com/elasticjob-go/elasticjob/core/tracing"
-	"github.com/elasticjob-go/elasticjob/spi"
 )
 
 // generation is what came of one reading of the configuration: the plugins, and
@@ -93,15 +92,11 @@ func (js *jobs) strategist(ctx context.Context, state registry.JobState) (coordi
 //
 // One reload comes after the other.
 func (h *Host) Reload(ctx context.Context, c config.Config, plugins *catalog.Catalog) (<-chan struct{}, error) {
-	h.reloading.Lock()
-	defer h.reloading.Unlock()
-	if !h.isUp.Load() || h.closed {
-		return nil, errors.New("reloading: the node does not run")
+	ctx, done, err := h.change(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("reloading: %w", err)
 	}
-	// A node that stops does not wait for it.
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	defer context.AfterFunc(h.ending, func() { cancel(spi.ErrStopping) })()
+	defer done()
 	next := newSpecs(Config{Node: c, Catalog: plugins, LocalZone: h.config.LocalZone, Calls: h.config.Calls})
 	made, err := h.prepare(ctx, next)
 	if err != nil {
