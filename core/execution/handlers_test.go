@@ -239,6 +239,32 @@ func TestAStopGivesUpWhatWaits(t *testing.T) {
 	})
 }
 
+// TestAHandlerStopsAJobOfSeveralItems: in ElasticJob the exception of THROW is
+// lost when a job has more than one item.
+func TestAHandlerStopsAJobOfSeveralItems(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := startRig(t)
+		var stops atomic.Int32
+		r.handlers.stop = func(_ context.Context, job, handler string) {
+			if job != "orders" || handler != "STOPS" {
+				t.Errorf("stop of %s by %s, want orders by STOPS", job, handler)
+			}
+			stops.Add(1)
+		}
+		spec := failing(nil)
+		spec.Handlers = []*Handler{{Type: "STOPS", Handler: spi.ErrorHandlerFunc(func(context.Context, spi.HandleErrorRequest) (spi.HandleErrorResponse, error) {
+			return spi.HandleErrorResponse{Decision: spi.DecisionStop}, nil
+		})}}
+		r.fire(r.host("orders", 5, spec))
+		synctest.Wait()
+		if got := stops.Load(); got != 5 {
+			t.Errorf("stops of a job of which 5 items failed = %d, want 5", got)
+		}
+		r.stop(t)
+	})
+}
+
 func TestHandlersAreAService(t *testing.T) {
 	t.Parallel()
 	servicetest.Stress(t, func(*testing.T) service.Service {

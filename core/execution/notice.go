@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/elasticjob-go/elasticjob/spi"
@@ -57,15 +58,12 @@ func (n *notice) add(f failure, now time.Time) {
 
 // facts are the attributes of a notice that nobody was told of.
 func (n *notice) facts() []slog.Attr {
-	text := ""
+	items := make([]string, len(n.items))
 	for i, item := range n.items {
-		if i > 0 {
-			text += ","
-		}
-		text += strconv.Itoa(item)
+		items[i] = strconv.Itoa(item)
 	}
 	return append(n.about(), slog.String("plugin", n.handler), slog.Int("count", n.count), slog.Time("from", n.first), slog.Time("to", n.last),
-		slog.String("items", text), slog.String("failure", n.err.Error()))
+		slog.String("items", strings.Join(items, ",")), slog.String("failure", n.err.Error()))
 }
 
 // A message that may get through later is sent again after firstRetry, and after

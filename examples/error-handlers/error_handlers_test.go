@@ -25,6 +25,8 @@ import (
 	"github.com/elasticjob-go/elasticjob/core/hostcall"
 	"github.com/elasticjob-go/elasticjob/plugins/errorhandler/dingtalk"
 	"github.com/elasticjob-go/elasticjob/plugins/errorhandler/email"
+	"github.com/elasticjob-go/elasticjob/plugins/errorhandler/slack"
+	"github.com/elasticjob-go/elasticjob/plugins/errorhandler/webhook"
 	"github.com/elasticjob-go/elasticjob/plugins/errorhandler/wechat"
 	"github.com/elasticjob-go/elasticjob/runtime/process"
 	"github.com/elasticjob-go/elasticjob/spi"
@@ -149,7 +151,7 @@ type home struct {
 // that it can be compared.
 func homes(t *testing.T) []home {
 	t.Helper()
-	all := []home{{name: "built in", trusted: true, plugins: byType(dingtalk.Plugin(), wechat.Plugin(), email.Plugin())}}
+	all := []home{{name: "built in", trusted: true, plugins: byType(dingtalk.Plugin(), wechat.Plugin(), email.Plugin(), slack.Plugin(), webhook.Plugin())}}
 	programs := process.New(process.Config{})
 	t.Cleanup(func() {
 		if err := programs.Close(context.WithoutCancel(t.Context())); err != nil {
@@ -287,6 +289,7 @@ func TestNobodyCanTellWhere(t *testing.T) {
 	}
 	homes := homes(t)
 	t.Run("EMAIL", func(t *testing.T) { testEmail(t, homes) })
+	t.Run("webhooks", func(t *testing.T) { testWebhooks(t, homes) })
 	for _, home := range homes {
 		for i, test := range tests {
 			t.Run(home.name+": "+test.name, func(t *testing.T) {

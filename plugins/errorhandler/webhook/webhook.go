@@ -8,6 +8,7 @@ package webhook
 
 import (
 	"context"
+	"maps"
 	"net/url"
 	"strings"
 	"time"
@@ -118,9 +119,7 @@ func (h *handler) HandleError(ctx context.Context, req spi.HandleErrorRequest) (
 		body = facts(req, id)
 	}
 	headers := make(map[string][]string, len(h.headers)+3)
-	for name, values := range h.headers {
-		headers[name] = values
-	}
+	maps.Copy(headers, h.headers)
 	h.signer.sign(headers, id, time.Now(), body)
 	response, err := h.hook.Send(ctx, req.Services, hook.Request{Method: h.method, Headers: headers, Body: body, NoRedirects: true})
 	if err == nil && (response.Status < 200 || response.Status > 299) {
