@@ -12,6 +12,7 @@ import (
 	"github.com/elasticjob-go/elasticjob/plugins/errorhandler/webhook"
 	"github.com/elasticjob-go/elasticjob/plugins/errorhandler/wechat"
 	"github.com/elasticjob-go/elasticjob/plugins/jobtypes/fake"
+	"github.com/elasticjob-go/elasticjob/plugins/jobtypes/file"
 	httpjob "github.com/elasticjob-go/elasticjob/plugins/jobtypes/http"
 	"github.com/elasticjob-go/elasticjob/plugins/jobtypes/script"
 	"github.com/elasticjob-go/elasticjob/plugins/jobtypes/sqljob"
@@ -40,6 +41,7 @@ func All() []spi.Plugin {
 		dingtalk.Plugin(),
 		email.Plugin(),
 		fake.Plugin(),
+		file.Plugin(),
 		first.Plugin(),
 		httpjob.Plugin(),
 		ignore.Plugin(),

@@ -16,7 +16,7 @@ func TestAllFitTheCatalog(t *testing.T) {
 		t.Fatalf("Add(All()) = %v, want nil", err)
 	}
 	want := map[spi.Kind][]string{
-		spi.KindJobType: {"FAKE", "HTTP", "SCRIPT", "SQL"},
+		spi.KindJobType: {"FAKE", "FILE", "HTTP", "SCRIPT", "SQL"},
 		spi.KindShardingStrategy: {
 			"AVG_ALLOCATION", "BROADCAST", "CONSISTENT_HASH", "FIRST", "LABEL", "LAST", "LEAST_BUSY", "ODEVITY", "RANDOM", "ROUND_ROBIN",
 			"SINGLE_SHARDING_BALANCE", "STICKY", "WEIGHTED",
