@@ -308,3 +308,109 @@ func TestNothingIsCaughtUpWhileDisabled(t *testing.T) {
 		}
 	}
 }
+
+// TestASlowItemDelaysItselfOnly regards what ElasticJob's users met: one item that
+// takes longer than the interval held up all others (its issue 2113).
+func TestASlowItemDelaysItselfOnly(t *testing.T) {
+	t.Parallel()
+	for _, monitored := range []bool{true, false} {
+		t.Run(fmt.Sprintf("monitored=%v", monitored), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				c := fleetJob(time.Second, 3, monitored)
+				c.PoolType = "3"
+				n := observe(t, setup{jobs: []job.Config{c}, plugins: []spi.Plugin{probe(func(ctx context.Context, req spi.ExecuteRequest) error {
+					if req.Context.ShardingItem == 1 {
+						return runFor(3500*time.Millisecond)(ctx, req)
+					}
+					return nil
+				})}})
+				n.start(t)
+				first := nextMultiple(time.Second)
+				last := first.Add(20 * time.Second)
+				sleepUntil(last.Add(500 * time.Millisecond))
+				n.stop(t)
+				n.checkOneVerdictEach(t, c, first, last.Add(-4*time.Second))
+				for _, item := range []int{0, 2} {
+					for at := first; !at.After(last); at = at.Add(time.Second) {
+						if got := n.verdicts(t, c, item)[at]; !slices.Equal(got, []string{startedNormal}) {
+							t.Errorf("item %d at %s: %q, want it started at its instant", item, at.Format("15:04:05"), got)
+						}
+					}
+				}
+			})
+		})
+	}
+}
+
+// TestHostileJobsKeepOthersInTime runs a job that hangs for ever, one that floods
+// its log and one that fails hundreds of times a second beside one that does its work:
+// that loses no instant and starts no run late, and what happened is told.
+func TestHostileJobsKeepOthersInTime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		var lines atomic.Int64
+		hostile := map[string]func(context.Context, spi.ExecuteRequest) error{
+			"HANGS": func(context.Context, spi.ExecuteRequest) error { <-release; return nil },
+			"FLOODS": func(ctx context.Context, req spi.ExecuteRequest) error {
+				for range 100 {
+					lines.Add(1)
+					req.Services.Log(ctx, spi.LogRecord{Level: spi.LevelDebug, Line: strings.Repeat("x", 100)})
+				}
+				return nil
+			},
+			"FAILS": func(context.Context, spi.ExecuteRequest) error { return errors.New("out of order") },
+		}
+		good := fleetJob(time.Second, 2, true)
+		jobs, plugins := []job.Config{good}, []spi.Plugin{probe(quick)}
+		for name, code := range hostile {
+			c := fleetJob(100*time.Millisecond, 10, name == "FAILS")
+			c.Name, c.Type = strings.ToLower(name), name
+			if name == "FAILS" {
+				c.MaxRetries, c.RetryBackoff = 9, time.Millisecond
+			}
+			jobs, plugins = append(jobs, c), append(plugins, jobTypeOf(name, code))
+		}
+		n := observe(t, setup{jobs: jobs, plugins: plugins})
+		n.start(t)
+		first := nextMultiple(time.Second)
+		last := first.Add(5 * time.Second)
+		sleepUntil(last.Add(500 * time.Millisecond))
+		n.mu.Lock()
+		failures := 0
+		for _, e := range n.finished {
+			if e.Job == "fails" && e.Outcome == execution.OutcomeFailure {
+				failures++
+			}
+		}
+		for _, e := range n.started {
+			if e.Job == good.Name && e.Late > 10*time.Millisecond {
+				t.Errorf("started %+v, want it in time", e)
+			}
+		}
+		n.mu.Unlock()
+		if failures < 1000 || lines.Load() == 0 {
+			t.Errorf("failures = %d, lines = %d, want a thousand and more of both", failures, lines.Load())
+		}
+		n.stop(t)
+		close(release)
+		for item := range good.ShardingTotalCount {
+			for at := first; !at.After(last); at = at.Add(time.Second) {
+				if got := n.verdicts(t, good, item)[at]; !slices.Equal(got, []string{startedNormal}) {
+					t.Errorf("item %d at %s: %q, want it started at its instant", item, at.Format("15:04:05"), got)
+				}
+			}
+		}
+		// What hangs has missed all that came after its first fire.
+		missed := 0
+		for _, e := range n.misfired {
+			if e.Job == "hangs" && e.Reason == execution.ReasonStillRunning {
+				missed += e.Count
+			}
+		}
+		if missed < 400 {
+			t.Errorf("recorded fires that the hanging items have missed = %d, want all", missed)
+		}
+	})
+}
