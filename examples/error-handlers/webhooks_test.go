@@ -28,7 +28,8 @@ func testWebhooks(t *testing.T, homes []home) {
 	}{
 		{
 			"SLACK", `{"text":"Job 'orders' exception occur in job processing, caused by no table &lt;a&gt;","channel":"#jobs","mrkdwn":false}`,
-			"a slack message has been sent successfully.", map[string]string{"slack.channel": "#jobs"},
+			"a slack message has been sent successfully.",
+			map[string]string{"slack.channel": "#jobs"},
 		},
 		{
 			"WEBHOOK", "orders: " + text, "a webhook has been called successfully.",
