@@ -162,7 +162,6 @@ func ExamplePlugins() {
 
 func ExampleRunLocal() {
 	job := elasticjob.NewJob("orders")
-	job.At = time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 	job.ShardingTotalCount, job.ShardingItemParameters, job.JobParameter = 2, "0=Beijing,1=Shanghai", "reconcile"
 	config := elasticjob.Defaults()
 	config.Jobs = append(config.Jobs, job)
@@ -183,7 +182,7 @@ func ExampleRunLocal() {
 
 func ExampleWithFunc() {
 	job := elasticjob.NewJob("orders")
-	job.At, job.JobParameter = time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC), "hello"
+	job.JobParameter = "hello"
 	job.Props["simple.function"] = "greet" // else that of the job's own name
 	config := elasticjob.Defaults()
 	config.Jobs = append(config.Jobs, job)
@@ -213,7 +212,6 @@ func ExampleWithDataflow() {
 	}
 	job := elasticjob.NewJob("ship")
 	job.Type, job.ShardingItemParameters = "DATAFLOW", "0=Beijing"
-	job.At = time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 	job.Props["streaming.process"] = "true"
 	config := elasticjob.Defaults()
 	config.Jobs = append(config.Jobs, job)
@@ -242,7 +240,7 @@ func ExampleWithPlugins() {
 		return nil
 	}, props.Field{Name: "greeting.text", Type: props.String, Default: "hello", Max: "20", Description: "the text"})
 	job := elasticjob.NewJob("greet")
-	job.Type, job.At, job.ShardingItemParameters = "GREETING", time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC), "0=Beijing"
+	job.Type, job.ShardingItemParameters = "GREETING", "0=Beijing"
 	config := elasticjob.Defaults()
 	config.Jobs = append(config.Jobs, job)
 	items, err := elasticjob.RunLocal(context.Background(), config, elasticjob.LocalRun{}, elasticjob.WithPlugins(greeting))
@@ -269,7 +267,6 @@ func ExampleWithNotes() {
 
 func ExampleWithObserver() {
 	job := elasticjob.NewJob("orders")
-	job.At = time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 	config := elasticjob.Defaults()
 	config.Jobs = append(config.Jobs, job)
 	observer := elasticjob.Observer{
@@ -417,6 +414,81 @@ func ExampleNode_Reload() {
 	// Output:
 	// <nil>
 	// 0 30 2 1 1 ? <nil>
+}
+
+func ExampleNode_Trigger() {
+	ctx := context.Background()
+	job := elasticjob.NewJob("import") // without a schedule it runs when it is triggered
+	config := elasticjob.Defaults()
+	config.Jobs = append(config.Jobs, job)
+	imported := make(chan string)
+	node, err := elasticjob.New(ctx, config, elasticjob.WithFunc("import", func(_ context.Context, job *elasticjob.Job) error {
+		imported <- job.JobParameter
+		return nil
+	}))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer func() { _ = node.Stop(ctx) }()
+	if err := node.Start(ctx); err != nil {
+		fmt.Println(err)
+		return
+	}
+	file := "orders.csv"
+	result, err := node.Trigger(ctx, elasticjob.Trigger{Job: "import", Parameter: &file, By: "alice"})
+	fmt.Println(result.Accepted, err)
+	fmt.Println("importing", <-imported)
+	// Output:
+	// [0] <nil>
+	// importing orders.csv
+}
+
+func ExampleNode_TriggerState() {
+	ctx := context.Background()
+	node := startOrders(ctx)
+	defer func() { _ = node.Stop(ctx) }()
+	result, err := node.Trigger(ctx, elasticjob.Trigger{Job: "orders", Items: []int{1}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	state, err := node.TriggerState(ctx, "orders", result.ID)
+	fmt.Println(state.Accepted, len(state.Left)+len(state.Succeeded), err)
+	// Output: [1] 1 <nil>
+}
+
+func ExampleNode_UpdateJob() {
+	ctx := context.Background()
+	node := startOrders(ctx)
+	defer func() { _ = node.Stop(ctx) }()
+	job, err := node.Job(ctx, "orders")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	job.Config.ShardingTotalCount = 4
+	_, err = node.UpdateJob(ctx, job.Config, job.Version)
+	fmt.Println(err)
+	// Who read the job before may not overwrite what others have changed since.
+	job.Config.ShardingTotalCount = 5
+	_, err = node.UpdateJob(ctx, job.Config, job.Version)
+	fmt.Println(errors.Is(err, elasticjob.ErrConflict))
+	// Output:
+	// <nil>
+	// true
+}
+
+func ExampleNode_RemoveJob() {
+	ctx := context.Background()
+	node := startOrders(ctx)
+	defer func() { _ = node.Stop(ctx) }()
+	fmt.Println(node.RemoveJob(ctx, "orders"))
+	_, err := node.Job(ctx, "orders")
+	fmt.Println(errors.Is(err, elasticjob.ErrUnknownJob))
+	// Output:
+	// <nil>
+	// true
 }
 
 func ExampleWholeJob() {

@@ -18,8 +18,8 @@ type JobConfig = job.Config
 
 // NewJob returns the definition of a job that calls the function of its own name
 // (see [WithFunc]) with one item, and has the documented defaults otherwise. The
-// caller gives it one of Cron, Every and At and puts it into the Jobs of a
-// [Config].
+// caller gives it one of Cron, Every and At, or none for a job that runs when it is
+// triggered, and puts it into the Jobs of a [Config].
 func NewJob(name string) JobConfig {
 	j := job.Defaults(name)
 	j.Type, j.ShardingTotalCount = function.TypeSimple, 1
