@@ -266,9 +266,8 @@ func (r *run) fail(err *spi.Error) {
 		first = item
 		break
 	}
-	c := &r.spec.Config
 	r.job.executor.handlers.submit(failure{run: r, item: wholeRun, err: err, context: spi.ShardingContext{
-		JobName: r.job.name, TaskID: r.task(), ShardingTotalCount: c.ShardingTotalCount, JobParameter: c.JobParameter,
+		JobName: r.job.name, TaskID: r.task(), ShardingTotalCount: r.total, JobParameter: r.jobParameter(),
 		ShardingItem: first, ShardingParameter: r.spec.Parameters[first], RunID: r.id, FireTime: r.instant, ExecutionSource: r.source,
 		Attempt: 1, FencingToken: r.fence, Props: r.spec.Values,
 	}})

@@ -39,6 +39,7 @@ func (j *Job) beginTriggered() {
 		// Until the answer says otherwise; whatever keeps it from coming ends with
 		// another ask.
 		j.queued = j.current.Items.Len() > 0
+		gathers := len(j.spec.OnceListeners) > 0
 		var busy registry.Items
 		if canBegin = canBegin && j.queued; canBegin {
 			busy = j.unfree()
@@ -48,7 +49,7 @@ func (j *Job) beginTriggered() {
 			return
 		}
 		reply, err := untilAnswered(j, s, &s.begins, registry.BeginRequest{
-			Lease: s.lease, Job: j.name, Generation: generation, Kind: registry.KindOneOff, Busy: busy, Request: "o" + uuid.NewString(),
+			Lease: s.lease, Job: j.name, Generation: generation, Kind: registry.KindOneOff, Busy: busy, Request: "o" + uuid.NewString(), Gathers: gathers,
 		})
 		switch {
 		case err != nil:
@@ -108,6 +109,7 @@ func newManualRun(j *Job, s *session, generation int64, reply registry.BeginRepl
 	if !j.isMonitored() {
 		r.token = generation
 	}
+	r.gather(reply.Gathering)
 	return r
 }
 

@@ -833,3 +833,33 @@ func onceLives(t *testing.T, seed uint64, faults bool) {
 		w.noFailures(t)
 	}
 }
+
+// TestTriggersCallListenersOnce runs a one-off job of three nodes, and some of its
+// items.
+func TestTriggersCallListenersOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := &witness{}
+		c := oneOffJob(6, true)
+		c.ListenerTypes, c.ErrorHandlerTypes = []string{"ONCE"}, []string{"NOTE"}
+		f := onceFleet(t, w, c, 3)
+		time.Sleep(time.Second)
+		for items, want := range map[string]string{"": "0:success 1:success 2:success 3:success 4:success 5:success", "1,2": "1:success 2:success"} {
+			what := Trigger{Job: c.Name}
+			if items != "" {
+				what.Items = []int{1, 2}
+			}
+			result, err := f.up[0].Trigger(t.Context(), what)
+			if err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(2 * time.Second)
+			r := w.of(result.ID)
+			if len(r.calls[onceBefore]) != 1 || len(r.calls[onceAfter]) != 1 || r.calls[onceAfter][0].items != want {
+				t.Errorf("calls of a trigger of items %q = %+v, want one each and after it %q", items, r.calls, want)
+			}
+		}
+		f.leaveAll()
+		w.noFailures(t)
+	})
+}

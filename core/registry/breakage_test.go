@@ -58,7 +58,7 @@ func breakages() []breakage {
 		{4, "disabled server not refused", "begin", "if s[2] == 'D' or off then", "if s[2] == 'D' then"},
 		{1, "called before all have begun", "begin-all", "if not thoroughly or may_begin(k, run, list) then return false end", ""},
 		{1, "called before all have ended", "complete-all", " or any(g, {running = true})", ""},
-		{1, "what cannot begin waited for", "meet", "if s[1] == 'D' or not t then return false end", ""},
+		{1, "what cannot begin waited for", "meet", "if s[1] == 'D' then return false end", ""},
 		{1, "held items waited for", "begin-all", "g.class[item] = g.class[item] or 'idle' end", "end"},
 		{1, "runs of the dead waited for", "drain", "s[4] and gather_dead(k, dead, old, own)", "false"},
 		{1, "calls of others given away", "meet", "if before == 'C,' .. who then", "if before ~= 'D' then"},

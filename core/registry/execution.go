@@ -47,7 +47,7 @@ type BeginRequest struct {
 	Request string
 	// Gathers says that the job has listeners that are called once for a run, so
 	// that its items are gathered from all instances. Only those of a normal
-	// firing are.
+	// firing and of a trigger are.
 	Gathers bool
 }
 

@@ -10,7 +10,10 @@ import (
 
 // modelRun is a gathered run of the model.
 type modelRun struct {
-	n       int
+	name    string
+	instant int64  // of a firing
+	trigger string // or its id
+	wanted  []int
 	written int64 // ms
 	fate    map[int]string
 	calls   map[Moment]*modelCalls
@@ -38,7 +41,11 @@ func (g *modelRun) isRunning() bool {
 }
 
 // mayStillBegin is whether an item of the run that nobody has begun could be.
-func (m *model) mayStillBegin(item int, instant int64) bool {
+func (m *model) mayStillBegin(g *modelRun, item int) bool {
+	if g.trigger != "" {
+		return m.waits[item] == g.trigger
+	}
+	instant := g.instant
 	if !m.enabled || item >= m.assigned {
 		return false
 	}
@@ -52,11 +59,11 @@ func (m *model) mayStillBegin(item int, instant int64) bool {
 
 // allBegan is whether every item has begun that will; strictly, only what is known
 // of counts, else items that cannot begin any more are idle from now on.
-func (m *model) allBegan(g *modelRun, instant int64, strictly bool) bool {
+func (m *model) allBegan(g *modelRun, strictly bool) bool {
 	var open []int
-	for item := range g.n {
+	for _, item := range g.wanted {
 		if g.fate[item] == "" {
-			if strictly || m.mayStillBegin(item, instant) {
+			if strictly || m.mayStillBegin(g, item) {
 				return false
 			}
 			open = append(open, item)
@@ -68,18 +75,18 @@ func (m *model) allBegan(g *modelRun, instant int64, strictly bool) bool {
 	return true
 }
 
-func (m *model) isDue(g *modelRun, instant int64, moment Moment, strictly bool) bool {
+func (m *model) isDue(g *modelRun, moment Moment, strictly bool) bool {
 	if moment == MomentAfter && (!g.calls[MomentBefore].isOver() || g.isRunning()) {
 		return false
 	}
-	return m.allBegan(g, instant, strictly)
+	return m.allBegan(g, strictly)
 }
 
 // take gives who asks its turn.
-func (m *model) take(g *modelRun, instant int64, moment Moment, who string, strictly, waits, expire bool) Turn {
+func (m *model) take(g *modelRun, moment Moment, who string, strictly, waits, expire bool) Turn {
 	c := g.calls[moment]
 	switch {
-	case c.state == callsWait && m.isDue(g, instant, moment, strictly):
+	case c.state == callsWait && m.isDue(g, moment, strictly):
 		c.state, c.by = callsMade, who
 	case expire && (c.state == callsWait || c.state == callsMade && c.by != who):
 		c.state, c.by = callsExpired, who
@@ -96,8 +103,8 @@ func (m *model) take(g *modelRun, instant int64, moment Moment, who string, stri
 	return TurnWait
 }
 
-func (g *modelRun) reply(instant int64, turn Turn) *Gathering {
-	r := &Gathering{Run: number(instant), Turn: turn}
+func (g *modelRun) reply(turn Turn) *Gathering {
+	r := &Gathering{Run: g.name, Turn: turn}
 	if turn == TurnCall {
 		r.Items, r.Succeeded, r.Failed, r.Cancelled = NewItems(slices.Collect(maps.Keys(g.fate))...), g.with(fateSuccess), g.with(fateFailure), g.with(fateCancelled)
 	}
@@ -119,17 +126,23 @@ func identity(l Lease, fence int64) string {
 }
 
 func (m *model) gatherBegun(l Lease, r BeginReply) *Gathering {
-	instant := r.Instant.UnixMilli()
-	g, known := m.runs[instant]
+	instant, name := r.Instant.UnixMilli(), number(r.Instant.UnixMilli())
+	if r.Trigger != "" {
+		name = r.Trigger
+	}
+	g, known := m.runs[name]
 	if !known {
 		if len(m.runs) >= 64 {
 			m.sweepRuns(48)
 		}
 		m.gather = m.gather || len(m.runs) == 0
-		g = &modelRun{n: m.assigned, fate: map[int]string{}, calls: map[Moment]*modelCalls{MomentBefore: {state: callsWait}, MomentAfter: {state: callsWait}}}
+		g = &modelRun{name: name, instant: instant, trigger: r.Trigger, wanted: AllItems(m.assigned).Slice(), fate: map[int]string{}, calls: map[Moment]*modelCalls{MomentBefore: {state: callsWait}, MomentAfter: {state: callsWait}}}
+	}
+	if !known && r.Trigger != "" {
+		g.wanted = m.triggers[r.Trigger].accepted.Slice()
 	}
 	for item, floor := range m.owned[l.Instance] {
-		if g.fate[item] == "" && (m.offItems[item] && floor < instant || r.Held.Contains(item)) {
+		if r.Trigger == "" && g.fate[item] == "" && (m.offItems[item] && floor < instant || r.Held.Contains(item)) {
 			g.fate[item] = fateIdle
 		}
 	}
@@ -140,46 +153,40 @@ func (m *model) gatherBegun(l Lease, r BeginReply) *Gathering {
 	}
 	turn := TurnGo
 	if r.Code == CodeOK {
-		turn = m.take(g, instant, MomentBefore, identity(l, r.Fence), known, true, false)
-	} else if m.allBegan(g, instant, known) && len(g.with(fateIdle).Slice()) == len(g.fate) {
-		delete(m.runs, instant)
-		return g.reply(instant, turn)
+		turn = m.take(g, MomentBefore, identity(l, r.Fence), known, true, false)
+	} else if m.allBegan(g, known) && len(g.with(fateIdle).Slice()) == len(g.fate) {
+		delete(m.runs, name)
+		return g.reply(turn)
 	}
 	g.written = m.now()
-	m.runs[instant] = g
-	return g.reply(instant, turn)
+	m.runs[name] = g
+	return g.reply(turn)
 }
 
 func (m *model) gatherEnded(q CompleteRequest, rest bool) *Gathering {
-	instant, g := m.run(q.Run)
+	g := m.runs[q.Run]
 	if g == nil {
 		return &Gathering{Run: q.Run, Turn: TurnGo}
 	}
 	for item := range q.Items.All() {
 		if g.fate[item] == fateRuns {
-			g.fate[item] = map[Outcome]string{OutcomeSuccess: fateSuccess, OutcomeFailure: fateFailure, OutcomeCancelled: fateCancelled}[q.Outcome]
+			delete(g.fate, item)
+			if q.Outcome != OutcomeReturned {
+				g.fate[item] = map[Outcome]string{OutcomeSuccess: fateSuccess, OutcomeFailure: fateFailure, OutcomeCancelled: fateCancelled}[q.Outcome]
+			}
 		}
 	}
 	g.written = m.now()
-	return g.reply(instant, m.take(g, instant, MomentAfter, identity(q.Lease, q.Fence), false, !rest, false))
-}
-
-func (m *model) run(name string) (int64, *modelRun) {
-	instant, err := strconv.ParseInt(name, 10, 64)
-	if err != nil {
-		return 0, nil
-	}
-	return instant, m.runs[instant]
+	return g.reply(m.take(g, MomentAfter, identity(q.Lease, q.Fence), false, !rest, false))
 }
 
 // isNowhere is whether nothing is known of a run.
 func (m *model) isNowhere(name string) bool {
-	_, g := m.run(name)
-	return g == nil
+	return m.runs[name] == nil
 }
 
 func (m *model) meet(q MeetRequest) Gathering {
-	instant, g := m.run(q.Run)
+	g := m.runs[q.Run]
 	if g == nil {
 		if q.Act == ActDone {
 			return Gathering{Run: q.Run, Turn: TurnGo}
@@ -192,18 +199,18 @@ func (m *model) meet(q MeetRequest) Gathering {
 		if c.state == callsMade && c.by == who {
 			c.state, c.by = callsDone, ""
 		}
-		return *g.reply(instant, TurnGo)
+		return *g.reply(TurnGo)
 	}
-	return *g.reply(instant, m.take(g, instant, q.Moment, who, false, true, q.Act == ActExpire))
+	return *g.reply(m.take(g, q.Moment, who, false, true, q.Act == ActExpire))
 }
 
 // gatherDead ends the part of a dead session in all runs, before its marks are
 // taken away.
 func (m *model) gatherDead(dead Lease) {
-	for instant, g := range m.runs {
+	for _, g := range m.runs {
 		touched := false
 		for _, k := range m.marks[dead.Instance] {
-			if k.epoch != dead.Epoch || k.instant != instant || k.kind != KindNormal {
+			if k.epoch != dead.Epoch || k.trigger != g.trigger || g.trigger == "" && (k.instant != g.instant || k.kind != KindNormal) {
 				continue
 			}
 			for item := range k.items {
@@ -226,14 +233,14 @@ func (m *model) gatherDead(dead Lease) {
 // sweepRuns forgets old runs, and the oldest beyond so many.
 func (m *model) sweepRuns(most int) {
 	isOver := func(g *modelRun) bool { return g.calls[MomentBefore].isOver() && g.calls[MomentAfter].isOver() }
-	maps.DeleteFunc(m.runs, func(_ int64, g *modelRun) bool {
+	maps.DeleteFunc(m.runs, func(_ string, g *modelRun) bool {
 		kept := int64(8 * 24 * 3600_000)
 		if isOver(g) {
 			kept = 3600_000
 		}
 		return m.now()-g.written > kept
 	})
-	order := slices.SortedFunc(maps.Keys(m.runs), func(x, y int64) int {
+	order := slices.SortedFunc(maps.Keys(m.runs), func(x, y string) int {
 		a, b := m.runs[x], m.runs[y]
 		switch {
 		case isOver(a) != isOver(b):
@@ -244,7 +251,7 @@ func (m *model) sweepRuns(most int) {
 		case a.written != b.written:
 			return int(a.written - b.written)
 		default:
-			return strings.Compare(number(x), number(y))
+			return strings.Compare(x, y)
 		}
 	})
 	for i := range len(order) - most {
@@ -254,7 +261,11 @@ func (m *model) sweepRuns(most int) {
 
 func (m *model) dumpRuns() map[string]string {
 	d := map[string]string{}
-	for instant, g := range m.runs {
+	for name, g := range m.runs {
+		want := strconv.Itoa(len(g.wanted))
+		if g.trigger != "" {
+			want = "=" + NewItems(g.wanted...).String()
+		}
 		waiting, calls := "", []string{}
 		for _, moment := range []Moment{MomentBefore, MomentAfter} {
 			c := g.calls[moment]
@@ -267,7 +278,7 @@ func (m *model) dumpRuns() map[string]string {
 				calls = append(calls, c.state)
 			}
 		}
-		d[number(instant)] = fmt.Sprintf("%d|%d|%s|%s|%s|%s|%s|%s|%s", g.written, g.n, waiting, g.with(fateRuns), g.with(fateIdle),
+		d[name] = fmt.Sprintf("%d|%s|%s|%s|%s|%s|%s|%s|%s", g.written, want, waiting, g.with(fateRuns), g.with(fateIdle),
 			g.with(fateSuccess), g.with(fateFailure), g.with(fateCancelled), strings.Join(calls, "|"))
 	}
 	return d

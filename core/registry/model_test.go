@@ -40,7 +40,7 @@ type model struct {
 	former   map[int]string // owners that died
 	waits    map[int]string // the trigger that an item waits for
 	triggers map[string]*modelTrigger
-	runs     map[int64]*modelRun
+	runs     map[string]*modelRun
 	gather   bool // runs are or were gathered
 	dirty    bool
 }
@@ -101,7 +101,7 @@ func newModel(us int64) *model {
 		owned: map[string]map[int]int64{}, marks: map[string][]*modelMark{}, last: map[string]modelDecision{},
 		missed: map[int]int64{}, queued: map[int]string{}, former: map[int]string{},
 		waits: map[int]string{}, triggers: map[string]*modelTrigger{},
-		dead: map[Lease]modelEnd{}, stops: map[string]int64{}, runs: map[int64]*modelRun{},
+		dead: map[Lease]modelEnd{}, stops: map[string]int64{}, runs: map[string]*modelRun{},
 	}
 }
 
@@ -515,7 +515,7 @@ func (m *model) broadcast(owner []string, before map[int]string, floor map[int]i
 
 func (m *model) begin(q BeginRequest) BeginReply {
 	r := m.decide(q)
-	if q.Gathers && q.Kind == KindNormal && (r.Code == CodeOK || r.Code == CodeNone) {
+	if q.Gathers && (q.Kind == KindNormal && (r.Code == CodeOK || r.Code == CodeNone) || q.Kind == KindOneOff && r.Code == CodeOK) {
 		r.Gathering = m.gatherBegun(q.Lease, r)
 	}
 	return r

@@ -347,6 +347,8 @@ func (r *randomRun) reconcile() {
 	if len(got) > 0 {
 		r.t.Errorf("Reconcile = %v, want nothing to repair", got)
 	}
+	r.m.sweepRuns(64)
+	r.m.gather = r.m.gather && len(r.m.runs) > 0
 }
 
 func (r *randomRun) put() {

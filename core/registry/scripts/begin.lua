@@ -133,8 +133,9 @@ for i = 1, count do
   local r = begin(k, gen, kind, trig, req)
   if r[1] == OK or r[1] == NONE then
     r[7] = 0
-    if all == '1' and kind == 'N' then
-      r[7] = gather_begun(k, name, node, epoch, r)
+    local t = all == '1' and kind == 'O' and r[1] == OK and trigger(k, r[8])
+    if all == '1' and kind == 'N' or t then
+      r[7] = gather_begun(k, name, node, epoch, r, t and r[8], t and t.accepted)
       gathers = true
     end
   end

@@ -5,7 +5,7 @@
 --
 -- A field of k.g is a run, by its instant in ms or its trigger: the time it was
 -- last written|n|waiting|running|idle|succeeded|failed|cancelled|before|after.
--- Items below n belong to it. The five lists are ranges, an item is in at most
+-- Items below n belong to it, or of a trigger those in ranges behind a "=". The five lists are ranges, an item is in at most
 -- one of them: idle ones do not run in it, being disabled or still in an earlier
 -- run, and one that is in none has not been begun. waiting names the moments, b
 -- and a, for which somebody waits. before and after are how far the calls are:
@@ -21,11 +21,12 @@ local MAXRUNS, KEEP, UNFINISHED = 64, 3600000, 691200000
 
 local function parse_run(text)
   local ms, n, waiting, r, i, s, f, c, b, a = string.match(text,
-    '^(%d+)|(%d+)|(%l*)|([^|]*)|([^|]*)|([^|]*)|([^|]*)|([^|]*)|(%u[^|]*)|(%u[^|]*)$')
+    '^(%d+)|([^|]*)|(%l*)|([^|]*)|([^|]*)|([^|]*)|([^|]*)|([^|]*)|(%u[^|]*)|(%u[^|]*)$')
   if not ms then return nil end
   local class = {}
   for at, list in ipairs({r, i, s, f, c}) do unranges(list, class, CLASSES[at]) end
-  return {ms = tonumber(ms), n = tonumber(n), waiting = waiting, class = class, b = b, a = a}
+  local want = string.match(n, '^=(.*)$')
+  return {ms = tonumber(ms), n = want and 0 or tonumber(n), want = want, waiting = waiting, class = class, b = b, a = a}
 end
 
 local function read_run(k, run)
@@ -64,7 +65,7 @@ end
 
 local function write_run(k, run, g)
   local by = lists(g)
-  local parts = {num(NOW), num(g.n), g.waiting}
+  local parts = {num(NOW), g.want and '=' .. g.want or num(g.n), g.waiting}
   for i, name in ipairs(CLASSES) do parts[3 + i] = by[name] end
   parts[9], parts[10] = g.b, g.a
   call('HSET', k.g, run, table.concat(parts, '|'))
@@ -102,15 +103,25 @@ local function unbegun(g)
   for item = 0, g.n - 1 do
     if not g.class[item] then list[#list + 1] = item end
   end
+  for _, item in ipairs(g.want and sorted(unranges(g.want, {}, true)) or {}) do
+    if not g.class[item] then list[#list + 1] = item end
+  end
   return list
 end
 
 -- may_begin is whether one of these items may still begin in the run: not if it is
 -- gone, if its owner has decided a later instant or this one in another way, or if
--- the job is disabled, as enabling it decides all that was due.
+-- the job is disabled, as enabling it decides all that was due. Those of a trigger
+-- may as long as they are queued.
 local function may_begin(k, run, list)
   local s, t = call('HMGET', k.j, 'st', 'an'), tonumber(run)
-  if s[1] == 'D' or not t then return false end
+  if not t then
+    for _, item in ipairs(list) do
+      if call('HGET', k.q, num(item)) == run then return true end
+    end
+    return false
+  end
+  if s[1] == 'D' then return false end
   local hw, last, floor = call('HGETALL', k.hw), {}, {}
   for i = 1, #hw, 2 do last[hw[i]] = tonumber(string.match(hw[i + 1], '^%d+')) end
   local a = call('HGETALL', k.a)
@@ -191,9 +202,10 @@ local function tell_all()
   end
 end
 
--- gather_begun notes the answer r of a normal begin of a session.
-local function gather_begun(k, name, node, epoch, r)
-  local run, fence = r[6], r[2]
+-- gather_begun notes the answer r of a normal begin of a session, or of one for a
+-- trigger, whose id and items follow.
+local function gather_begun(k, name, node, epoch, r, id, want)
+  local run, fence = id or r[6], r[2]
   local s = call('HMGET', k.j, 'an', 'dn')
   local g = read_run(k, run)
   local fresh = not g
@@ -202,15 +214,15 @@ local function gather_begun(k, name, node, epoch, r)
     -- Now and then, as all are looked at.
     if kept >= MAXRUNS then kept = sweep(k, MAXRUNS - MAXRUNS / 4) end
     if kept == 0 then call('HSET', k.j, 'gr', '1') end
-    g = {n = tonumber(s[1] or '0'), waiting = '', class = {}, b = 'W', a = 'W'}
+    g = {n = id and 0 or tonumber(s[1] or '0'), want = want, waiting = '', class = {}, b = 'W', a = 'W'}
   end
   local off = (s[2] or '') ~= '' and unranges(s[2], {}, true) or {}
-  if next(off) then
+  if not id and next(off) then
     for item, f in pairs(ungroup(call('HGET', k.a, node) or '', {})) do
       if off[item] and f < tonumber(run) and not g.class[item] then g.class[item] = 'idle' end
     end
   end
-  for item in pairs(unranges(r[4], {}, true)) do g.class[item] = g.class[item] or 'idle' end
+  for item in pairs(unranges(id and '' or r[4], {}, true)) do g.class[item] = g.class[item] or 'idle' end
   for item in pairs(unranges(r[3], {}, true)) do
     if not g.class[item] or g.class[item] == 'idle' then g.class[item] = 'running' end
   end
@@ -231,7 +243,7 @@ local function gather_begun(k, name, node, epoch, r)
 end
 
 -- gather_ended notes items that have ended under a fence, of which who begins;
--- rest is whether others of its mark run on.
+-- rest is whether others of its mark run on. What is given back has not begun.
 local function gather_ended(k, run, who, items, outcome, rest)
   local g = read_run(k, run)
   if not g then return gathered(run, nil, GO) end
@@ -252,7 +264,7 @@ local function gather_dead(k, dead, old, list)
   for i = 1, #h, 2 do
     local run, g, touched = h[i], parse_run(h[i + 1]), false
     for _, m in ipairs(g and list or {}) do
-      if m.e == old and m.t == run and m.k == 'N' then
+      if m.e == old and m.t == run and (m.k == 'N' or m.k == 'O') then
         for item in pairs(unranges(m.it, {}, true)) do
           if g.class[item] == 'running' then
             g.class[item] = 'cancelled'
