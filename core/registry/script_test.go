@@ -108,6 +108,7 @@ func TestForeignContentsAreErrors(t *testing.T) {
 			"last instant":  {func(b *bench) string { return b.keys.stop() }, "a", "soon"},
 			"server":        {func(b *bench) string { return b.keys.off() }, "a|b", "D"},
 			"orphans":       {func(b *bench) string { return b.keys.job("j") }, "lo", "0-1"},
+			"trigger":       {func(b *bench) string { return b.keys.triggers("j") }, triggerID(1), "soon"},
 			"version":       {func(b *bench) string { return b.keys.meta() }, "ver", "x"},
 		} {
 			b := setup(t, on)
@@ -126,8 +127,12 @@ func TestForeignContentsAreErrors(t *testing.T) {
 			_, dead := b.Dead(ctx)
 			_, off := b.DisabledServers(ctx)
 			_, _, _, changes := b.Changes(ctx, 0)
+			_, trigger := b.TriggerState(ctx, "j", triggerID(1))
 			failed := 0
-			for _, err := range []error{begin, catchUp, complete, assigned, job, names, instances, dead, off, changes} {
+			if name != "trigger" { // there is none
+				trigger = nil
+			}
+			for _, err := range []error{begin, catchUp, complete, assigned, job, names, instances, dead, off, changes, trigger} {
 				if err != nil {
 					failed++
 				}

@@ -81,6 +81,10 @@ func TestRoundTrips(t *testing.T) {
 			b.end(l.Lease, run, "0-3", OutcomeSuccess)
 			b.meet(l.Lease, run, MomentAfter, ActDone)
 		})
+		wantTrips("a trigger", 1, func() { b.trigger(1, "0-2") })
+		wantTrips("a manual run", 2, func() {
+			b.endOneOff(l.Lease, b.beginOneOff(l.Lease, g, "o"), "0-2", OutcomeSuccess)
+		})
 		wantTrips("a renewal", 1, func() {
 			_ = must(b, func(ctx context.Context) (Renewal, error) { return b.Renew(ctx, l.Lease, true) })
 		})
