@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"testing"
@@ -492,4 +493,72 @@ func TestTriggersOutliveReloads(t *testing.T) {
 		}
 		f.leaveAll()
 	})
+}
+
+// triggered are the triggers of the life of a fleet.
+type triggered struct {
+	fleet    *fleet
+	job      string
+	random   *rand.Rand
+	accepted map[string][]int // by trigger
+	calls    int
+}
+
+// trigger asks a node for a run of some items. It may be refused, or fail.
+func (r *triggered) trigger(n *observed, total int) {
+	r.calls++
+	what := Trigger{Job: r.job, ID: fmt.Sprintf("00000000-0000-7000-8000-%012d", r.calls)}
+	if r.random.IntN(2) == 0 {
+		what.Items = []int{r.random.IntN(total), r.random.IntN(total)}
+	}
+	if r.random.IntN(4) == 0 {
+		what.Mode = registry.TriggerRefuse
+	}
+	result, err := n.Trigger(r.fleet.t.Context(), what)
+	n.note("triggered %s: %v, %v", what.ID, result.Accepted, err)
+	if err == nil {
+		r.accepted[what.ID] = result.Accepted
+	}
+}
+
+// check fails unless every accepted item was started once, or is recorded as lost
+// or cancelled. Where nobody dies it has succeeded. Where something is still
+// disabled it may wait.
+func (r *triggered) check(n *observed, nobodyDies, isOff bool) {
+	t := r.fleet.t
+	t.Helper()
+	started := make(map[string]map[int]int)
+	for _, one := range r.fleet.nodes {
+		one.mu.Lock()
+		for _, e := range one.started {
+			if e.Source != spi.SourceOneOff {
+				continue
+			}
+			if started[e.Run] == nil {
+				started[e.Run] = make(map[int]int)
+			}
+			if started[e.Run][e.Item]++; started[e.Run][e.Item] > 1 {
+				t.Errorf("item %d was started again for %s", e.Item, e.Run)
+			}
+		}
+		one.mu.Unlock()
+	}
+	for id, items := range r.accepted {
+		s := n.state(t, r.job, id)
+		if len(s.Left) > 0 && !isOff {
+			t.Errorf("trigger %s waits for items %v, want it ended", id, s.Left)
+		}
+		for _, item := range items {
+			isMissing := started[id][item] == 0
+			if mayMiss := slices.Contains(s.Left, item) || slices.Contains(s.Lost, item) || slices.Contains(s.Cancelled, item); isMissing && !mayMiss {
+				t.Errorf("item %d was not started for %s: %+v", item, id, s)
+			}
+			if nobodyDies && !slices.Contains(s.Succeeded, item) {
+				t.Errorf("item %d of %s has not succeeded: %+v", item, id, s)
+			}
+		}
+	}
+	if nobodyDies && len(r.accepted) < 5 {
+		t.Errorf("%d triggers were accepted, want the test to mean something", len(r.accepted))
+	}
 }
