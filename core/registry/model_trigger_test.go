@@ -43,7 +43,7 @@ func (m *model) trigger(t TriggerRequest) (TriggerReply, error) {
 		}
 		_, fails := m.queued[item]
 		id, waits := m.waits[item]
-		why := ""
+		var why string
 		switch {
 		case !m.enabled:
 			why = "job-disabled@"
