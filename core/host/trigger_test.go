@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -54,6 +55,13 @@ func (d *diary) plugin() spi.Plugin {
 			return ctx.Err()
 		}
 	})
+}
+
+// count returns how many calls there were.
+func (d *diary) count() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.calls)
 }
 
 // of returns the calls of a run, by item.
@@ -112,7 +120,7 @@ func TestAOneOffJobRunsWhenItIsTriggered(t *testing.T) {
 			f.join()
 			last := f.join()
 			time.Sleep(time.Minute)
-			if n := len(d.calls); n > 0 {
+			if n := d.count(); n > 0 {
 				t.Errorf("%d calls of a job without schedule before it is triggered, want none", n)
 			}
 			if _, scheduled := last.timer.Next(c.Name); scheduled {
@@ -170,7 +178,7 @@ func TestADisabledOneOffJobIsRefused(t *testing.T) {
 			t.Errorf("Trigger of a disabled job = %+v, %v, want it refused by name", result, err)
 		}
 		time.Sleep(10 * time.Second)
-		if n := len(d.calls); n > 0 {
+		if n := d.count(); n > 0 {
 			t.Errorf("%d calls, want none", n)
 		}
 		if _, err := n.SetEnabled(t.Context(), Target{Job: c.Name}, true, "test"); err != nil {
@@ -277,7 +285,7 @@ func TestATriggerIsNotStarved(t *testing.T) {
 	t.Parallel()
 	eachMonitored(t, func(t *testing.T, monitored bool) {
 		c := fleetJob(time.Second, 2, monitored)
-		d := &diary{t: t, takes: 2500 * time.Millisecond}
+		d := &diary{t: t, takes: 2370 * time.Millisecond}
 		f := newFleet(t, setup{jobs: []job.Config{c}, plugins: []spi.Plugin{d.plugin()}})
 		n := f.join()
 		time.Sleep(30 * time.Second)
@@ -288,10 +296,10 @@ func TestATriggerIsNotStarved(t *testing.T) {
 		if took := s.Ended.Sub(at); len(s.Succeeded) != 2 || took > 3*d.takes {
 			t.Errorf("the trigger took %v, %+v, want at most %v", took, s, 3*d.takes)
 		}
-		before := len(d.calls)
+		before := d.count()
 		time.Sleep(20 * time.Second)
-		if len(d.calls) < before+10 {
-			t.Errorf("%d calls in 20 s after the trigger, want the job to go on", len(d.calls)-before)
+		if d.count() < before+10 {
+			t.Errorf("%d calls in 20 s after the trigger, want the job to go on", d.count()-before)
 		}
 		f.leaveAll()
 	})
@@ -362,10 +370,10 @@ func TestALostDoorbellDelaysATrigger(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := oneOffJob(2, true)
 		d := &diary{t: t}
-		isLost := false
+		var isLost atomic.Bool
 		f := newFleet(t, setup{jobs: []job.Config{c}, plugins: []spi.Plugin{d.plugin()}, before: func(args []any) error {
 			for i, a := range args {
-				if text, _ := a.(string); isLost && text == "ej:{fleet.0}:ch" {
+				if text, _ := a.(string); isLost.Load() && text == "ej:{fleet.0}:ch" {
 					args[i] = "nobody:listens"
 				}
 			}
@@ -373,9 +381,9 @@ func TestALostDoorbellDelaysATrigger(t *testing.T) {
 		}})
 		n := f.join()
 		time.Sleep(12 * time.Second)
-		isLost = true
+		isLost.Store(true)
 		id := n.trigger(t, Trigger{Job: c.Name}).ID
-		isLost = false
+		isLost.Store(false)
 		time.Sleep(10 * time.Second)
 		if calls := d.of(id); len(calls) != 2 {
 			t.Errorf("calls = %v, want both items within a renewal", calls)
@@ -392,10 +400,10 @@ func TestATriggerDuringAnOutage(t *testing.T) {
 		c := oneOffJob(2, true)
 		d := &diary{t: t}
 		errAway := errors.New("away")
-		var isAway bool
+		var isAway atomic.Bool
 		losesAnswers := setup{jobs: []job.Config{c}, plugins: []spi.Plugin{d.plugin()}}
 		losesAnswers.before = func([]any) error {
-			if isAway {
+			if isAway.Load() {
 				return errAway
 			}
 			return nil
@@ -403,12 +411,12 @@ func TestATriggerDuringAnOutage(t *testing.T) {
 		f := newFleet(t, losesAnswers)
 		n := f.join()
 		time.Sleep(10 * time.Second)
-		isAway = true
+		isAway.Store(true)
 		result, err := n.Trigger(t.Context(), Trigger{Job: c.Name})
 		if err == nil || result.ID == "" {
 			t.Fatalf("Trigger() = %+v, %v, want an error and the id", result, err)
 		}
-		isAway = false
+		isAway.Store(false)
 		for range 3 {
 			again, err := n.Trigger(t.Context(), Trigger{Job: c.Name, ID: result.ID})
 			if err != nil || again.ID != result.ID || len(again.Accepted) != 2 {
