@@ -202,7 +202,9 @@ func Lookup[T any](c *Catalog, point Point[T], typeName string) (Found[T], bool)
 	return Found[T]{entry.Plugin.Descriptor, entry.Source, guarded(typeName, point.constructor(entry.Plugin))}, true
 }
 
-// guarded turns a panic of the constructor into an error.
+// guarded turns a panic of the constructor into an error. With an error nothing
+// was made: a constructor may return a nil pointer then, which as an interface is
+// not nil and would be closed.
 func guarded[T any](typeName string, construct spi.Constructor[T]) spi.Constructor[T] {
 	return func(ctx context.Context, values props.Values) (made T, err error) {
 		defer func() {
@@ -214,8 +216,10 @@ func guarded[T any](typeName string, construct spi.Constructor[T]) spi.Construct
 		if err != nil {
 			// Its text is taken here, where a panic of its methods is caught.
 			err = spi.AsError(err)
+			var none T
+			return none, err
 		}
-		return made, err
+		return made, nil
 	}
 }
 

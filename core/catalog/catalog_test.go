@@ -59,6 +59,39 @@ func TestLookupFindsWhatWasAdded(t *testing.T) {
 	}
 }
 
+// broken is a job type that does not exist. Its methods are those of a pointer.
+type broken struct{ closed bool }
+
+func (*broken) Execute(context.Context, spi.ExecuteRequest) (spi.ExecuteResponse, error) {
+	return spi.ExecuteResponse{}, nil
+}
+
+func (b *broken) Close(context.Context) error {
+	b.closed = true
+	return nil
+}
+
+func TestNothingIsMadeWithAnError(t *testing.T) {
+	t.Parallel()
+	p := jobType("ORDERS")
+	p.JobType = func(context.Context, props.Values) (spi.JobType, error) {
+		var none *broken
+		return none, errors.New("wrong")
+	}
+	c := catalog.New()
+	if err := c.Add(catalog.Source{}, p); err != nil {
+		t.Fatal(err)
+	}
+	found, _ := catalog.Lookup(c, catalog.JobTypes(), "ORDERS")
+	made, err := found.New(t.Context(), nil)
+	if made != nil || err == nil || err.Error() != "wrong" {
+		t.Errorf("New() = %v, %v, want nil and the error", made, err)
+	}
+	if err := catalog.Close(t.Context(), made); err != nil {
+		t.Errorf("Close() = %v, want nothing to close", err)
+	}
+}
+
 func TestTermsWithoutAnyGrantNothing(t *testing.T) {
 	t.Parallel()
 	c := catalog.New()
