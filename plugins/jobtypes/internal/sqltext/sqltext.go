@@ -90,8 +90,8 @@ type scanner struct {
 // Parse splits a text at its semicolons into at most 100 statements, and puts
 // placeholders where parameters such as :name stand in the code. isKnown refuses
 // the names of parameters that do not exist. Statements without code are left
-// out, and those that begin or end a transaction are refused. Errors continue a
-// sentence that begins with the name of the text.
+// out, and those that begin or end a transaction, or copy from or to the client,
+// are refused. Errors continue a sentence that begins with the name of the text.
 func Parse(text string, g Grammar, isKnown func(string) error) ([]Statement, error) {
 	if !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
 		return nil, errors.New("is no text")
@@ -275,6 +275,13 @@ func (s *scanner) end() error {
 	switch words[0] {
 	case "BEGIN", "START", "COMMIT", "ROLLBACK", "END", "ABORT":
 		return fmt.Errorf("begins or ends a transaction with %s; sql.transaction says whether an item has one", words[0])
+	case "COPY":
+		// The server would wait for data that nobody sends.
+		for _, place := range []string{"STDIN", "STDOUT"} {
+			if slices.Contains(words, place) {
+				return fmt.Errorf("has a COPY with %s, where there are no data and nobody for them; COPY takes a file of the server", place)
+			}
+		}
 	}
 	current.IsQuery = returnsRows(words)
 	if s.found = append(s.found, current); len(s.found) > maxStatements {

@@ -112,6 +112,8 @@ func TestParseRefuses(t *testing.T) {
 		{text: "SELECT @a", only: "sqlite", want: "write parameters by name"},
 		{text: "SELECT 1; commit", want: "begins or ends a transaction with COMMIT"},
 		{text: "START TRANSACTION; SELECT 1", want: "sql.transaction says"},
+		{text: "COPY t (a) FROM stdin WITH (FORMAT csv)", want: "a COPY with STDIN"},
+		{text: "SELECT 1; copy (SELECT 1) TO STDOUT", want: "a COPY with STDOUT"},
 		{text: "SELECT '\x00'", want: "is no text"},
 		{text: "SELECT '\xff'", want: "is no text"},
 		{text: strings.Repeat("SELECT 1;", 101), want: "more than 100 statements"},
