@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -111,6 +112,15 @@ func TestShortValuesStayOutOfErrors(t *testing.T) {
 	c.ShardingParameter = "n"
 	_, err := newJob(t, d.props(sqljob.PropStatement, "SELECT CAST(:shardingParameter AS INT)")).Execute(t.Context(), spi.ExecuteRequest{Context: c, Services: &services{}})
 	wantError(t, err, spi.CodeFailed, false, "invalid input syntax for type integer: :shardingParameter")
+}
+
+func TestErrorsShowNamesThatAreValuesOfUnusedParameters(t *testing.T) {
+	t.Parallel()
+	c := sharding()
+	c.JobParameter = "nowhere"
+	job := newJob(t, map[string]string{sqljob.PropURL: "sqlite:" + filepath.Join(t.TempDir(), "a.db"), sqljob.PropStatement: "SELECT :shardingParameter FROM nowhere"})
+	_, err := job.Execute(t.Context(), spi.ExecuteRequest{Context: c, Services: &services{}})
+	wantError(t, err, spi.CodeFailed, false, "no such table: nowhere")
 }
 
 func TestLostConnectionMayBeTriedAgain(t *testing.T) {

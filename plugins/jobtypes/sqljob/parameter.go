@@ -2,6 +2,7 @@ package sqljob
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/elasticjob-go/elasticjob/plugins/jobtypes/internal/sqltext"
@@ -72,7 +73,7 @@ func arguments(s sqltext.Statement, c spi.ShardingContext, p product) []any {
 // secretive are the parameters that an operator writes and whose values stay out
 // of errors.
 func secretive(c spi.ShardingContext) map[string]string {
-	return map[string]string{":jobParameter": c.JobParameter, ":shardingParameter": c.ShardingParameter}
+	return map[string]string{"jobParameter": c.JobParameter, "shardingParameter": c.ShardingParameter}
 }
 
 // shortest is the length in bytes from which on a value is taken out of an error
@@ -80,17 +81,19 @@ func secretive(c spi.ShardingContext) map[string]string {
 const shortest = 4
 
 // withoutValues puts the names of parameters where a message shows their values.
-func withoutValues(message string, c spi.ShardingContext) string {
+// Parameters that the statements do not have are in no message: a table that is
+// called as the value of one is a table.
+func withoutValues(message string, c spi.ShardingContext, statements []sqltext.Statement) string {
 	for name, value := range secretive(c) {
-		if value == "" {
+		if value == "" || !slices.ContainsFunc(statements, func(s sqltext.Statement) bool { return slices.Contains(s.Parameters, name) }) {
 			continue
 		}
 		if len(value) >= shortest {
-			message = strings.ReplaceAll(message, value, name)
+			message = strings.ReplaceAll(message, value, ":"+name)
 			continue
 		}
 		for _, quote := range []string{`"`, `'`} {
-			message = strings.ReplaceAll(message, quote+value+quote, name)
+			message = strings.ReplaceAll(message, quote+value+quote, ":"+name)
 		}
 	}
 	return message

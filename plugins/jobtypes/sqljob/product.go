@@ -137,20 +137,20 @@ const killTimeout = 5 * time.Second
 
 // failure is the error of an item: the context's when that has ended, else what
 // the server or the network said, without values of parameters.
-func (j *job) failure(ctx context.Context, c spi.ShardingContext, err error) error {
+func (j *job) failure(ctx context.Context, c spi.ShardingContext, statements []sqltext.Statement, err error) error {
 	if cause := context.Cause(ctx); cause != nil {
 		return cause
 	}
 	f := j.product.explain(err)
 	if f == nil {
 		// The drivers list several attempts in lines of their own.
-		e := spi.NewError(spi.CodeFailed, j.product.hide(withoutValues(strings.Join(strings.Fields(err.Error()), " "), c)))
+		e := spi.NewError(spi.CodeFailed, j.product.hide(withoutValues(strings.Join(strings.Fields(err.Error()), " "), c, statements)))
 		if isConnectionLost(err) {
 			e.Code, e.Retryable = spi.CodeUnavailable, true
 		}
 		return e
 	}
-	e := spi.NewError(spi.CodeFailed, j.product.hide(phase(err)+f.code+": "+withoutValues(f.message, c)))
+	e := spi.NewError(spi.CodeFailed, j.product.hide(phase(err)+f.code+": "+withoutValues(f.message, c, statements)))
 	if f.isAway {
 		e.Code = spi.CodeUnavailable
 	}

@@ -37,7 +37,7 @@ func TestPropertiesAreChecked(t *testing.T) {
 		{name: "item with a sign", property: "sql.statement.-1", want: "the number of an item", given: []string{sqljob.PropItemStatement + "-1", "SELECT 1"}},
 		{name: "item with a zero before it", property: "sql.statement.01", want: "the number of an item", given: []string{sqljob.PropItemStatement + "01", "SELECT 1"}},
 		{name: "empty statement of an item", property: "sql.statement.1", want: "holds no statement", given: []string{sqljob.PropItemStatement + "1", ""}},
-		{name: "no statement", property: sqljob.PropStatement, want: "is missing", given: []string{sqljob.PropStatement, ""}},
+		{name: "no statement", property: sqljob.PropStatement, want: "is missing, and no item has statements of its own", given: []string{sqljob.PropStatement, ""}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

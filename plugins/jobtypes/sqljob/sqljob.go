@@ -25,7 +25,7 @@ import (
 const Type = "SQL"
 
 // The properties of the job type. A property that begins with
-// PropItemStatement and ends with the number of an item is that item's sqltext.Statement.
+// PropItemStatement and ends with the number of an item is that item's statements.
 const (
 	PropURL            = "sql.url"
 	PropPassword       = "sql.password"
@@ -115,7 +115,7 @@ func newJob(values props.Values) (*job, error) {
 			return nil, err
 		}
 	} else if len(j.own) == 0 {
-		return nil, refused(PropStatement, "is missing, and no item has sqltext.Statements of its own")
+		return nil, refused(PropStatement, "is missing, and no item has statements of its own")
 	}
 	connections := int(values.Int(PropMaxConnections))
 	if j.pool, err = j.product.open(); err != nil {
@@ -151,12 +151,12 @@ func (j *job) Execute(ctx context.Context, req spi.ExecuteRequest) (spi.ExecuteR
 	}
 	r := result{maxRows: j.maxRows}
 	if err := j.run(ctx, req, statements, &r); err != nil {
-		return spi.ExecuteResponse{}, j.failure(ctx, req.Context, err)
+		return spi.ExecuteResponse{}, j.failure(ctx, req.Context, statements, err)
 	}
 	return spi.ExecuteResponse{Message: r.json()}, nil
 }
 
-// run runs sqltext.Statements on one connection.
+// run runs statements on one connection.
 func (j *job) run(ctx context.Context, req spi.ExecuteRequest, statements []sqltext.Statement, r *result) error {
 	conn, release, err := j.connect(ctx, req.Services)
 	if err != nil {
@@ -190,7 +190,7 @@ type runner interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 }
 
-// perform runs sqltext.Statements one after the other.
+// perform runs statements one after the other.
 func (j *job) perform(ctx context.Context, on runner, c spi.ShardingContext, statements []sqltext.Statement, r *result) error {
 	for i, s := range statements {
 		if err := r.add(ctx, on, s, arguments(s, c, j.product)); err != nil {
