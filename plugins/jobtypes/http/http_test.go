@@ -267,3 +267,41 @@ func TestConnectionsAreKeptAndClosed(t *testing.T) {
 		t.Errorf("Close() = %v, want nil", err)
 	}
 }
+
+func TestNoPartOfASecretWhereABodyIsCut(t *testing.T) {
+	t.Parallel()
+	const token = "abcdefghijklmnopqrstuvwxyz"
+	for _, before := range []int{maxShown - 20, maxShown - len(token), maxShown - len(token) + 1, maxShown - 1} {
+		s := serve(t, answer(http.StatusForbidden, strings.Repeat("-", before)+token+" is bad"))
+		_, err := execute(t.Context(), t, properties(s.URL, prefixHeaders+"X-Key", token))
+		if message := spi.AsError(err).Message; !strings.Contains(message, strings.Repeat("-", before-8)) || strings.Contains(message, token[:1]+token[1:2]) || strings.Contains(message, "-a") {
+			t.Errorf("after %d bytes the message ends in %q, want the body without its token", before, message[len(message)-40:])
+		}
+	}
+}
+
+func TestValuesThatLeadElsewhere(t *testing.T) {
+	t.Parallel()
+	s := serve(t, answer(http.StatusOK, ""))
+	for _, test := range []struct{ path, value, want string }{
+		{"/a/${jobParameter}/b", "..", ""},
+		{"/a/${jobParameter}", ".", ""},
+		{"/a/.${jobParameter}", ".", ""},
+		{"/a/%2E${jobParameter}?b", ".", ""},
+		{"/a/../${jobParameter}", "..", ""},
+		{"/a/../${jobParameter}", "x", "/a/../x"},
+		{"/a/${jobParameter}", "...", "/a/..."},
+		{"/a/x${jobParameter}?b=${jobParameter}/..", "..", "/a/x..?b=../.."},
+		{"/a/${jobParameter}", "../b", "/a/..%2Fb"},
+	} {
+		c := context3()
+		c.JobParameter = test.value
+		_, err := newJobOf(t.Context(), t, properties(s.URL+test.path)).Execute(t.Context(), spi.ExecuteRequest{Context: c, Services: &recorder{}})
+		switch {
+		case test.want == "" && (spi.AsError(err) == nil || !strings.Contains(err.Error(), "leads elsewhere")):
+			t.Errorf("%s with %q = %v, want an error", test.path, test.value, err)
+		case test.want != "" && (err != nil || s.last().uri != test.want):
+			t.Errorf("%s with %q = %v and asks for %s, want %s", test.path, test.value, err, s.last().uri, test.want)
+		}
+	}
+}

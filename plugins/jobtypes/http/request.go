@@ -56,7 +56,7 @@ func (j *job) Execute(ctx context.Context, req spi.ExecuteRequest) (spi.ExecuteR
 	defer func() { _ = response.Body.Close() }()
 	body, err := patience.read(response.Body)
 	what := j.method + " " + clip(shown(response.Request.URL), maxURL) + " answered " + statusText(response.StatusCode)
-	if text := hide(harmless(body), j.secrets(address, header)); text != "" {
+	if text := quote(body, j.secrets(address, header)); text != "" {
 		what += ": " + text
 	}
 	switch {

@@ -13,6 +13,7 @@ type target struct {
 	property string
 	origin   template // scheme://authority
 	rest     template // path and query
+	dots     int      // segments of the path that are . or .. by themselves
 }
 
 // parseTarget reads the address, which has two names.
@@ -48,6 +49,7 @@ func parseTarget(values props.Values) (target, error) {
 	for i := range sample {
 		sample[i] = "1"
 	}
+	t.dots = dotSegments(t.rest.expand(sample, escapeURL))
 	if _, err := t.address(sample); err != nil {
 		return t, invalid(t.property, "is no address of http")
 	}
@@ -61,11 +63,29 @@ func (t target) address(values []string) (*url.URL, error) {
 			return nil, spi.NewError(spi.CodeFailed, t.property+": ${"+variableNames[p.name]+"} stands where a host does, and its value is none")
 		}
 	}
-	address, err := url.Parse(t.origin.expand(values, asIs) + t.rest.expand(values, escapeURL))
+	rest := t.rest.expand(values, escapeURL)
+	if dotSegments(rest) > t.dots {
+		return nil, spi.NewError(spi.CodeFailed, t.property+`: a value makes a part of the path "." or "..", which leads elsewhere`)
+	}
+	address, err := url.Parse(t.origin.expand(values, asIs) + rest)
 	if err != nil || address.Host == "" || address.Hostname() == "" {
 		return nil, spi.NewError(spi.CodeFailed, t.property+" is no address of http for this item")
 	}
 	return address, nil
+}
+
+// dotSegments counts the segments of a path that lead elsewhere: servers remove
+// them, also those with dots that are escaped (RFC 3986, section 6.2.2).
+func dotSegments(pathAndQuery string) int {
+	path, _, _ := strings.Cut(pathAndQuery, "?")
+	n := 0
+	for segment := range strings.SplitSeq(path, "/") {
+		switch strings.ReplaceAll(strings.ToLower(segment), "%2e", ".") {
+		case ".", "..":
+			n++
+		}
+	}
+	return n
 }
 
 // isHost says whether a value can be part of a host and a port, and of nothing

@@ -17,16 +17,39 @@ func clip(text string, most int) string {
 	return strings.ToValidUTF8(text[:most-len(mark)], "") + mark
 }
 
-// harmless returns the beginning of a body as one line of text: what a terminal
-// or a reader of logs could mistake for something else becomes a space.
-func harmless(body []byte) string {
-	text := strings.Map(func(r rune) rune {
+// quote returns the beginning of a body as it may stand in a message.
+func quote(body []byte, secrets []string) string {
+	text := string(body)
+	if len(text) > maxShown {
+		text = withoutPart(text[:maxShown], secrets) + "…"
+	}
+	return clip(hide(harmless(text), secrets), maxShown)
+}
+
+// withoutPart leaves out what a text that was cut has of a secret at its end.
+func withoutPart(text string, secrets []string) string {
+	end := len(text)
+	for _, secret := range secrets {
+		for n := min(len(secret)-1, len(text)); n > 0; n-- {
+			if strings.HasSuffix(text, secret[:n]) {
+				end = min(end, len(text)-n)
+				break
+			}
+		}
+	}
+	return text[:end]
+}
+
+// harmless returns text as one line: what a terminal or a reader of logs could
+// mistake for something else becomes a space.
+func harmless(text string) string {
+	text = strings.Map(func(r rune) rune {
 		if !unicode.IsGraphic(r) {
 			return ' '
 		}
 		return r
-	}, strings.ToValidUTF8(string(body), "\uFFFD"))
-	return clip(strings.Join(strings.Fields(text), " "), maxShown)
+	}, strings.ToValidUTF8(text, "\uFFFD"))
+	return strings.Join(strings.Fields(text), " ")
 }
 
 // secrets are what a server may repeat of a request and no message shows: the
