@@ -75,7 +75,7 @@ func (h *handler) HandleError(ctx context.Context, req spi.HandleErrorRequest) (
 	})
 	if err == nil && response.Status != 200 {
 		// The body is a word, such as invalid_payload or channel_is_archived.
-		err = h.hook.StatusError(response, string(response.Body[:min(len(response.Body), 1024)]), time.Now())
+		err = h.hook.StatusError(response, string(response.Body), time.Now())
 	}
 	if err != nil {
 		return spi.HandleErrorResponse{}, report.NotSent(req, "slack", err)

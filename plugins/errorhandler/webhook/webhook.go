@@ -123,7 +123,7 @@ func (h *handler) HandleError(ctx context.Context, req spi.HandleErrorRequest) (
 	h.signer.sign(headers, id, time.Now(), body)
 	response, err := h.hook.Send(ctx, req.Services, hook.Request{Method: h.method, Headers: headers, Body: body, NoRedirects: true})
 	if err == nil && (response.Status < 200 || response.Status > 299) {
-		err = h.hook.StatusError(response, string(response.Body[:min(len(response.Body), 1024)]), time.Now())
+		err = h.hook.StatusError(response, string(response.Body), time.Now())
 	}
 	if err != nil {
 		return spi.HandleErrorResponse{}, report.NotSent(req, "webhook", err)

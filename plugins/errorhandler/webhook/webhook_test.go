@@ -240,6 +240,7 @@ func TestTheStatusSaysWhetherItWasSent(t *testing.T) {
 		{299, nil, "", nil},
 		{302, http.Header{"Location": {"/login"}}, "", &spi.Error{Code: spi.CodeFailed, Message: failed + "unexpected http response status: 302"}},
 		{403, nil, "no key s3cr3t, no Bearer t0ken\n", &spi.Error{Code: spi.CodeFailed, Message: failed + "unexpected http response status: 403: no key ***, no ***"}},
+		{403, nil, "the token t0ken is unknown", &spi.Error{Code: spi.CodeFailed, Message: failed + "unexpected http response status: 403: the token *** is unknown"}},
 		{429, http.Header{"Retry-After": {"90"}}, "", &spi.Error{
 			Code: spi.CodeRateLimited, Message: failed + "unexpected http response status: 429", Retryable: true, RetryAfter: 90 * time.Second,
 		}},
@@ -306,5 +307,16 @@ func TestTheDescriptor(t *testing.T) {
 	t.Parallel()
 	if err := webhook.Plugin().Check(); err != nil {
 		t.Errorf("Check() = %v, want nil", err)
+	}
+}
+
+func TestNoPartOfASecretWhereTheAnswerIsCut(t *testing.T) {
+	t.Parallel()
+	key := strings.Repeat("k", 90) + "!"
+	r := newReceiver(t)
+	r.status, r.body = http.StatusForbidden, strings.Repeat(key, 20)
+	_, err := r.call(t, map[string]string{"webhook.headers.X-Key": key})
+	if message := spi.AsError(err).Message; !strings.HasSuffix(message, ": "+strings.Repeat("***", 11)+"…") {
+		t.Errorf("the message is %q, want no part of the key", message)
 	}
 }

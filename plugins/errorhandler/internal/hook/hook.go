@@ -154,9 +154,24 @@ const leastToken = 16
 // Hide keeps the parts of the address that may be its key, and other secrets, out
 // of a text that somebody else has written.
 func (h *Hook) Hide(text, query string) string {
+	for _, secret := range h.hidden(query) {
+		text = strings.ReplaceAll(text, secret, "***")
+	}
+	return text
+}
+
+// hidden are the texts that no message shows, the longest first: what is part of
+// another must not leave its rest.
+func (h *Hook) hidden(query string) []string {
 	secrets := append([]string{
 		h.withQuery(query), h.address.String(), h.address.RequestURI(), h.address.RawQuery, h.address.EscapedPath(), query,
 	}, h.secrets...)
+	for _, secret := range h.secrets {
+		// Of "Bearer KEY", a server may name the key alone.
+		if _, key, found := strings.Cut(secret, " "); found {
+			secrets = append(secrets, key)
+		}
+	}
 	for pair := range strings.SplitSeq(h.address.RawQuery, "&") {
 		_, value, _ := strings.Cut(pair, "=")
 		secrets = append(secrets, value)
@@ -172,14 +187,30 @@ func (h *Hook) Hide(text, query string) string {
 	if password, given := h.address.User.Password(); given {
 		secrets = append(secrets, password)
 	}
-	// The longest first: what is part of another must not leave its rest.
+	const shortest = 4 // shorter ones are words and numbers of any text
+	secrets = slices.DeleteFunc(secrets, func(secret string) bool { return len(secret) < shortest })
 	slices.SortStableFunc(secrets, func(a, b string) int { return len(b) - len(a) })
-	for _, secret := range secrets {
-		if len(secret) >= 4 { // shorter ones are words and numbers of any text
-			text = strings.ReplaceAll(text, secret, "***")
+	return secrets
+}
+
+// quote returns the beginning of a text that a server has written, without
+// secrets, also where it was cut.
+func (h *Hook) quote(text string) string {
+	const read, shown = 1024, 256
+	if len(text) > read {
+		text = text[:read]
+		end := read
+		for _, secret := range h.hidden("") {
+			for n := min(len(secret)-1, read); n > 0; n-- {
+				if strings.HasSuffix(text, secret[:n]) {
+					end = min(end, read-n)
+					break
+				}
+			}
 		}
+		text = text[:end] + "…"
 	}
-	return text
+	return report.Cut(h.Hide(strings.ToValidUTF8(text, "\uFFFD"), ""), shown)
 }
 
 // StatusError is the error of a response whose status is not that of success,
@@ -188,7 +219,7 @@ func (h *Hook) Hide(text, query string) string {
 func (h *Hook) StatusError(response ops.HTTPResponse, why string, now time.Time) *spi.Error {
 	e := spi.NewError(codeOf(response.Status), "unexpected http response status: "+strconv.Itoa(response.Status))
 	if why = strings.TrimSpace(why); why != "" {
-		e.Message += ": " + report.Cut(h.Hide(report.Cut(why, 512), ""), 256)
+		e.Message += ": " + h.quote(why)
 	}
 	if e.Retryable {
 		e.RetryAfter = retryAfter(response.Headers["Retry-After"], now)

@@ -56,7 +56,7 @@ func (r *Robot) Send(ctx context.Context, services spi.Services, query, text str
 	case !ok || code == "":
 		return spi.NewError(spi.CodeFailed, "the response is no JSON object with an errcode")
 	case code != "0":
-		return spi.NewError(codeOfAnswer(code), r.hook.Hide(report.Cut(answer["errmsg"], 1024)+" (errcode "+report.Cut(code, 32)+")", query))
+		return spi.NewError(codeOfAnswer(code), report.Cut(r.hook.Hide(answer["errmsg"], query), 1024)+" (errcode "+report.Cut(r.hook.Hide(code, query), 32)+")")
 	}
 	return nil
 }
