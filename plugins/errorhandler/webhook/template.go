@@ -131,6 +131,32 @@ func escapeJSON(text string) string {
 	return string(quoted[1 : len(quoted)-1])
 }
 
+// escapeXML makes text fit into elements and attributes. Characters that no XML
+// may have (XML 1.0, section 2.2), such as those that color a terminal, are
+// replaced.
+func escapeXML(text string) string {
+	var b strings.Builder
+	for _, r := range text {
+		switch {
+		case r == '&':
+			b.WriteString("&amp;")
+		case r == '<':
+			b.WriteString("&lt;")
+		case r == '>':
+			b.WriteString("&gt;")
+		case r == '"':
+			b.WriteString("&#34;")
+		case r == '\'':
+			b.WriteString("&#39;")
+		case r < ' ' && r != '\t' && r != '\n' && r != '\r', r == 0xFFFE, r == 0xFFFF:
+			b.WriteRune('\uFFFD')
+		default:
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
 // facts is the body without a template: a JSON object that says all of the
 // failure but the job's properties, of which some are secret.
 func facts(req spi.HandleErrorRequest, id string) []byte {

@@ -2,6 +2,8 @@ package webhook
 
 import (
 	"encoding/json"
+	"encoding/xml"
+	"strings"
 	"testing"
 
 	"github.com/elasticjob-go/elasticjob/spi"
@@ -25,6 +27,22 @@ func FuzzTemplate(f *testing.F) {
 		}
 		if err := json.Unmarshal(facts(req, "msg_1"), &body); err != nil {
 			t.Errorf("facts(%q, %q) = %s: %v", message, job, facts(req, "msg_1"), err)
+		}
+	})
+}
+
+// FuzzEscapeXML reads back what was put into an element and an attribute.
+func FuzzEscapeXML(f *testing.F) {
+	f.Add("<b>&\"'\x1b[31m\x00\u2028\uFFFE\U0001F600\r\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		text = strings.ToValidUTF8(text, "\uFFFD")
+		var element struct {
+			Attribute string `xml:"b,attr"`
+			Text      string `xml:",chardata"`
+		}
+		escaped := escapeXML(text)
+		if err := xml.Unmarshal([]byte(`<a b="`+escaped+`">`+escaped+`</a>`), &element); err != nil || element.Attribute != element.Text {
+			t.Errorf("escapeXML(%q) = %q, which is no XML: %v", text, escaped, err)
 		}
 	})
 }

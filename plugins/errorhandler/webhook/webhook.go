@@ -10,6 +10,7 @@ import (
 	"context"
 	"maps"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -81,14 +82,20 @@ var _ spi.ErrorHandler = (*handler)(nil)
 func newHandler(values props.Values) (*handler, error) {
 	h := &handler{method: values.String(PropMethod), headers: make(map[string][]string), contentType: values.String(PropContentType)}
 	var secrets []string
-	for name, value := range values {
+	given := make(map[string]bool) // by names in lower case
+	for _, name := range slices.Sorted(maps.Keys(values)) {
 		field, isHeader := strings.CutPrefix(name, prefixHeaders)
 		if !isHeader {
 			continue
 		}
+		value, lower := values[name], strings.ToLower(field)
 		if why := refuseHeader(field, value); why != "" {
 			return nil, hook.Refused(name, name+" "+why)
 		}
+		if given[lower] {
+			return nil, hook.Refused(name, name+" is a header field that is given twice")
+		}
+		given[lower] = true
 		h.headers[field] = []string{value}
 		secrets = append(secrets, value)
 	}
@@ -174,7 +181,7 @@ func escapeOf(contentType string) func(string) string {
 	case kind == "application/x-www-form-urlencoded":
 		return url.QueryEscape
 	case kind == "text/html", kind == "text/xml", kind == "application/xml", strings.HasSuffix(kind, "+xml"):
-		return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&#34;", "'", "&#39;").Replace
+		return escapeXML
 	default:
 		return func(text string) string { return text }
 	}

@@ -296,6 +296,10 @@ func TestRefusesProperties(t *testing.T) {
 			t.Errorf("ErrorHandler(%s = %q) fails with %+v, want it refused with %q and without its value", test.name, test.value, e, test.want)
 		}
 	}
+	_, err := construct(t, map[string]string{"webhook.url": "https://hooks.test", "webhook.headers.X-Key": "1", "webhook.headers.x-key": "2"})
+	if e := spi.AsError(err); e == nil || e.Property != "webhook.headers.x-key" || !strings.Contains(e.Message, "given twice") {
+		t.Errorf("ErrorHandler() with a header field twice fails with %+v, want it refused", e)
+	}
 	for name, value := range map[string]string{"webhook.method": "GET", "webhook.signature": "md5", "webhook.url": "hooks.test"} {
 		if _, problems := webhook.Plugin().Descriptor.Props.Resolve(map[string]string{"webhook.url": "https://hooks.test", name: value}); len(problems) != 1 {
 			t.Errorf("Resolve(%s = %q) = %v, want one problem", name, value, problems)
