@@ -51,10 +51,10 @@ func results(t *testing.T, config elasticjob.Config, orders *table, job string) 
 }
 
 // done counts the orders that are shipped.
-func (t *table) done(test *testing.T) (n int) {
-	test.Helper()
-	if err := t.db.QueryRowContext(test.Context(), `SELECT sum(done) FROM orders`).Scan(&n); err != nil {
-		test.Fatal(err)
+func done(t *testing.T, orders *table) (n int) {
+	t.Helper()
+	if err := orders.db.QueryRowContext(t.Context(), `SELECT sum(done) FROM orders`).Scan(&n); err != nil {
+		t.Fatal(err)
 	}
 	return n
 }
@@ -73,12 +73,12 @@ func TestAFireShipsOneBatch(t *testing.T) {
 		{[]string{"batches: 0, data: 0", "batches: 0, data: 0", "batches: 0, data: 0"}, 100},
 	} {
 		got := results(t, config, orders, "ship")
-		// Item 1 is Shanghai, with ids 1, 4, … 100; item 2 is Guangzhou.
+		// Shanghai has the orders 1, 4, … 100, which is one more than the others.
 		slices.Sort(got)
 		if diff := cmp.Diff(want.results, got); diff != "" {
 			t.Errorf("results of fire %d (-want +got):\n%s", fire, diff)
 		}
-		if got := orders.done(t); got != want.done {
+		if got := done(t, orders); got != want.done {
 			t.Errorf("after fire %d %d orders are shipped, want %d", fire, got, want.done)
 		}
 	}
@@ -93,7 +93,7 @@ func TestAStreamShipsEverything(t *testing.T) {
 	if diff := cmp.Diff(want, results(t, config, orders, "ship")); diff != "" {
 		t.Errorf("results (-want +got):\n%s", diff)
 	}
-	if got := orders.done(t); got != 100 {
+	if got := done(t, orders); got != 100 {
 		t.Errorf("%d orders are shipped, want all 100", got)
 	}
 }
