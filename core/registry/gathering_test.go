@@ -274,3 +274,27 @@ func TestRepliesAboutRunsAreChecked(t *testing.T) {
 		t.Errorf("names of turns = %q, want %q", got, want)
 	}
 }
+
+// TestARunThatCannotBeReadIsGatheredAnew has in the way of a run what another
+// version, or a fault, has written.
+func TestARunThatCannotBeReadIsGatheredAnew(t *testing.T) {
+	t.Parallel()
+	for _, broken := range []string{
+		"", "x", "5|4|||||||W", "5||||||||W|W", "5|x|||||||W|W", "5|-1|||||||W|W", "5|99999999999|||||||W|W", "5|1e9|||||||W|W",
+	} {
+		t.Run(broken, func(t *testing.T) {
+			t.Parallel()
+			eachServer(t, func(t *testing.T, on server) {
+				f, a, b, g := twoNodes(t, on)
+				instant := at(2 * time.Second)
+				if err := f.client.HSet(t.Context(), f.keys.prefix+"g:j", millis(instant), broken).Err(); err != nil {
+					t.Fatal(err)
+				}
+				first := f.gather(a.Lease, g, instant)
+				wantTurn(t, "the first begin", first.Gathering.Turn, TurnWait)
+				second := f.gather(b, g, instant)
+				wantTurn(t, "the second begin", second.Gathering.Turn, TurnCall)
+			})
+		})
+	}
+}

@@ -26,7 +26,9 @@ local function parse_run(text)
   local class = {}
   for at, list in ipairs({r, i, s, f, c}) do unranges(list, class, CLASSES[at]) end
   local want = string.match(n, '^=(.*)$')
-  return {ms = tonumber(ms), n = want and 0 or tonumber(n), want = want, waiting = waiting, class = class, b = b, a = a}
+  local count = want and 0 or tonumber(string.match(n, '^%d+$') or '')
+  if not count or count > LASTITEM + 1 then return nil end
+  return {ms = tonumber(ms), n = count, want = want, waiting = waiting, class = class, b = b, a = a}
 end
 
 local function read_run(k, run)

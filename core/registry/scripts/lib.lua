@@ -60,11 +60,13 @@ local function join(list, sep)
   return table.concat(parts, sep)
 end
 
--- Items travel as ranges, "0-3,9"; items with a value as "0-3@7;9@8".
+-- Items travel as ranges, "0-3,9"; items with a value as "0-3@7;9@8". Whatever
+-- somebody has written, there are no more than these.
+local LASTITEM = 9999
 local function unranges(text, into, value)
   for a, b in string.gmatch(text, '(%d+)%-?(%d*)') do
     a = tonumber(a)
-    b = tonumber(b) or a
+    b = math.min(tonumber(b) or a, LASTITEM)
     for i = a, b do into[i] = value end
   end
   return into
