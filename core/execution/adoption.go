@@ -18,6 +18,9 @@ func (j *Job) Adopt(a registry.Assignment) time.Time {
 	j.mu.Lock()
 	defer j.unlock()
 	now := j.executor.now()
+	if isNew {
+		j.supersedeMoved(now)
+	}
 	if adopted && a.Generation == j.current.Generation && j.mayBegin() {
 		j.findDue(now)
 		if j.current.Items.Len() > 0 {

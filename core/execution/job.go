@@ -71,9 +71,11 @@ type Job struct {
 	kept     map[int]*kept  // what running items have left with the node
 	retries  map[int]*retry // items with a failed attempt
 	cancels  cancels        // of running items that their next fire ends
-	gaps     gaps
-	misfired []ItemMisfired // to publish when the lock is released
-	ended    []endedRetry   // likewise
+	// movedTimer ends those of them that are others' now.
+	movedTimer *time.Timer
+	gaps       gaps
+	misfired   []ItemMisfired // to publish when the lock is released
+	ended      []endedRetry   // likewise
 
 	waiting   []firing  // instants without a verdict, in order
 	begun     time.Time // the instant whose begin is under way
@@ -424,6 +426,7 @@ func (j *Job) close() {
 	}
 	j.heralded = nil
 	j.endPauses()
+	j.supersedeMoved(time.Time{})
 	for _, r := range j.meetings {
 		r.meeting.tell()
 	}

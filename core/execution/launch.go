@@ -13,7 +13,7 @@ import (
 // run has another turn elsewhere.
 func (j *Job) drop(t task) {
 	if t.attempt > 1 {
-		j.giveUp(j.retries[t.item], cmp.Or(j.endReason(t.item), reasonStopping))
+		j.giveUp(j.retries[t.item], cmp.Or(j.retryEnd(t.item), reasonStopping))
 		return
 	}
 	j.release(t.item)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/elasticjob-go/elasticjob/core/registry"
 	"github.com/elasticjob-go/elasticjob/spi"
 )
 
@@ -59,7 +60,7 @@ func (j *Job) retry(c *itemCall, err *spi.Error) bool {
 	}
 	j.mu.Lock()
 	defer j.unlock()
-	if j.endReason(c.item) != "" {
+	if j.retryEnd(c.item) != "" {
 		return false
 	}
 	one := j.retries[c.item]
@@ -106,6 +107,17 @@ func (j *Job) endPause(one *retry, reason string) {
 	}
 }
 
+// retryEnd is why an item gets no other attempt, "" if it may. A strategy that is
+// asked after every run moves items all the time: those keep their attempts, and
+// their new owners wait for the end of the run.
+func (j *Job) retryEnd(item int) string {
+	reason := j.endReason(item)
+	if reason == reasonReshard && j.current.How == registry.HowEveryRun && item < j.spec.Config.ShardingTotalCount {
+		return ""
+	}
+	return reason
+}
+
 // endPauses ends the items in their pause that are to end now. An item is told to
 // end for the same reasons while its code runs.
 func (j *Job) endPauses() {
@@ -120,7 +132,7 @@ func (j *Job) endPauses() {
 	}
 	slices.Sort(paused)
 	for _, item := range paused {
-		if reason := j.endReason(item); reason != "" {
+		if reason := j.retryEnd(item); reason != "" {
 			j.giveUp(j.retries[item], reason)
 		}
 	}

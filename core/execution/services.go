@@ -8,6 +8,7 @@ import (
 	"log/slog"
 
 	"github.com/elasticjob-go/elasticjob/core/hostcall"
+	"github.com/elasticjob-go/elasticjob/core/registry"
 	"github.com/elasticjob-go/elasticjob/spi"
 )
 
@@ -249,6 +250,9 @@ func (j *Job) endReason(item int) string {
 		return reasonStopping
 	case j.closed, j.current.Disabled, j.current.DisabledItems.Contains(item), j.unowned.Contains(item):
 		return reasonDisabled
+	case j.current.How == registry.HowBroadcast && j.current.Items.Len() > 0:
+		// It is this instance's, whatever its number is now.
+		return ""
 	case !j.current.Items.Contains(item):
 		return reasonReshard
 	default:

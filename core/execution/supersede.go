@@ -45,6 +45,43 @@ func (j *Job) supersede(item int, instant time.Time) {
 	}
 }
 
+// supersedeMoved ends at the next fire what still runs here of items that others
+// have now, if the job wants that: their owners cannot. It looks after now, and as
+// long as there are such items.
+func (j *Job) supersedeMoved(now time.Time) {
+	if j.movedTimer != nil {
+		j.movedTimer.Stop()
+		j.movedTimer = nil
+	}
+	if j.closed || !j.spec.Config.CancelsRunning() || len(j.moved()) == 0 {
+		return
+	}
+	next := j.spec.Schedule.Next(now)
+	if next.IsZero() {
+		return
+	}
+	j.movedTimer = time.AfterFunc(next.Sub(j.executor.now()), func() {
+		j.mu.Lock()
+		defer j.unlock()
+		for _, item := range j.moved() {
+			j.supersede(item, next)
+		}
+		j.supersedeMoved(next)
+	})
+}
+
+// moved are the items that run here and are fired by others.
+func (j *Job) moved() []int {
+	var items []int
+	for item, r := range j.running {
+		isOthers := !j.current.Items.Contains(item) && !j.unowned.Contains(item) && !j.current.DisabledItems.Contains(item)
+		if r != nil && isOthers {
+			items = append(items, item)
+		}
+	}
+	return items
+}
+
 // catchUpSource is the source of a run that makes up for an instant. One that has
 // waited for the end of what it has cancelled is no catch-up, unless that took
 // long.

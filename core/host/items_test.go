@@ -58,8 +58,8 @@ func TestEachFireCancelsTheOneBefore(t *testing.T) {
 }
 
 // TestAnItemThatRunsOnItsFormerNodeIsWaitedFor moves an item while it runs: its
-// new owner cannot cancel it and runs the latest instant when it has ended, with
-// misfire off.
+// code ignores its cancellation, and its new owner runs the latest instant when it
+// has ended, with misfire off.
 func TestAnItemThatRunsOnItsFormerNodeIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -81,6 +81,8 @@ type Assignment struct {
 	// Total is the number of items of a job that broadcasts, zero of others, which
 	// have as many as their definition says.
 	Total int
+	// How is what the strategy is like that gave the items.
+	How How
 	// Departed says that this assignment was made after the instance's Depart.
 	Departed  bool
 	Monitored bool
@@ -261,8 +263,10 @@ func (p *Partition) Assignments(ctx context.Context, instance string, jobs []str
 			r := &reply{source: "j:" + name, values: append(orEmpty(heads[i].Val()), orEmpty(owned[i].Val())...)}
 			a := Assignment{
 				Job: name, Generation: r.number(), Previous: r.number(), Departed: isListed(r.text(), instance), Monitored: r.flag(), From: r.instant(), Disabled: r.text() == "D", DisabledItems: r.items(),
-				Orphans: r.orphans(), Total: r.total(), Floors: r.groups(), Unowned: union(r.groups()),
+				Orphans: r.orphans(),
 			}
+			a.Total, a.How = r.total()
+			a.Floors, a.Unowned = r.groups(), union(r.groups())
 			if err := r.end(); err != nil {
 				return nil, fmt.Errorf("reading the assignment of %q in job %s: %w", instance, name, err)
 			}
@@ -279,16 +283,16 @@ func (p *Partition) Assignments(ctx context.Context, instance string, jobs []str
 
 // total reads how many items are assigned and how: the number of items of a job
 // that broadcasts, else zero.
-func (r *reply) total() int {
-	assigned, how := r.text(), How(r.text())
-	if how != HowBroadcast {
-		return 0
+func (r *reply) total() (items int, how How) {
+	assigned := r.text()
+	if how = How(r.text()); how != HowBroadcast {
+		return 0, how
 	}
 	n := parseNumber(assigned)
 	if n < 1 || n > MaxItems {
 		r.fail("%q items that are assigned", clip(assigned))
 	}
-	return int(n)
+	return int(n), how
 }
 
 // isListed reports whether an id is in a list joined by commas.

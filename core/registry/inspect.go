@@ -68,7 +68,8 @@ func (p *Partition) Items(ctx context.Context, job string) ([]ItemState, error) 
 
 func readItems(head []any, owners, marks, missed, failover map[string]string) ([]ItemState, error) {
 	r := &reply{source: "the job", values: head}
-	n, off, total := r.number(), r.items(), r.total()
+	n, off := r.number(), r.items()
+	total, _ := r.total()
 	if err := r.end(); err != nil {
 		return nil, err
 	}
