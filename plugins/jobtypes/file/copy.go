@@ -79,8 +79,11 @@ func (p *pass) copy(ctx context.Context, name string, info fs.FileInfo) error {
 			return fmt.Errorf("%s reads otherwise than it was written", name)
 		}
 		return to.Chmod(info.Mode().Perm())
-	}, func(temporary string) error {
-		return p.target.Chtimes(temporary, info.ModTime(), info.ModTime())
+	}, func(unfinished string) error {
+		if err := p.target.Chtimes(unfinished, info.ModTime(), info.ModTime()); err != nil {
+			return err
+		}
+		return p.publish(unfinished, name)
 	})
 }
 
@@ -91,7 +94,7 @@ func (p *pass) mayWrite(name string, info fs.FileInfo) error {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
 	case err != nil:
-		return err
+		return fmt.Errorf("%s: %w", PropTarget, err)
 	case os.SameFile(there, info):
 		return fmt.Errorf("%s is the same file in source and target", name)
 	case p.job.overwrite == OverwriteNever:
@@ -104,9 +107,32 @@ func (p *pass) mayWrite(name string, info fs.FileInfo) error {
 	return nil
 }
 
+// publish gives a finished file its name. Others may have made a file of that name
+// since mayWrite has looked, such as a job that fires at the same time: one that is
+// not to be replaced is not replaced then either.
+func (p *pass) publish(unfinished, name string) error {
+	if p.job.overwrite != OverwriteNever {
+		return p.target.Rename(unfinished, name)
+	}
+	switch err := p.target.Link(unfinished, name); {
+	case err == nil:
+		return p.target.Remove(unfinished)
+	case errors.Is(err, fs.ErrExist):
+		return errSkipped
+	}
+	// Not every file system has hard links.
+	switch _, err := p.target.Lstat(name); {
+	case err == nil:
+		return errSkipped
+	case !errors.Is(err, fs.ErrNotExist):
+		return err
+	}
+	return p.target.Rename(unfinished, name)
+}
+
 // write makes a file of the target under a name of its own, on the disk, before
-// it gets its name. What fails leaves nothing.
-func (p *pass) write(name string, fill func(*os.File) error, finish func(temporary string) error) (err error) {
+// finish gives it its name. What fails leaves nothing.
+func (p *pass) write(name string, fill func(*os.File) error, finish func(unfinished string) error) (err error) {
 	dir := path.Dir(name)
 	if err := p.target.MkdirAll(dir, 0o755); err != nil {
 		return err
@@ -130,9 +156,6 @@ func (p *pass) write(name string, fill func(*os.File) error, finish func(tempora
 	}
 	if err == nil {
 		err = finish(unfinished)
-	}
-	if err == nil {
-		err = p.target.Rename(unfinished, name)
 	}
 	if err != nil {
 		return err
@@ -201,7 +224,7 @@ func (p *pass) writeSums(ctx context.Context) error {
 	err := p.write(name, func(f *os.File) error {
 		_, err := f.WriteString(p.sums.String())
 		return err
-	}, func(string) error { return nil })
+	}, func(unfinished string) error { return p.target.Rename(unfinished, name) })
 	if err != nil {
 		return fmt.Errorf("writing the list of sums: %w", err)
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -334,5 +335,41 @@ func TestGlobs(t *testing.T) {
 		if got := slices.Sorted(maps.Keys(read(t, target))); !slices.Equal(got, want) {
 			t.Errorf("pattern %q takes %q, want %q", pattern, got, want)
 		}
+	}
+}
+
+// TestMovesIntoOneTargetLoseNothing runs two jobs at once whose files have the
+// same names.
+func TestMovesIntoOneTargetLoseNothing(t *testing.T) {
+	t.Parallel()
+	const files = 60
+	target := t.TempDir()
+	sources := make([]string, 2)
+	var jobs sync.WaitGroup
+	for i, content := range []string{"first", "second"} {
+		source := tree{}
+		for n := range files {
+			source[strconv.Itoa(n)] = content
+		}
+		sources[i] = source.write(t)
+		jobs.Go(func() {
+			if _, err := run(t, 0, 1, file.PropAction, file.ActionMove, file.PropSource, sources[i], file.PropTarget, target); err != nil {
+				t.Errorf("the job of %s = %v, want nil", content, err)
+			}
+		})
+	}
+	jobs.Wait()
+	moved := read(t, target)
+	first, second := read(t, sources[0]), read(t, sources[1])
+	for n := range files {
+		name := strconv.Itoa(n)
+		_, isFirstThere := first[name]
+		_, isSecondThere := second[name]
+		if isFirstThere == isSecondThere || moved[name] != "first" && !isFirstThere || moved[name] != "second" && !isSecondThere {
+			t.Errorf("file %s: target has %q, the first source still has it: %t, the second: %t, want that one was moved and one stays", name, moved[name], isFirstThere, isSecondThere)
+		}
+	}
+	if len(moved) != files {
+		t.Errorf("the target has %d files, want %d", len(moved), files)
 	}
 }
