@@ -46,6 +46,11 @@ instance, --load its items of other jobs, and --previous what it has now.`,
 		Example: "  elasticjob sharding preview --strategy AVG_ALLOCATION --job orders --total 10 --instances 10.0.0.1,10.0.0.2,10.0.0.3 -o json",
 		Args:    exactArgs(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if o.strategy == job.BroadcastStrategyType && !cmd.Flags().Changed("total") {
+				if err := cmd.Flags().Set("total", "1"); err != nil { // it does not count, as in a job
+					return usagef(cmd, "%s", err)
+				}
+			}
 			for _, name := range []string{"job", "total", "instances"} {
 				if !cmd.Flags().Changed(name) {
 					return usagef(cmd, "--%s is missing", name)

@@ -71,3 +71,15 @@ func TestRanges(t *testing.T) {
 		}
 	}
 }
+
+func TestShardingPreviewOfBroadcastNeedsNoTotal(t *testing.T) {
+	t.Parallel()
+	for _, total := range [][]string{nil, {"--total", "7"}} {
+		arguments := append([]string{"sharding", "preview", "-o", "json", "--strategy", "BROADCAST", "--job", "orders", "--instances", "a,b"}, total...)
+		status, stdout, stderr := run(t, "", arguments...)
+		got := map[string][]int{}
+		if err := json.Unmarshal([]byte(stdout), &got); status != exitOK || err != nil || !cmp.Equal(got, map[string][]int{"a": {0}, "b": {1}}) {
+			t.Errorf("%v = %d, %q, %q, want an item for each instance", arguments, status, stdout, stderr)
+		}
+	}
+}
