@@ -109,7 +109,7 @@ func TestARetryGoesOnBehindTheCheckpoint(t *testing.T) {
 			config.Jobs = slices.DeleteFunc(config.Jobs, func(j elasticjob.JobConfig) bool { return j.Name != "report" })
 			config.Jobs[0].Props["streaming.checkpoint"] = checkpoint
 			config.Jobs[0].Every = time.Second
-			ctx, stop := context.WithCancel(t.Context())
+			ctx, stop := context.WithTimeout(t.Context(), time.Minute)
 			defer stop()
 			var mu sync.Mutex
 			got := map[int]elasticjob.ItemFinished{} // by attempt, of Beijing

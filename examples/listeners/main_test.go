@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/elasticjob-go/elasticjob"
 	"github.com/elasticjob-go/elasticjob/core/registry/redistest"
@@ -45,11 +46,14 @@ func TestBothListenersAreCalledInOrder(t *testing.T) {
 		t.Fatalf("LoadFile() = %v, want no problems", problems)
 	}
 	config.OverrideDataDir(filepath.Join(t.TempDir(), "data"))
-	ctx, stop := context.WithCancel(t.Context())
+	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
 	defer stop()
 	seen := &runs{stop: stop, lines: make(map[string][]string), nodes: make(map[string][]string)}
 	if err := run(ctx, config, &printer{to: seen}); err != nil {
 		t.Fatal(err)
+	}
+	if len(seen.whole) < 2 {
+		t.Fatalf("both nodes have shared %d runs in a minute, want two; all lines: %q", len(seen.whole), seen.lines)
 	}
 	for _, fired := range seen.whole {
 		seen.check(t, fired)
