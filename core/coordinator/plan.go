@@ -19,6 +19,9 @@ type round struct {
 	// loads are the items of each instance, as the plans of the round leave them;
 	// nil until a strategy asks.
 	loads map[string]int
+	// until is when no other strategy is asked that wants loads, as these are asked
+	// one after the other; zero until one is.
+	until time.Time
 }
 
 // failure is what the leader knows of a job whose strategy has failed.
@@ -77,8 +80,14 @@ func (c *Coordinator) planAll(ctx context.Context, states []registry.JobState, s
 	asked.Wait()
 	// What one of these decides is load for the next.
 	var unread error
-	for _, d := range drafts {
+	for i, d := range drafts {
 		if d == nil || !d.wantsLoads() {
+			continue
+		}
+		if r.isLate(c.now()) {
+			// Some hang, which does not hold up the others; its turn comes.
+			d.close(ctx, c)
+			drafts[i] = nil
 			continue
 		}
 		if unread = r.readLoads(ctx, c.registry); unread != nil {
@@ -110,6 +119,14 @@ func (c *Coordinator) planAll(ctx context.Context, states []registry.JobState, s
 		plans = append(plans, d.plan)
 	}
 	return plans, nil
+}
+
+// isLate reports whether those that want loads have had their time.
+func (r *round) isLate(now time.Time) bool {
+	if r.until.IsZero() {
+		r.until = now.Add(shardTimeout)
+	}
+	return !now.Before(r.until)
 }
 
 // readLoads reads the loads once a round.

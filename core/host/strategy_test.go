@@ -373,3 +373,29 @@ func TestABadAnswerKeepsTheAssignment(t *testing.T) {
 		})
 	}
 }
+
+// TestStrategiesThatHangHoldUpNobody has many jobs whose strategy wants loads and
+// never answers, so that they cannot be asked at once.
+func TestStrategiesThatHangHoldUpNobody(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		hang := strategyLike("HANG", func(ctx context.Context, _ spi.ShardRequest) (spi.ShardResponse, error) {
+			<-ctx.Done()
+			return spi.ShardResponse{}, ctx.Err()
+		}, spi.CapabilityLoad)
+		s := setup{plugins: []spi.Plugin{hang, probe(quick)}, jobs: []job.Config{fleetJob(time.Second, 1, true)}}
+		for i := range 8 {
+			c := fakeJob(fmt.Sprint("hangs", i))
+			c.ShardingStrategyType = "HANG"
+			s.jobs = append(s.jobs, c)
+		}
+		f := newFleet(t, s)
+		begin := time.Now()
+		n := f.join()
+		time.Sleep(2 * time.Second)
+		if took := time.Since(begin); took > 15*time.Second || len(n.startedSince(t, time.Time{})) == 0 {
+			t.Errorf("the job of another strategy has started %d times after %v, want some within 15 s", len(n.startedSince(t, time.Time{})), took)
+		}
+		f.leaveAll()
+	})
+}
