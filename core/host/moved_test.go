@@ -50,6 +50,7 @@ func TestARetrySurvivesAStrategyThatIsAskedAfterEveryRun(t *testing.T) {
 		f.join()
 		f.join()
 		sleepUntil(nextMultiple(10 * time.Second).Add(25 * time.Second))
+		synctest.Wait()
 		var attempts []string
 		for _, n := range f.nodes {
 			attempts = append(attempts, attemptsOf(n)...)
@@ -90,6 +91,7 @@ func TestARetryOfABroadcastSurvivesAJoin(t *testing.T) {
 		sleepUntil(nextMultiple(30 * time.Second).Add(5 * time.Second))
 		f.joinAs("10.0.0.1@-@1")
 		time.Sleep(20 * time.Second)
+		synctest.Wait()
 		if diff := cmp.Diff([]string{"1 failure", "2 success"}, attemptsOf(a)); diff != "" {
 			t.Errorf("attempts of the first instance (-want +got):\n%s", diff)
 		}
@@ -118,6 +120,7 @@ func TestAFireCancelsWhatRunsOnItsFormerNode(t *testing.T) {
 		b := f.joinAs("node-b")
 		due := nextMultiple(5 * time.Second)
 		sleepUntil(due.Add(time.Second))
+		synctest.Wait()
 		if len(a.finished) != 1 || a.finished[0].Outcome != execution.OutcomeCancelled {
 			t.Errorf("the hanging item ended as %+v, want it cancelled by its next fire", a.finished)
 		}
