@@ -515,10 +515,7 @@ func (r *randomRun) track(q BeginRequest) {
 		}
 		r.fence = got.Fence
 		for item := range got.Items.All() {
-			key := fmt.Sprintf("%d@%d%s", item, got.Instant.UnixMilli(), got.Trigger)
-			if r.how == HowBroadcast {
-				key = fmt.Sprintf("%s|%d@%d%s", q.Lease.Instance, q.Lease.Epoch, got.Instant.UnixMilli(), got.Trigger)
-			}
+			key := r.runs(q.Lease, item, got.Trigger, got.Instant.UnixMilli())
 			if before, twice := r.ran[key]; twice {
 				r.t.Errorf("item %s runs under fence %d and %d, want once", key, before, got.Fence)
 			}

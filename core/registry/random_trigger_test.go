@@ -17,7 +17,8 @@ func (r *randomRun) trigger() {
 	}
 	switch r.rand.IntN(6) {
 	case 0, 3, 4:
-		t.Items = NewItems(r.rand.IntN(r.m.n+r.rand.IntN(8)/7), r.rand.IntN(r.m.n))
+		n := max(r.total(), 1)
+		t.Items = NewItems(r.rand.IntN(n+r.rand.IntN(8)/7), r.rand.IntN(n))
 	case 1:
 		t.Instance = r.node()
 	case 2:
@@ -48,13 +49,29 @@ func (r *randomRun) beginOneOff() {
 }
 
 // returned forgets that items of a manual run have run: they are given back before
-// they do.
+// they do. What has ended already is not given back.
 func (r *randomRun) returned(q CompleteRequest) {
-	for item := range q.Items.All() {
-		for key, fence := range r.ran {
-			if fence == q.Fence && strings.HasPrefix(key, fmt.Sprintf("%d@", item)) && strings.Contains(key, "-") {
-				delete(r.ran, key)
+	node := q.Lease.Instance
+	if !r.m.live(node, q.Lease.Epoch) {
+		return
+	}
+	for _, k := range r.m.marks[node] {
+		if k.fence != q.Fence || k.epoch != q.Lease.Epoch {
+			continue
+		}
+		for item := range q.Items.All() {
+			if k.items[item] {
+				delete(r.ran, r.runs(q.Lease, item, k.trigger, r.m.triggers[k.trigger].at))
 			}
 		}
 	}
+}
+
+// runs names what may run once: an item at an instant or for a trigger; of a job that
+// broadcasts, a session.
+func (r *randomRun) runs(l Lease, item int, trigger string, at int64) string {
+	if r.how == HowBroadcast {
+		return fmt.Sprintf("%s|%d@%d%s", l.Instance, l.Epoch, at, trigger)
+	}
+	return fmt.Sprintf("%d@%d%s", item, at, trigger)
 }
