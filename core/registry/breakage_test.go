@@ -50,7 +50,7 @@ func breakages() []breakage {
 		{2, "trigger not told of items that are gone", "commit", "if settle(k, id, by[id], 'L') then", "if false then"},
 		{21, "items beyond the definition queued", "commit", " or waiting then", " then"},
 		{6, "trigger not told of the end", "complete-all", "if string.find(m.t, '-', 1, true) then", "if false then"},
-		{24, "items given back lost", "complete-all", "elseif call('HSETNX', k.q, num(item), id) == 1 then", "elseif false then"},
+		{24, "items given back lost", "complete-all", "elseif (not mine or mine[item]) and call('HSETNX', k.q, num(item), id) == 1 then", "elseif false then"},
 		{24, "gone items given back", "complete-all", "if item >= n then", "if false then"},
 		{1, "trigger takes an item from another", "trigger", "elseif waits[item] then", "elseif false then"},
 		{6, "trigger repeated accepted again", "trigger", "if before then", "if false then"},

@@ -385,6 +385,7 @@ func (m *model) commit(p Plan) CommitResult {
 	m.how = p.How
 	if broadcasts {
 		floor = m.broadcast(owner, before, floor)
+		m.endWaits(owner, before)
 	}
 	dropped := map[int]bool{}
 	for item := p.Items; item < MaxItems; item++ {
@@ -636,7 +637,7 @@ func (m *model) complete(q CompleteRequest) CompleteReply {
 			delete(k.items, item)
 		}
 		if k.trigger != "" {
-			m.endManual(k.trigger, ended, q.Outcome)
+			m.endManual(node, k.trigger, ended, q.Outcome)
 		}
 		rest = len(k.items) > 0
 		m.dirty = m.dirty || m.how == HowEveryRun && len(k.items) == 0

@@ -135,19 +135,40 @@ func (m *model) granted(k *modelMark, held Items, more bool) BeginReply {
 	return r
 }
 
+// endWaits ends what items of a job that broadcasts wait for, unless it is what the
+// next owner waits for already or the item was nobody's.
+func (m *model) endWaits(owner []string, before map[int]string) {
+	waits := maps.Clone(m.waits)
+	for item, node := range owner {
+		id, has := waits[item]
+		if !has || before[item] == "" || before[item] == node {
+			continue
+		}
+		goesOn := false
+		for other, was := range before {
+			goesOn = goesOn || node != "" && was == node && waits[other] == id
+		}
+		if !goesOn {
+			m.settle(id, map[int]bool{item: true}, 'L')
+			delete(m.waits, item)
+		}
+	}
+}
+
 // endManual credits items to their trigger; those that were not started wait
-// again.
-func (m *model) endManual(id string, ended map[int]bool, outcome Outcome) {
+// again, of a job that broadcasts if they are still the node's.
+func (m *model) endManual(node, id string, ended map[int]bool, outcome Outcome) {
 	for item := range ended {
 		if outcome != OutcomeReturned {
 			m.settle(id, map[int]bool{item: true}, byte(outcome))
 			continue
 		}
 		_, taken := m.waits[item]
+		_, own := m.owned[node][item]
 		switch {
 		case item >= m.total():
 			m.settle(id, map[int]bool{item: true}, 'L')
-		case taken:
+		case taken, m.how == HowBroadcast && !own:
 			m.settle(id, map[int]bool{item: true}, 'C')
 		default:
 			m.waits[item] = id

@@ -143,6 +143,31 @@ local function with_owners(k, n, owner, target, floor)
   return kept
 end
 
+-- end_waits ends what items of a job that broadcasts wait for, if they are of another
+-- instance now that does not wait for it, too: it may have had its run.
+local function end_waits(k, name, n, owner, target)
+  local h, waited, gone = call('HGETALL', k.q), {}, {}
+  for i = 1, #h, 2 do
+    local who = owner[tonumber(h[i])]
+    if who then
+      waited[who] = waited[who] or {}
+      waited[who][h[i + 1]] = true
+    end
+  end
+  for i = 1, #h, 2 do
+    local item, id = tonumber(h[i]), h[i + 1]
+    local was, who = owner[item] or '', target[item]
+    if item < n and was ~= '' and was ~= who and not (who ~= '' and waited[who] and waited[who][id]) then
+      gone[id] = gone[id] or {}
+      gone[id][item] = true
+      call('HDEL', k.q, h[i])
+    end
+  end
+  for _, id in ipairs(sorted(gone)) do
+    if settle(k, id, gone[id], 'L') then over[#over + 1] = name end
+  end
+end
+
 local function commit(k, name, gen, ver, n, how, seen, wanted)
   local s = call('HMGET', k.j, 'gen', 'cver', 'tok', 'mon', 'fl', 'from', 'an', 'dn', 'ep', 'lo', 'nf', 'pg', 'lg', 'how')
   if not s[1] then return {NOJOB, '0', '', '0'} end
@@ -197,10 +222,11 @@ local function commit(k, name, gen, ver, n, how, seen, wanted)
     call('ZREM', DIRTY, name)
   end
   if how ~= (s[14] or '') then call('HSET', k.j, 'how', how) end
-  local broadcasts = how == 'B' and not first and not same
-  if broadcasts then floor = with_owners(k, n, owner, target, floor) end
-  local dropped = ''
-  local waiting = call('HLEN', k.q) > 0
+  local broadcasts, dropped, waiting = how == 'B' and not first and not same, '', call('HLEN', k.q) > 0
+  if broadcasts then
+    floor = with_owners(k, n, owner, target, floor)
+    if waiting then end_waits(k, name, n, owner, target) end
+  end
   if tonumber(s[7] or '0') > n or (s[8] or '') ~= '' or waiting then
     forsake(k, name, n)
     dropped = drop(k, n, s[8] or '')

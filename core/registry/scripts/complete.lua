@@ -28,7 +28,8 @@ local function complete(k, name, fence, items, outcome, run)
       end
       put_marks(k.r, node, own)
       if string.find(m.t, '-', 1, true) then
-        end_manual(k, name, m.t, ended, outcome)
+        local mine = outcome == 'B' and s[2] == 'B' and ungroup(call('HGET', k.a, node) or '', {})
+        end_manual(k, name, m.t, ended, outcome, mine)
         triggers = true
       end
       if outcome == 'S' and call('HLEN', k.cp) > 0 then

@@ -90,14 +90,15 @@ end
 local over, again = {}, {} -- jobs of which a trigger has ended, or has items to run again
 
 -- end_manual credits items to their trigger. What was not started waits for its turn
--- again, unless another trigger does or the item is gone.
-local function end_manual(k, name, id, ended, outcome)
+-- again, unless another trigger does or the item is gone; of a job that broadcasts, if
+-- it is still one of mine: another instance has its own.
+local function end_manual(k, name, id, ended, outcome, mine)
   if outcome == 'B' then
     local n, late, gone, back = total(k), {}, {}, false
     for _, item in ipairs(sorted(ended)) do
       if item >= n then
         gone[item] = true
-      elseif call('HSETNX', k.q, num(item), id) == 1 then
+      elseif (not mine or mine[item]) and call('HSETNX', k.q, num(item), id) == 1 then
         back = true
       else
         late[item] = true
