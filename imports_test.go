@@ -61,7 +61,7 @@ func importRules() []importRule {
 		// Of core, a package imports only those before it: see corePackages.
 		{who: "core/...", may: spi, tests: []string{"core/..."}, external: []string{"plugins/..."}, others: anyOther},
 		{who: "runtime/...", may: wireAndProto, others: anyOther},
-		{who: "plugins/builtin", may: append(slices.Clone(spi), "plugins/..."), external: []string{"core/..."}},
+		{who: "plugins/builtin", may: append(slices.Clone(spi), "plugins/..."), external: []string{"core/...", "spi/spitest"}},
 		// Its tests compose it with others, as plugins/builtin does.
 		{who: "plugins/sharding/label", may: append(slices.Clone(spi), "spi/ops"), external: []string{"core/...", "plugins/sharding/..."}, others: anyOther},
 		// An internal package of the same kind is allowed too: see isOfSameKind.

@@ -16,6 +16,9 @@
 //		spitest.Run(t, spitest.Host{Kind: bundle.Provenance.Host, Plugins: bundle.Plugins})
 //	}
 //
+// [Contract] is for any plugin: what it owes its host whatever it does. The
+// built-in ones are held to it.
+//
 // Calls are made as the engine makes them: a panic of a built-in plugin is
 // caught, errors become an [*spi.Error], texts are bounded.
 package spitest
