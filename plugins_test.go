@@ -395,7 +395,6 @@ func testWhatAJobMayName(t *testing.T, files kinds) {
 	}
 	want := []string{
 		`3 file: plugins[0].grants.dirs[0].path "none": there is no such directory`,
-		`5 not-available: job "once": job listener M_ONCE is called once for the whole run, which is not available in this version`,
 		`6 unknown-type: job "near": no plugin declares job listener "M_AUDI"; did you mean M_AUDIT?`,
 		`7 unknown-property: job "props": property "ask.secret" is not a property of these plugins`,
 		`7 unknown-property: job "props": property "streaming.process" is not a property of these plugins`,

@@ -297,6 +297,7 @@ func changeWhileItemsRun(t *testing.T, one change, reloads, monitored, fails boo
 	inForce := time.Now()
 	time.Sleep(20 * time.Second)
 	last := nextMultiple(2 * time.Second).Add(-4 * time.Second)
+	synctest.Wait()
 	one.check(t, w, f, inForce)
 	f.leaveAll()
 	for _, n := range f.nodes {

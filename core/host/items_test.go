@@ -122,6 +122,7 @@ func TestARetryAsksTheRegistryNothing(t *testing.T) {
 		n.start(t)
 		instant := nextMultiple(time.Minute)
 		sleepUntil(instant.Add(-time.Second))
+		synctest.Wait()
 		calls = 0
 		sleepUntil(instant.Add(25 * time.Second))
 		items, err := n.Items(t.Context(), c.Name)
@@ -129,6 +130,7 @@ func TestARetryAsksTheRegistryNothing(t *testing.T) {
 			t.Errorf("Items() in a pause = %+v, %v, want item 0 running", items, err)
 		}
 		sleepUntil(instant.Add(50 * time.Second))
+		synctest.Wait()
 		if calls != 2 {
 			t.Errorf("scripts about the job = %d, want 2: a begin and a complete", calls)
 		}

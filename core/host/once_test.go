@@ -247,6 +247,7 @@ func TestListenersAreCalledOnceForARun(t *testing.T) {
 				sleepUntil(from.Add(10*time.Second + 950*time.Millisecond))
 				f.leaveAll()
 				w.check(t, from, from.Add(9*time.Second))
+				synctest.Wait()
 				r := w.of("")
 				for id, one := range w.runs {
 					if at, err := time.Parse("20060102T150405.000Z", id); err == nil && at.Equal(from.Add(5*time.Second)) {
@@ -290,6 +291,7 @@ func TestDisabledItemsAreNotAwaited(t *testing.T) {
 				f.leaveAll()
 				w.check(t, from, from.Add(5*time.Second))
 				w.noFailures(t)
+				synctest.Wait()
 				r := w.of(from.Add(3 * time.Second).Format("20060102T150405.000Z"))
 				if calls := r.calls[onceAfter]; len(calls) != 1 || !strings.Contains(calls[0].items+" ", fmt.Sprintf("%d: ", item)) || len(calls[0].run.Items) != 7 {
 					t.Errorf("calls after = %+v, want one of 7 items, item %d without outcome", calls, item)
@@ -320,6 +322,7 @@ func TestAJobThatIsDisabledLeavesNobodyWaiting(t *testing.T) {
 		sleepUntil(instant.Add(time.Second))
 		f.up[0].disable(t, Target{Job: "orders"})
 		time.Sleep(500 * time.Millisecond)
+		synctest.Wait()
 		r := w.of(instant.Format("20060102T150405.000Z"))
 		if len(r.calls[onceBefore]) != 1 || len(r.calls[onceAfter]) != 1 || len(r.ended) != 2 {
 			t.Errorf("run = %+v half a second after the job was disabled, want one call each and two items", r)
@@ -409,6 +412,7 @@ func TestAnItemThatNobodyBeginsIsAwaitedForATime(t *testing.T) {
 		sleepUntil(instant.Add(30 * time.Second))
 		f.leaveAll()
 		id := instant.Format("20060102T150405.000Z")
+		synctest.Wait()
 		r := w.of(id)
 		if len(r.calls[onceBefore]) != 0 || len(r.calls[onceAfter]) != 1 {
 			t.Errorf("calls = %+v, want none before and one after", r.calls)
@@ -447,6 +451,7 @@ func TestAnItemThatDoesNotEndIsWatchedForATime(t *testing.T) {
 		sleepUntil(instant.Add(50 * time.Second))
 		f.leaveAll()
 		id := instant.Format("20060102T150405.000Z")
+		synctest.Wait()
 		r := w.of(id)
 		if len(r.calls[onceBefore]) != 1 || len(r.calls[onceAfter]) != 0 || len(r.ended) != 6 {
 			t.Errorf("calls = %+v, want one before and none after", r.calls)
@@ -490,6 +495,7 @@ func TestANodeThatDiesInACallLeavesNobodyWaiting(t *testing.T) {
 				sleepUntil(instant.Add(2*time.Minute + 30*time.Second))
 				f.leaveAll()
 				id := instant.Format("20060102T150405.000Z")
+				synctest.Wait()
 				r := w.of(id)
 				if n := len(r.calls[when]); n != 1 {
 					t.Errorf("%d calls %s the run, want the one that was cut off", n, when)
@@ -501,6 +507,7 @@ func TestANodeThatDiesInACallLeavesNobodyWaiting(t *testing.T) {
 				if when == onceBefore && len(r.started) != 4 {
 					t.Errorf("%d items started, want the 4 of the others", len(r.started))
 				}
+				synctest.Wait()
 				next := w.of(instant.Add(2 * time.Minute).Format("20060102T150405.000Z"))
 				if len(next.calls[onceBefore]) != 1 || len(next.calls[onceAfter]) != 1 {
 					t.Errorf("calls of the next run = %+v, want one each", next.calls)
@@ -527,6 +534,7 @@ func TestANodeThatDiesIsNotWaitedFor(t *testing.T) {
 				go dead.kill(t)
 				sleepUntil(instant.Add(45 * time.Second))
 				f.leaveAll()
+				synctest.Wait()
 				r := w.of(instant.Format("20060102T150405.000Z"))
 				if len(r.calls[onceBefore]) != 1 || len(r.calls[onceAfter]) != 1 {
 					t.Fatalf("calls = %+v, want one each", r.calls)
@@ -854,6 +862,7 @@ func TestTriggersCallListenersOnce(t *testing.T) {
 				t.Fatal(err)
 			}
 			time.Sleep(2 * time.Second)
+			synctest.Wait()
 			r := w.of(result.ID)
 			if len(r.calls[onceBefore]) != 1 || len(r.calls[onceAfter]) != 1 || r.calls[onceAfter][0].items != want {
 				t.Errorf("calls of a trigger of items %q = %+v, want one each and after it %q", items, r.calls, want)

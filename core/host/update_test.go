@@ -146,6 +146,7 @@ func TestStreamingIsChangedForTheNextRun(t *testing.T) {
 		}
 		sleepUntil(nextMultiple(time.Minute).Add(time.Second))
 		want := []string{"batches: 1, data: 1", "batches: 1, data: 1", "batches: 3, data: 3", "batches: 3, data: 3"}
+		synctest.Wait()
 		var got []string
 		for _, e := range n.finished {
 			got = append(got, e.Result)

@@ -191,13 +191,13 @@ func TestTracingSink(t *testing.T) {
 	}
 	want := []string{
 		`trace [` +
-			`{"ID":"1","Kind":"execution","Time":"2026-11-21T10:00:01Z","JobName":"orders","TaskID":"task","RunID":"run","Instance":{"ID":"a","IP":"10.0.0.1","Labels":{"zone":"z"}},"ExecutionSource":"NORMAL_TRIGGER",` +
+			`{"ID":"1","Kind":"execution","Time":"2026-11-21T10:00:01Z","JobName":"orders","TaskID":"task","RunID":"run","Instance":{"ID":"a","IP":"10.0.0.1","Labels":{"zone":"z"},"Load":0},"ExecutionSource":"NORMAL_TRIGGER",` +
 			`"Item":3,"Attempt":2,"Start":"2026-11-21T10:00:01Z","End":"0001-01-01T00:00:00Z","Success":false,"Error":null,"Items":null,"State":"","Message":""},` +
-			`{"ID":"1","Kind":"execution","Time":"2026-11-21T10:00:02Z","JobName":"","TaskID":"","RunID":"","Instance":{"ID":"","IP":"","Labels":null},"ExecutionSource":"",` +
+			`{"ID":"1","Kind":"execution","Time":"2026-11-21T10:00:02Z","JobName":"","TaskID":"","RunID":"","Instance":{"ID":"","IP":"","Labels":null,"Load":0},"ExecutionSource":"",` +
 			`"Item":0,"Attempt":0,"Start":"2026-11-21T10:00:01Z","End":"2026-11-21T10:00:02Z","Success":false,"Error":{"Code":6,"Message":"late","Stack":"","Retryable":true,"Property":"","RetryAfter":0},"Items":null,"State":"","Message":""},` +
-			`{"ID":"2","Kind":"execution","Time":"2026-11-21T10:00:03Z","JobName":"","TaskID":"","RunID":"","Instance":{"ID":"","IP":"","Labels":null},"ExecutionSource":"",` +
+			`{"ID":"2","Kind":"execution","Time":"2026-11-21T10:00:03Z","JobName":"","TaskID":"","RunID":"","Instance":{"ID":"","IP":"","Labels":null,"Load":0},"ExecutionSource":"",` +
 			`"Item":0,"Attempt":0,"Start":"2026-11-21T10:00:03Z","End":"2026-11-21T10:00:03Z","Success":true,"Error":null,"Items":null,"State":"","Message":""},` +
-			`{"ID":"3","Kind":"status","Time":"2026-11-21T10:00:04Z","JobName":"","TaskID":"","RunID":"","Instance":{"ID":"","IP":"","Labels":null},"ExecutionSource":"",` +
+			`{"ID":"3","Kind":"status","Time":"2026-11-21T10:00:04Z","JobName":"","TaskID":"","RunID":"","Instance":{"ID":"","IP":"","Labels":null,"Load":0},"ExecutionSource":"",` +
 			`"Item":0,"Attempt":0,"Start":"0001-01-01T00:00:00Z","End":"0001-01-01T00:00:00Z","Success":false,"Error":null,"Items":[1,2],"State":"TASK_FINISHED","Message":"well"}]`,
 	}
 	if diff := cmp.Diff(want, r.lines()); diff != "" {

@@ -62,6 +62,7 @@ func handle(t *testing.T, answer http.HandlerFunc, failure *spi.Error, more map[
 	}
 	s := &services{door: host.Door(slack.Type, hostcall.Terms{Trusted: true})}
 	_, err = handler.HandleError(t.Context(), spi.HandleErrorRequest{Context: spi.ShardingContext{JobName: "orders"}, Error: failure, Props: values, Services: s})
+	server.Close() // waits for the request
 	return got, s.lines, err
 }
 
