@@ -21,7 +21,7 @@ import (
 )
 
 // seeds may be raised for a long run.
-var seeds = flag.Uint64("host.seeds", 2, "random lives of a fleet that are tried in each mode")
+var seeds = flag.Uint64("host.seeds", 1, "random lives of a fleet that are tried in each mode")
 
 // fleet is several nodes on one server.
 type fleet struct {

@@ -39,6 +39,7 @@ func TestEachFireCancelsTheOneBefore(t *testing.T) {
 				f.join()
 				f.join()
 				sleepUntil(nextMultiple(10 * time.Second).Add(10*time.Second + 500*time.Millisecond))
+				synctest.Wait()
 				first := nextMultiple(time.Second).Add(-11 * time.Second)
 				last := nextMultiple(time.Second).Add(-time.Second)
 				for _, n := range f.nodes {
@@ -87,6 +88,7 @@ func TestAnItemThatRunsOnItsFormerNodeIsWaitedFor(t *testing.T) {
 		}
 		close(goOn)
 		time.Sleep(300 * time.Millisecond)
+		synctest.Wait()
 		if got := b.verdicts(t, c, 0)[held]; !slices.Equal(got, []string{startedNormal}) {
 			t.Errorf("verdict of the new owner on the latest instant = %q, want %q", got, startedNormal)
 		}
@@ -104,7 +106,7 @@ func TestARetryAsksTheRegistryNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := probeJob(time.Minute)
 		c.MaxRetries, c.RetryBackoff = 5, 10*time.Second
-		calls := 0
+		var calls atomic.Int32
 		n := observe(t, setup{
 			jobs: []job.Config{c},
 			plugins: []spi.Plugin{probe(func(_ context.Context, req spi.ExecuteRequest) error {
@@ -115,7 +117,7 @@ func TestARetryAsksTheRegistryNothing(t *testing.T) {
 			})},
 			after: func(args []any) {
 				if isScriptAbout(args, c.Name) {
-					calls++
+					calls.Add(1)
 				}
 			},
 		})
@@ -123,7 +125,7 @@ func TestARetryAsksTheRegistryNothing(t *testing.T) {
 		instant := nextMultiple(time.Minute)
 		sleepUntil(instant.Add(-time.Second))
 		synctest.Wait()
-		calls = 0
+		calls.Store(0)
 		sleepUntil(instant.Add(25 * time.Second))
 		items, err := n.Items(t.Context(), c.Name)
 		if err != nil || items[0].Status != ItemRunning || items[0].Run != registry.FormatRunID(instant) {
@@ -131,8 +133,8 @@ func TestARetryAsksTheRegistryNothing(t *testing.T) {
 		}
 		sleepUntil(instant.Add(50 * time.Second))
 		synctest.Wait()
-		if calls != 2 {
-			t.Errorf("scripts about the job = %d, want 2: a begin and a complete", calls)
+		if got := calls.Load(); got != 2 {
+			t.Errorf("scripts about the job = %d, want 2: a begin and a complete", got)
 		}
 		n.stop(t)
 		if got := fmt.Sprint(attemptsOf(n)); got != "[1 failure 2 failure 3 success]" {
