@@ -3,6 +3,8 @@
 package builtin_test
 
 import (
+	"cmp"
+	"maps"
 	"path/filepath"
 	"testing"
 
@@ -11,7 +13,8 @@ import (
 )
 
 // TestEveryPluginKeepsTheContract runs what holds for any plugin on all that are
-// built in. Addresses lead nowhere, so what sends something meets failure.
+// built in. Addresses lead nowhere, so what sends something meets failure. A plugin
+// that is not in the table gets examples of what it requires.
 func TestEveryPluginKeepsTheContract(t *testing.T) {
 	t.Parallel()
 	const nowhere = "http://127.0.0.1:1/x"
@@ -33,7 +36,16 @@ func TestEveryPluginKeepsTheContract(t *testing.T) {
 	for _, p := range builtin.All() {
 		t.Run(string(p.Descriptor.Kind)+" "+p.Descriptor.Type, func(t *testing.T) {
 			t.Parallel()
-			spitest.Contract(t, p, given[p.Descriptor.Type])
+			values := maps.Clone(given[p.Descriptor.Type])
+			if values == nil {
+				values = make(map[string]string)
+			}
+			for _, field := range p.Descriptor.Props {
+				if _, ok := values[field.Name]; field.Required && !ok {
+					values[field.Name] = cmp.Or(field.Example, "x")
+				}
+			}
+			spitest.Contract(t, p, values)
 		})
 	}
 }
