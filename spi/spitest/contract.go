@@ -91,6 +91,7 @@ func (c call) close(t *testing.T) {
 
 // callAtOnce calls both plugins from several goroutines.
 func callAtOnce(t *testing.T, calls []call) {
+	t.Helper()
 	var group sync.WaitGroup
 	for i := range 8 {
 		group.Go(func() {
@@ -104,6 +105,7 @@ func callAtOnce(t *testing.T, calls []call) {
 
 // callTooLate calls the plugin when there is nothing left to do.
 func callTooLate(t *testing.T, c call) {
+	t.Helper()
 	ctx, end := context.WithCancelCause(t.Context())
 	end(spi.ErrStopping)
 	returned := make(chan error, 1)
@@ -173,7 +175,7 @@ func checkError(err error) error {
 		return nil
 	}
 	if e := spi.AsError(err); strings.TrimSpace(e.Message) == "" || e.Code == 0 {
-		return fmt.Errorf("error %#v has no message or no code", e)
+		return fmt.Errorf("an error has the message %q and the code %d, want both", e.Message, e.Code)
 	}
 	return nil
 }
