@@ -49,6 +49,8 @@ func importRules() []importRule {
 	anyOther := []string{"..."}
 	return []importRule{
 		{who: "spi/props"},
+		// It knows of the system only.
+		{who: "internal/reaper"},
 		{who: "spi", may: []string{"spi/props"}},
 		{who: "spi/wire", may: spi},
 		{who: "spi/ops", may: wire},
@@ -60,10 +62,12 @@ func importRules() []importRule {
 		{who: "core/hostcall", may: wire, tests: []string{"core/..."}},
 		// Of core, a package imports only those before it: see corePackages.
 		{who: "core/...", may: spi, tests: []string{"core/..."}, external: []string{"plugins/..."}, others: anyOther},
+		{who: "runtime/process", may: append(slices.Clone(wireAndProto), "internal/reaper"), others: anyOther},
 		{who: "runtime/...", may: wireAndProto, others: anyOther},
 		{who: "plugins/builtin", may: append(slices.Clone(spi), "plugins/..."), external: []string{"core/...", "spi/spitest"}},
 		// Its tests compose it with others, as plugins/builtin does.
 		{who: "plugins/sharding/label", may: append(slices.Clone(spi), "spi/ops"), external: []string{"core/...", "plugins/sharding/..."}, others: anyOther},
+		{who: "plugins/jobtypes/script", may: append(slices.Clone(spi), "spi/ops", "internal/reaper"), external: []string{"core/..."}, others: anyOther},
 		// An internal package of the same kind is allowed too: see isOfSameKind.
 		{who: "plugins/...", may: append(slices.Clone(spi), "spi/ops"), external: []string{"core/..."}, others: anyOther},
 		// The native half of the sdk, of which no guest is built.

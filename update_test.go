@@ -104,8 +104,10 @@ func (w *liveWitness) hold(job string, from time.Time) (open func()) {
 	w.gates[job] = gate
 	return func() {
 		w.mu.Lock()
+		defer w.mu.Unlock()
 		delete(w.gates, job)
-		w.mu.Unlock()
+		// Those that are slow to go on are not waiting for the next gate.
+		maps.DeleteFunc(w.held, func(one liveItem, _ string) bool { return one.job == job })
 		close(gate.open)
 	}
 }

@@ -26,7 +26,7 @@ func TestEveryPlaceOfAKindIsListed(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		if base := path.Base(name); entry.IsDir() && name != "." && (base[0] == '.' || base == "testdata" || base == "node_modules" || base == "docs" || base == "examples") {
+		if base := path.Base(name); entry.IsDir() && name != "." && (base[0] == '.' || base == "testdata" || base == "node_modules" || base == "docs") {
 			return fs.SkipDir
 		}
 		if path.Ext(name) != ".go" || strings.HasSuffix(name, "_test.go") {

@@ -181,7 +181,7 @@ func runUntil(t *testing.T, cmd *exec.Cmd, text string) {
 func copyOfTree(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	for _, folder := range []string{"spi", "core", "plugins", "runtime", "sdk", "cmd"} {
+	for _, folder := range []string{"spi", "core", "plugins", "runtime", "internal", "sdk", "cmd"} {
 		if err := os.CopyFS(filepath.Join(dir, folder), os.DirFS(filepath.Join(root, folder))); err != nil {
 			t.Fatal(err)
 		}

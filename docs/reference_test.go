@@ -118,7 +118,7 @@ func TestEveryRecordIsDocumented(t *testing.T) {
 func messages(t *testing.T) map[string]bool {
 	t.Helper()
 	found := make(map[string]bool)
-	for _, folder := range []string{".", "core", "runtime", "cmd", "plugins"} {
+	for _, folder := range []string{".", "core", "runtime", "internal", "cmd", "plugins"} {
 		top := filepath.Join(root, folder)
 		err := filepath.WalkDir(top, func(name string, entry fs.DirEntry, err error) error {
 			switch {

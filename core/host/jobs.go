@@ -391,12 +391,12 @@ func (js *jobs) put(b builtSpec) {
 	}
 	h.spec, h.state, h.encoded, h.waits, h.isStale = b.spec, b.state, b.state.Definition.Config, false, false
 	js.mu.Unlock()
-	js.logger.Info("job has a new definition", "job", name, "version", b.state.Version)
 	// What is due until the new schedule is in force is found by its adoption.
 	h.adopting.Lock()
 	js.timer.Remove(name)
 	replaced := js.executor.Job(name).Replace(b.spec)
 	h.adopting.Unlock()
+	js.logger.Info("job has a new definition", "job", name, "version", b.state.Version)
 	js.retire(replaced, name)
 }
 

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/elasticjob-go/elasticjob/internal/reaper"
 	"github.com/elasticjob-go/elasticjob/spi"
 )
 
@@ -70,7 +71,7 @@ type Host struct {
 	config   Config
 	logger   *slog.Logger
 	launcher *launcher
-	reaper   *reaper
+	reaper   *reaper.Reaper
 	work     workspace
 
 	mu       sync.Mutex
@@ -85,7 +86,7 @@ var _ spi.Loader = (*Host)(nil)
 func New(c Config) *Host {
 	c = c.withDefaults()
 	return &Host{
-		config: c, logger: c.Logger, launcher: newLauncher(), reaper: newReaper(), work: workspace{parent: c.TempDir}, programs: map[*program]struct{}{},
+		config: c, logger: c.Logger, launcher: newLauncher(), reaper: reaper.New(), work: workspace{parent: c.TempDir}, programs: map[*program]struct{}{},
 	}
 }
 
@@ -199,7 +200,7 @@ func (h *Host) Close(ctx context.Context) error {
 	closing.Wait()
 	h.closing.Do(func() {
 		h.launcher.close()
-		h.reaper.close()
+		h.reaper.Close()
 		errs = append(errs, h.work.close())
 	})
 	return errors.Join(errs...)

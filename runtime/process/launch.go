@@ -14,6 +14,7 @@ import (
 
 	"github.com/hashicorp/go-plugin/runner"
 
+	"github.com/elasticjob-go/elasticjob/internal/reaper"
 	"github.com/elasticjob-go/elasticjob/spi"
 	"github.com/elasticjob-go/elasticjob/spi/wire"
 )
@@ -32,7 +33,7 @@ const drainTime = 200 * time.Millisecond
 type process struct {
 	cmd      *exec.Cmd
 	launcher *launcher
-	reaper   *reaper
+	reaper   *reaper.Reaper
 	out      *outlet
 	lifeline *os.File // the other end of the program's standard input
 
@@ -82,7 +83,7 @@ func (p *process) Start(context.Context) (err error) {
 	}
 	_, _, _ = stdin.Close(), stdoutEnd.Close(), stderrEnd.Close() // the program has its own
 	p.lifeline = lifeline
-	p.reaper.add(p.cmd.Process.Pid)
+	p.reaper.Add(p.cmd.Process.Pid)
 	p.begun()
 
 	handshake, toPlugin := io.Pipe()
@@ -115,7 +116,7 @@ func (p *process) wait() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	_ = killGroup(p.cmd.Process) // nobody is left, mostly
-	p.reaper.remove(p.cmd.Process.Pid)
+	p.reaper.Remove(p.cmd.Process.Pid)
 	if p.cmd.ProcessState == nil {
 		err = p.cmd.Wait()
 	}

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/elasticjob-go/elasticjob/internal/reaper"
 	"github.com/elasticjob-go/elasticjob/spi"
 )
 
@@ -25,7 +26,7 @@ const (
 type run struct {
 	cmd    *exec.Cmd
 	group  *group
-	reaper *reaper
+	reaper *reaper.Reaper
 	out    *output
 	grace  time.Duration
 
@@ -61,7 +62,7 @@ func (r *run) start() (err error) {
 	}
 	_, _ = stdoutEnd.Close(), stderrEnd.Close() // the program has its own
 	r.stdout, r.stderr = stdout, stderr
-	r.reaper.add(r.cmd.Process.Pid)
+	r.reaper.Add(r.cmd.Process.Pid)
 	return nil
 }
 
@@ -82,7 +83,7 @@ func (r *run) wait(ctx context.Context) (interrupted bool) {
 	r.group.await()
 	close(exited)
 	<-ended
-	r.reaper.remove(r.cmd.Process.Pid)
+	r.reaper.Remove(r.cmd.Process.Pid)
 	r.group.reap()
 	deadline := time.Now().Add(drainTime)
 	_, _ = r.stdout.SetReadDeadline(deadline), r.stderr.SetReadDeadline(deadline)

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/elasticjob-go/elasticjob/internal/reaper"
 	"github.com/elasticjob-go/elasticjob/spi"
 	"github.com/elasticjob-go/elasticjob/spi/ops"
 	"github.com/elasticjob-go/elasticjob/spi/props"
@@ -38,7 +39,7 @@ const prefixEnv = PropEnv + "."
 // implements [spi.Closer]: on Unix the jobs of one Plugin share a small process
 // that ends their scripts should the node die.
 func Plugin() spi.Plugin {
-	shared := newReaper()
+	shared := &reapers{}
 	return spi.Plugin{
 		Descriptor: spi.Descriptor{
 			Kind:        spi.KindJobType,
@@ -61,8 +62,8 @@ func Plugin() spi.Plugin {
 			if err != nil {
 				return nil, err
 			}
-			j.reaper = shared
-			shared.acquire()
+			j.reapers = shared
+			j.reaper = shared.acquire()
 			return j, nil
 		},
 	}
@@ -77,7 +78,8 @@ type job struct {
 	environ   []string
 	grace     time.Duration
 	limits    limits
-	reaper    *reaper
+	reapers   *reapers
+	reaper    *reaper.Reaper
 }
 
 var (
@@ -162,7 +164,7 @@ func (j *job) Execute(ctx context.Context, req spi.ExecuteRequest) (spi.ExecuteR
 
 // Close says that no script of the job runs any more.
 func (j *job) Close(context.Context) error {
-	j.reaper.release()
+	j.reapers.release()
 	return nil
 }
 

@@ -1,6 +1,6 @@
 //go:build unix
 
-package process
+package reaper
 
 import (
 	"os/exec"
@@ -8,28 +8,28 @@ import (
 	"testing"
 )
 
-// TestReaper lets a host end without having ended its programs, after its
+// TestReaper lets a process end without having ended its programs, after its
 // reaper was killed once.
 func TestReaper(t *testing.T) {
 	t.Parallel()
-	r := newReaper()
+	r := New()
 	program := func() *exec.Cmd {
 		cmd := exec.CommandContext(t.Context(), "/bin/sleep", "3600")
 		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		r.add(cmd.Process.Pid)
+		r.Add(cmd.Process.Pid)
 		return cmd
 	}
 	first, spared := program(), program()
-	r.remove(spared.Process.Pid)
+	r.Remove(spared.Process.Pid)
 	if err := r.cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
 	_ = r.cmd.Wait() // it was killed
 	second := program()
-	// So the pipe ends with the host.
+	// So the pipe ends with the process.
 	if err := r.pipe.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -51,16 +51,16 @@ func TestReaper(t *testing.T) {
 // TestReaperIsEnded closes one that has programs: it ends none.
 func TestReaperIsEnded(t *testing.T) {
 	t.Parallel()
-	r := newReaper()
-	r.add(1 << 30)
+	r := New()
+	r.Add(1 << 30)
 	pid := r.cmd.Process.Pid
-	r.close()
+	r.Close()
 	if err := syscall.Kill(pid, 0); err == nil {
 		t.Error("the reaper runs after close")
 	}
-	r.add(1 << 30)
+	r.Add(1 << 30)
 	if r.pipe != nil {
 		t.Error("a reaper was started after close")
 	}
-	r.close()
+	r.Close()
 }
