@@ -102,10 +102,14 @@ func (s signature) String() string { return "(" + s.params + ") -> (" + s.result
 // offers lists the functions that the host provides, by module and name.
 type offers map[string]map[string]signature
 
-// hostModules are the modules that guests may import from.
-func hostModules(r wazero.Runtime) []wazero.HostModuleBuilder {
+// hostModules are the modules that guests may import from. The crossings stand
+// in for functions of the same name; without any, those are wazero's.
+func hostModules(r wazero.Runtime, crossings []crossing) []wazero.HostModuleBuilder {
 	wasi := r.NewHostModuleBuilder(wasi_snapshot_preview1.ModuleName)
 	wasi_snapshot_preview1.NewFunctionExporter().ExportFunctions(wasi)
+	for _, x := range crossings {
+		x.export(wasi)
+	}
 	return []wazero.HostModuleBuilder{exportImports(r), wasi}
 }
 

@@ -49,11 +49,11 @@ func New(ctx context.Context, c Config) (*Host, error) {
 	if logger == nil {
 		logger = slog.New(slog.DiscardHandler)
 	}
-	o, err := listOffers(ctx)
+	o, crossings, err := listOffers(ctx)
 	if err != nil {
 		return nil, err
 	}
-	ps := &programs{interrupt: checkpoints{}, offers: o, logger: logger, startTimeout: startTimeout, bySHA: map[string]*held{}}
+	ps := &programs{interrupt: checkpoints{}, offers: o, crossings: crossings, logger: logger, startTimeout: startTimeout, bySHA: map[string]*held{}}
 	if c.CacheDir != "" {
 		if ps.cache, err = newDiskCache(c.CacheDir, c.CacheBytes, c.CacheReadOnly); err != nil {
 			return nil, err

@@ -11,6 +11,7 @@ import (
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/experimental"
+	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 
 	"github.com/elasticjob-go/elasticjob/spi"
 )
@@ -63,6 +64,7 @@ type programs struct {
 	interrupt interrupter
 	cache     *diskCache // nil without a directory
 	offers    offers
+	crossings []crossing
 	logger    *slog.Logger
 	// startTimeout is that of the programs.
 	startTimeout time.Duration
@@ -276,7 +278,7 @@ func (ps *programs) compileWith(ctx context.Context, p *program, code []byte, ca
 		r := wazero.NewRuntimeWithConfig(ctx, config)
 		compiled, err := r.CompileModule(experimental.WithCompilationWorkers(ctx, goruntime.GOMAXPROCS(0)), code)
 		if err == nil {
-			for _, host := range hostModules(r) {
+			for _, host := range hostModules(r, ps.crossings) {
 				if _, err = host.Instantiate(ctx); err != nil {
 					break
 				}
@@ -294,13 +296,14 @@ func (ps *programs) compileWith(ctx context.Context, p *program, code []byte, ca
 	})
 }
 
-// listOffers asks wazero which functions the host modules have.
-func listOffers(ctx context.Context) (offers, error) {
-	o := offers{}
-	err := guarded(func() error {
+// listOffers asks wazero which functions the host modules have, and takes from
+// it those that the crossings stand in for.
+func listOffers(ctx context.Context) (o offers, crossings []crossing, err error) {
+	o = offers{}
+	err = guarded(func() error {
 		r := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter())
 		defer func() { _ = r.Close(ctx) }() // holds nothing
-		for _, host := range hostModules(r) {
+		for _, host := range hostModules(r, nil) {
 			compiled, err := host.Compile(ctx)
 			if err != nil {
 				return fmt.Errorf("making the host modules: %w", err)
@@ -310,8 +313,14 @@ func listOffers(ctx context.Context) (offers, error) {
 				functions[name] = signatureOf(f)
 			}
 			o[compiled.Name()] = functions
+			if compiled.Name() != wasi_snapshot_preview1.ModuleName {
+				continue
+			}
+			if crossings, err = crossingsOf(compiled); err != nil {
+				return fmt.Errorf("making the host modules: %w", err)
+			}
 		}
 		return nil
 	})
-	return o, err
+	return o, crossings, err
 }
