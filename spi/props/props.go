@@ -24,7 +24,7 @@ const (
 	String   Type = "string"
 	Int      Type = "int"      // 64 bit, decimal
 	Float    Type = "float"    // 64 bit
-	Bool     Type = "bool"     // true or false
+	Bool     Type = "bool"     // true or false; True, TRUE, False, FALSE become these
 	Duration Type = "duration" // Go syntax, such as 1m30s
 	Size     Type = "size"     // bytes, such as 64MiB
 	List     Type = "list"     // comma separated, items trimmed
@@ -137,8 +137,10 @@ func (f Field) check() error {
 	return nil
 }
 
-// Resolve checks the given values and fills in defaults. It returns all
-// problems, ordered by property; the values are complete only without any.
+// Resolve checks the given values and fills in defaults. A bool that is spelt as
+// YAML allows, True or TRUE, becomes true, and False and FALSE become false. It
+// returns all problems, ordered by property; the values are complete only
+// without any.
 func (s Schema) Resolve(given map[string]string) (Values, []Problem) {
 	values := make(Values, len(given)+len(s))
 	var problems []Problem
@@ -146,6 +148,10 @@ func (s Schema) Resolve(given map[string]string) (Values, []Problem) {
 		value := given[name]
 		values[name] = value
 		field, known := s.Find(name)
+		if known && field.Type == Bool {
+			value = lowerBool(value)
+			values[name] = value
+		}
 		if !known {
 			problems = append(problems, Problem{Property: name, Rule: "unknown-property", Message: "is not a property of these plugins" + s.hint(name)})
 			continue
@@ -172,6 +178,18 @@ func (s Schema) Resolve(given map[string]string) (Values, []Problem) {
 	}
 	slices.SortFunc(problems, func(a, b Problem) int { return strings.Compare(a.Property, b.Property) })
 	return values, problems
+}
+
+// lowerBool takes the other spellings that a bool has in YAML 1.2, so that
+// plugins have to know one only.
+func lowerBool(value string) string {
+	switch value {
+	case "True", "TRUE":
+		return "true"
+	case "False", "FALSE":
+		return "false"
+	}
+	return value
 }
 
 // hint suggests the name that is most likely meant by one that is not known.

@@ -55,7 +55,9 @@ func TestResolveChecksByRule(t *testing.T) {
 		{"share", "much", "type"},
 		{"on", "true", ""},
 		{"on", "yes", "type"},
-		{"on", "True", "type"},
+		{"on", "tRUE", "type"},
+		{"on", "T", "type"},
+		{"on", " true", "type"},
 		{"wait", "1m30s", ""},
 		{"wait", "500ms", "min"},
 		{"wait", "2h", "max"},
@@ -89,6 +91,24 @@ func TestResolveChecksByRule(t *testing.T) {
 		}
 		if values[tt.name] != tt.value {
 			t.Errorf("Resolve(%s=%q) keeps %q", tt.name, tt.value, values[tt.name])
+		}
+	}
+}
+
+func TestABoolIsSpeltAsInYAML(t *testing.T) {
+	t.Parallel()
+	schema := props.Schema{
+		field("on", props.Bool, func(f *props.Field) { f.Enum = []string{"true", "false"} }),
+		field("text", props.String, nil),
+		field("*", props.String, nil),
+	}
+	for given, want := range map[string]string{"true": "true", "True": "true", "TRUE": "true", "false": "false", "False": "false", "FALSE": "false"} {
+		values, problems := schema.Resolve(map[string]string{"on": given, "text": given, "other": given})
+		if diff := cmp.Diff(props.Values{"on": want, "text": given, "other": given}, values); diff != "" || len(problems) > 0 {
+			t.Errorf("Resolve(on=%s) = %v, values (-want +got):\n%s", given, problems, diff)
+		}
+		if got := values.Bool("on"); got != (want == "true") {
+			t.Errorf("Resolve(on=%s).Bool = %t, want %s", given, got, want)
 		}
 	}
 }
