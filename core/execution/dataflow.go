@@ -144,7 +144,7 @@ func checkBatch(data [][]byte) error {
 		size += len(one)
 	}
 	if size > maxBatchData {
-		return tooLarge("its data", size, maxBatchData)
+		return spi.NewError(spi.CodeTooLarge, fmt.Sprintf("its data has %d bytes, more than %d", size, maxBatchData))
 	}
 	return nil
 }

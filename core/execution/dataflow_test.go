@@ -336,7 +336,7 @@ func TestACursorThatCannotBeKeptFailsItsItem(t *testing.T) {
 		r := startRig(t)
 		spec := flowFuncs{
 			fetch: func(context.Context, spi.FetchDataRequest) (spi.FetchDataResponse, error) {
-				return spi.FetchDataResponse{Data: [][]byte{[]byte("1")}, Cursor: strings.Repeat("x", maxCheckpoint+1)}, nil
+				return spi.FetchDataResponse{Data: [][]byte{[]byte("1")}, Cursor: strings.Repeat("x", 64<<10+1)}, nil
 			},
 			process: func(context.Context, spi.ProcessDataRequest) error { return nil },
 		}.spec(true)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"time"
 
+	"github.com/elasticjob-go/elasticjob/core/hostcall"
 	"github.com/elasticjob-go/elasticjob/core/registry"
 	"github.com/elasticjob-go/elasticjob/spi"
 )
@@ -13,7 +14,7 @@ import (
 // run has another turn elsewhere.
 func (j *Job) drop(t task) {
 	if t.attempt > 1 {
-		j.giveUp(j.retries[t.item], cmp.Or(j.retryEnd(t.item), reasonStopping))
+		j.giveUp(j.retries[t.item], cmp.Or(j.retryEnd(t.item), hostcall.ReasonStopping))
 		return
 	}
 	j.release(t.item)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/elasticjob-go/elasticjob/core/hostcall"
 	"github.com/elasticjob-go/elasticjob/core/registry"
 	"github.com/elasticjob-go/elasticjob/spi"
 )
@@ -112,7 +113,7 @@ func (j *Job) endPause(one *retry, reason string) {
 // their new owners wait for the end of the run.
 func (j *Job) retryEnd(item int) string {
 	reason := j.endReason(item)
-	if reason == reasonReshard && j.current.How == registry.HowEveryRun && item < j.spec.Config.ShardingTotalCount {
+	if reason == hostcall.ReasonReshard && j.current.How == registry.HowEveryRun && item < j.spec.Config.ShardingTotalCount {
 		return ""
 	}
 	return reason

@@ -2,20 +2,12 @@ package execution
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 
 	"github.com/elasticjob-go/elasticjob/core/hostcall"
 	"github.com/elasticjob-go/elasticjob/core/registry"
 	"github.com/elasticjob-go/elasticjob/spi"
-)
-
-// Bounds of what a running item may leave with its node, in bytes.
-const (
-	maxProgressMessage = 4 << 10
-	maxCheckpoint      = 64 << 10
 )
 
 // callKind is what a job type is called for.
@@ -45,7 +37,7 @@ func (s *itemServices) Log(ctx context.Context, record spi.LogRecord) {
 func (s *itemServices) Call(ctx context.Context, op string, request []byte) ([]byte, error) {
 	switch op {
 	case spi.OpShouldStop:
-		return stopAnswer(s.stopReason(ctx)), nil
+		return hostcall.StopAnswer(s.stopReason(ctx)), nil
 	case spi.OpProgressReport:
 		return s.reportProgress(request)
 	case spi.OpCheckpointSave:
@@ -66,24 +58,15 @@ func (s *itemServices) stopReason(ctx context.Context) string {
 // reportProgress keeps how far the item is for those who ask for its status. The
 // latest report counts, and it is forgotten when the item ends.
 func (s *itemServices) reportProgress(request []byte) ([]byte, error) {
-	var p struct {
-		Done    int64  `json:"done"`
-		Total   int64  `json:"total"`
-		Message string `json:"message"`
-	}
-	switch err := json.Unmarshal(request, &p); {
-	case err != nil:
-		return nil, malformed(spi.OpProgressReport, err)
-	case p.Done < 0 || p.Total < 0:
-		return nil, malformed(spi.OpProgressReport, fmt.Errorf("%d of %d done is negative", p.Done, p.Total))
-	case len(p.Message) > maxProgressMessage:
-		return nil, tooLarge("the message of a progress", len(p.Message), maxProgressMessage)
+	p, err := hostcall.DecodeProgress(request)
+	if err != nil {
+		return nil, err
 	}
 	if err := s.keep(func(k *kept) { k.progress = Progress(p) }); err != nil {
 		return nil, err
 	}
 	s.run.job.executor.events.Progressed.Publish(ItemProgressed{Job: s.run.job.name, Item: s.item, Run: s.run.id, Progress: Progress(p)})
-	return []byte(`{}`), nil
+	return hostcall.Done(), nil
 }
 
 // saveCheckpoint keeps the item's checkpoint. The latest counts. It lives with
@@ -92,25 +75,20 @@ func (s *itemServices) saveCheckpoint(request []byte) ([]byte, error) {
 	if s.kind != callWork {
 		return nil, notOffered(spi.OpCheckpointSave, "fetch_data")
 	}
-	var c struct {
-		Data []byte `json:"data"`
-	}
-	switch err := json.Unmarshal(request, &c); {
-	case err != nil:
-		return nil, malformed(spi.OpCheckpointSave, err)
-	case c.Data == nil:
-		return nil, malformed(spi.OpCheckpointSave, errors.New("it has no data"))
-	}
-	if err := s.keepCheckpoint(c.Data); err != nil {
+	data, err := hostcall.DecodeCheckpoint(request)
+	if err != nil {
 		return nil, err
 	}
-	return []byte(`{}`), nil
+	if err := s.keepCheckpoint(data); err != nil {
+		return nil, err
+	}
+	return hostcall.Done(), nil
 }
 
 // keepCheckpoint keeps the checkpoint itself.
 func (s *itemServices) keepCheckpoint(data []byte) error {
-	if len(data) > maxCheckpoint {
-		return tooLarge("a checkpoint", len(data), maxCheckpoint)
+	if err := hostcall.CheckCheckpoint(data); err != nil {
+		return err
 	}
 	if err := s.keep(func(k *kept) { k.checkpoint = data }); err != nil {
 		return err
@@ -153,9 +131,9 @@ func (s *asideServices) Call(ctx context.Context, op string, request []byte) ([]
 	case spi.OpShouldStop:
 		reason := contextReason(ctx)
 		if reason == "" && s.run.job.executor.draining.Load() {
-			reason = reasonStopping
+			reason = hostcall.ReasonStopping
 		}
-		return stopAnswer(reason), nil
+		return hostcall.StopAnswer(reason), nil
 	case spi.OpProgressReport, spi.OpCheckpointSave:
 		return nil, notOffered(op, s.plugin)
 	default:
@@ -186,57 +164,18 @@ func notOffered(op, to string) *spi.Error {
 	return spi.NewError(spi.CodeUnsupported, "operation "+clip(op, 100)+" is not offered to "+to)
 }
 
-func malformed(op string, err error) *spi.Error {
-	return spi.NewError(spi.CodeProtocol, "reading the request of "+op+": "+err.Error())
-}
-
-func tooLarge(what string, size, most int) *spi.Error {
-	return spi.NewError(spi.CodeTooLarge, fmt.Sprintf("%s has %d bytes, more than %d", what, size, most))
-}
-
-// The ABI's words for why an item is to stop.
-const (
-	reasonStopping  = "stopping"
-	reasonTimeout   = "timeout"
-	reasonLeaseLost = "lease-lost"
-	reasonDisabled  = "disabled"
-	reasonReshard   = "reshard"
-)
-
 // reasonSuperseded is why an item is not run again whose next fire has come. Code
 // that runs is told that it is stopping.
 const reasonSuperseded = "superseded"
 
-// stopAnswer is the response of should_stop.
-func stopAnswer(reason string) []byte {
-	if reason == "" {
-		return []byte(`{"stop":false,"reason":""}`)
-	}
-	return []byte(`{"stop":true,"reason":"` + reason + `"}`)
-}
-
 // contextReason is why ctx was cancelled, "" when it was not.
-func contextReason(ctx context.Context) string {
-	err := cause(ctx)
-	switch {
-	case err == nil:
-		return ""
-	case errors.Is(err, spi.ErrTimeout), errors.Is(err, context.DeadlineExceeded):
-		return reasonTimeout
-	case errors.Is(err, spi.ErrLeaseLost):
-		return reasonLeaseLost
-	case errors.Is(err, spi.ErrDisabled):
-		return reasonDisabled
-	default:
-		return reasonStopping
-	}
-}
+func contextReason(ctx context.Context) string { return hostcall.StopReason(cause(ctx)) }
 
 // stopReason is why a running item is to end although its context has not: the
 // node drains, nobody may run the item any more, or it is another's now.
 func (j *Job) stopReason(item int) string {
 	if j.executor.draining.Load() {
-		return reasonStopping
+		return hostcall.ReasonStopping
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -247,14 +186,14 @@ func (j *Job) stopReason(item int) string {
 func (j *Job) endReason(item int) string {
 	switch {
 	case j.executor.draining.Load():
-		return reasonStopping
+		return hostcall.ReasonStopping
 	case j.closed, j.current.Disabled, j.current.DisabledItems.Contains(item), j.unowned.Contains(item):
-		return reasonDisabled
+		return hostcall.ReasonDisabled
 	case j.current.How == registry.HowBroadcast && j.current.Items.Len() > 0:
 		// It is this instance's, whatever its number is now.
 		return ""
 	case !j.current.Items.Contains(item):
-		return reasonReshard
+		return hostcall.ReasonReshard
 	default:
 		return ""
 	}

@@ -2,7 +2,6 @@ package hostcall
 
 import (
 	"context"
-	"errors"
 	"iter"
 	"log/slog"
 	"strings"
@@ -64,24 +63,10 @@ func Lines(record spi.LogRecord) iter.Seq[spi.LogRecord] {
 func (s Services) Call(ctx context.Context, op string, request []byte) ([]byte, error) {
 	switch {
 	case op == spi.OpShouldStop:
-		reason := stopReason(ctx)
-		return wire.AppendShouldStopResponse(nil, reason != "", reason), nil
+		return StopAnswer(StopReason(context.Cause(ctx))), nil
 	case s.Door == nil, op == spi.OpProgressReport, op == spi.OpCheckpointSave:
 		return nil, spi.NewError(spi.CodeUnsupported, "operation "+wire.Cut(op, 100)+" is not offered to this call")
 	default:
 		return s.Door.Call(ctx, op, request)
-	}
-}
-
-// stopReason is the ABI's word for why ctx was cancelled, "" when it was not.
-func stopReason(ctx context.Context) string {
-	cause := context.Cause(ctx)
-	switch {
-	case cause == nil:
-		return ""
-	case errors.Is(cause, spi.ErrTimeout), errors.Is(cause, context.DeadlineExceeded):
-		return "timeout"
-	default:
-		return "stopping"
 	}
 }

@@ -337,7 +337,8 @@ func TestDecodeNamesTheMemberOfEveryKind(t *testing.T) {
 		{"no status", answer, `{"status":"200"}`, "http.request response: status: expected an integer, not a string"},
 		{"secret no text", secret, `{"value":123}`, "secret.get response: value: expected a string, not a number"},
 		{"checkpoint no text", checkpoint, `{"data":[1]}`, "checkpoint.save request: data: expected a string, not an array"},
-		{"progress missing", progress, `{"total":7}`, "progress.report request: done: expected this mandatory member"},
+		{"progress no number", progress, `{"done":"7"}`, "progress.report request: done: expected an integer, not a string"},
+		{"no progress", progress, ``, "progress.report request: expected a JSON value at byte 0"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -366,6 +367,29 @@ func TestALargeCheckpointIsTooLarge(t *testing.T) {
 	e := spi.AsError(err)
 	if want := "a checkpoint has at most 65536 bytes, not 65537"; e == nil || e.Code != spi.CodeTooLarge || e.Message != want {
 		t.Errorf("DecodeCheckpointSaveRequest of %d bytes: %v, want TOO_LARGE: %s", MaxCheckpoint+1, err, want)
+	}
+}
+
+func TestWhatAProgressMaySay(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", MaxText)
+	for message, want := range map[string]Progress{
+		`{}`:                         {},
+		`{"total":7}`:                {Total: 7},
+		`{"message":"` + long + `"}`: {Message: long},
+	} {
+		if got, err := DecodeProgressReportRequest([]byte(message)); err != nil || got != want {
+			t.Errorf("DecodeProgressReportRequest(%s) = %+v, %v, want %+v", message, got, err, want)
+		}
+	}
+	got, err := DecodeProgressReportRequest([]byte(`{"done":1,"message":"` + long + `x"}`))
+	e := spi.AsError(err)
+	if want := "the message of a progress has at most 4096 bytes, not 4097"; got != (Progress{}) || e == nil || e.Code != spi.CodeTooLarge || e.Message != want {
+		t.Errorf("DecodeProgressReportRequest of %d bytes = %+v, %v, want TOO_LARGE: %s", MaxText+1, got, err, want)
+	}
+	sent, err := DecodeProgressReportRequest(AppendProgressReportRequest(nil, Progress{Message: long + "x"}))
+	if err != nil || len(sent.Message) > MaxText {
+		t.Errorf("a message that was too long arrives in %d bytes, %v, want it cut to %d", len(sent.Message), err, MaxText)
 	}
 }
 

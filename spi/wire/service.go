@@ -89,12 +89,13 @@ type Progress struct {
 	Done int64
 	// Total is 0 if not known.
 	Total int64
-	// Message says it to a person; what is above [MaxText] is cut.
+	// Message says it to a person, in at most [MaxText] bytes.
 	Message string
 }
 
 // AppendProgressReportRequest adds the request of the host operation
-// progress.report. Numbers are bounded to those from 0 to 2^53-1.
+// progress.report. Numbers are bounded to those from 0 to 2^53-1, and a longer
+// message is cut.
 func AppendProgressReportRequest(b []byte, p Progress) []byte {
 	b = appendInt(append(b, '{'), "done", min(max(p.Done, 0), maxInteger))
 	b = appendInt(b, "total", min(max(p.Total, 0), maxInteger))
@@ -103,18 +104,21 @@ func AppendProgressReportRequest(b []byte, p Progress) []byte {
 }
 
 // DecodeProgressReportRequest reads the request of the host operation
-// progress.report. An absent total counts as 0 and an absent message as empty.
+// progress.report. It fails with [spi.CodeTooLarge] if the message is longer than
+// [MaxText]. Absent numbers count as 0 and an absent message as empty.
 func DecodeProgressReportRequest(data []byte) (Progress, error) {
 	var p Progress
 	err := decode(data, "progress.report request",
-		must("done", integer(&p.Done, 0, maxInteger)),
+		may("done", integer(&p.Done, 0, maxInteger)),
 		may("total", integer(&p.Total, 0, maxInteger)),
 		may("message", text(&p.Message)),
 	)
 	if err != nil {
 		return Progress{}, err
 	}
-	p.Message = Cut(p.Message, MaxText)
+	if len(p.Message) > MaxText {
+		return Progress{}, spi.NewError(spi.CodeTooLarge, "the message of a progress has at most "+strconv.Itoa(MaxText)+" bytes, not "+strconv.Itoa(len(p.Message)))
+	}
 	return p, nil
 }
 
