@@ -75,6 +75,23 @@ func TestThePropertyNamesTheFunction(t *testing.T) {
 	}
 }
 
+// TestAMisspeltPropertyOfAHandlerIsFoundBesideAFunctionsOwn holds what a function
+// may name its properties.
+func TestAMisspeltPropertyOfAHandlerIsFoundBesideAFunctionsOwn(t *testing.T) {
+	t.Parallel()
+	job := elasticjob.NewJob("greet")
+	job.ErrorHandlerTypes = []string{"DINGTALK"}
+	job.Props = map[string]string{
+		"dingtalk.webhook": "https://example.com/", "dingtalk.secert": "swordfish", "dingtalk.group": "night", "secert": "x", "batch.size": "7",
+	}
+	_, err := elasticjob.New(t.Context(), scheduled(t, job), elasticjob.WithFunc("greet", nothing))
+	var problems elasticjob.Problems
+	want := `job "greet": property "dingtalk.secert" is not a property of these plugins; did you mean "dingtalk.secret"?`
+	if !errors.As(err, &problems) || len(problems) != 1 || problems[0].Rule != "unknown-property" || problems[0].Message != want {
+		t.Errorf("New = %v, want one problem: %s", err, want)
+	}
+}
+
 type order struct {
 	ID    int
 	City  string

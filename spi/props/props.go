@@ -33,7 +33,8 @@ const (
 )
 
 // Field is one property. A Name ending in ".*" stands for all names with that
-// prefix, and the name "*" for all names.
+// prefix, and the name "*" for all names but those that are likely to be meant for
+// another field, see [Schema.Resolve].
 type Field struct {
 	Name        string
 	Type        Type
@@ -141,6 +142,10 @@ func (f Field) check() error {
 // YAML allows, True or TRUE, becomes true, and False and FALSE become false. It
 // returns all problems, ordered by property; the values are complete only
 // without any.
+//
+// A name that only the field "*" stands for is refused like an unknown one if it
+// is up to its first dot as that of another field, and behind it nearly so:
+// email.form beside email.from.
 func (s Schema) Resolve(given map[string]string) (Values, []Problem) {
 	values := make(Values, len(given)+len(s))
 	var problems []Problem
@@ -152,8 +157,14 @@ func (s Schema) Resolve(given map[string]string) (Values, []Problem) {
 			value = lowerBool(value)
 			values[name] = value
 		}
+		var hint string
 		if !known {
-			problems = append(problems, Problem{Property: name, Rule: "unknown-property", Message: "is not a property of these plugins" + s.hint(name)})
+			hint = s.hint(name)
+		} else if field.Name == "*" {
+			hint = s.hintBeside(name)
+		}
+		if !known || hint != "" {
+			problems = append(problems, Problem{Property: name, Rule: "unknown-property", Message: "is not a property of these plugins" + hint})
 			continue
 		}
 		if field.Required && value == "" {
@@ -202,6 +213,23 @@ func (s Schema) hint(name string) string {
 	}
 	if near, ok := Suggest(name, names); ok {
 		return "; did you mean " + strconv.Quote(near) + "?"
+	}
+	return ""
+}
+
+// hintBeside suggests a name with the same first part, for one that may be meant
+// as it is written.
+func (s Schema) hintBeside(name string) string {
+	first, rest, _ := strings.Cut(name, ".")
+	var rests []string
+	for _, f := range s {
+		if under, ok := strings.CutPrefix(f.Name, first+"."); ok && !strings.HasSuffix(under, "*") {
+			rests = append(rests, under)
+		}
+	}
+	// The first part is left out: it would make names look more alike than they are.
+	if near, ok := Suggest(rest, rests); ok {
+		return "; did you mean " + strconv.Quote(first+"."+near) + "?"
 	}
 	return ""
 }

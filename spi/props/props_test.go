@@ -143,6 +143,47 @@ func TestASecretIsNotShown(t *testing.T) {
 	}
 }
 
+func TestMisspeltNamesAreFoundBesideFreeOnes(t *testing.T) {
+	t.Parallel()
+	schema := props.Schema{
+		field("simple.function", props.String, nil), field("*", props.String, nil),
+		field("dingtalk.webhook", props.String, nil), field("dingtalk.connectTimeout", props.String, nil), field("mail.x.*", props.Int, nil),
+		field("window", props.String, nil),
+	}
+	for name, want := range map[string]string{
+		"dingtalk.webhok":        "dingtalk.webhook",
+		"dingtalk.WebHook":       "dingtalk.webhook",
+		"dingtalk.conectTimeout": "dingtalk.connectTimeout",
+		"dingtalk.connectTimeut": "dingtalk.connectTimeout",
+		"simple.functon":         "simple.function",
+		"dingtalk.webhook":       "",
+		"dingtalk.weight":        "", // no misspelling, although most of it is alike
+		"dingtalk.group":         "",
+		"dingtak.webhook":        "", // whose it is nobody knows
+		"orders.webhok":          "",
+		"dingtalkwebhook":        "",
+		"dingtalk":               "",
+		"windo":                  "",
+		"mail.x":                 "",
+		"mail.x.7":               "type",
+		"*":                      "",
+		".":                      "",
+		"":                       "",
+	} {
+		_, problems := schema.Resolve(map[string]string{name: "text"})
+		got := ""
+		if len(problems) == 1 {
+			got = problems[0].Rule
+			if after, ok := strings.CutPrefix(problems[0].Message, "is not a property of these plugins; did you mean "); ok && got == "unknown-property" {
+				got = strings.Trim(after, `"?`)
+			}
+		}
+		if got != want || len(problems) > 1 {
+			t.Errorf("Resolve(%s) = %v, want %q", name, problems, want)
+		}
+	}
+}
+
 func TestLongestPrefixCounts(t *testing.T) {
 	t.Parallel()
 	schema := props.Schema{field("*", props.String, nil), field("a.*", props.Int, nil), field("a.b.*", props.Bool, nil), field("a.b.c", props.Float, nil)}
