@@ -34,7 +34,7 @@ func (a *app) wasmHost(ctx context.Context) (*wasm.Host, error) {
 	if dir == "" {
 		dir, _ = config.DefaultDataDir(a.LookupEnv)
 	}
-	c := wasm.Config{Logger: a.logger}
+	c := wasm.Config{LookupEnv: a.LookupEnv, Logger: a.logger}
 	if dir != "" {
 		dir, err := absolute(dir)
 		if err != nil {
