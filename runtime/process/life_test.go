@@ -123,6 +123,27 @@ func TestCrashLoop(t *testing.T) {
 	}
 }
 
+// TestLastWords has a program write and end itself at once: what it wrote is in
+// the log and in the error.
+func TestLastWords(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, nil)
+	j := jobOf(t, h.load(t))
+	for range 2 {
+		_, err := execute(t.Context(), t, j, "last words")
+		if err == nil || err.Code != spi.CodePluginGone || !strings.Contains(err.Message, "exit status 9") || !strings.Contains(err.Message, "no licence found") {
+			t.Errorf("Execute(last words) = %v, want %v with what it said last", err, spi.CodePluginGone)
+		}
+	}
+	said := map[string]int{}
+	for _, r := range h.log.records("plugin output") {
+		said[r["stream"].(string)+": "+r["line"].(string)]++
+	}
+	if said["stdout: it was nice here"] != 2 || said["stderr: no licence found"] != 2 {
+		t.Errorf("output in the log = %v, want both lines twice", said)
+	}
+}
+
 // TestStartedOnce lets many calls find no process.
 func TestStartedOnce(t *testing.T) {
 	t.Parallel()

@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
 
 	"github.com/hashicorp/go-hclog"
 	goplugin "github.com/hashicorp/go-plugin"
@@ -34,7 +35,7 @@ func Serve(stdin io.Reader, plugins []spi.Plugin) {
 			ProtocolVersion: pluginpb.ProtocolVersion, MagicCookieKey: pluginpb.CookieKey, MagicCookieValue: pluginpb.CookieValue,
 		},
 		VersionedPlugins: map[int]goplugin.PluginSet{
-			pluginpb.ProtocolVersion: {pluginpb.Name: &door{plugins: plugins}},
+			pluginpb.ProtocolVersion: {pluginpb.Name: &door{plugins: plugins, own: streams{out: os.Stdout, err: os.Stderr}}},
 		},
 		GRPCServer: func(options []grpc.ServerOption) *grpc.Server {
 			return grpc.NewServer(append(options, grpc.MaxRecvMsgSize(pluginpb.MaxFrame))...)
@@ -47,13 +48,14 @@ func Serve(stdin io.Reader, plugins []spi.Plugin) {
 type door struct {
 	goplugin.NetRPCUnsupportedPlugin
 	plugins []spi.Plugin
+	own     streams
 }
 
 var _ goplugin.GRPCPlugin = (*door)(nil)
 
 // GRPCServer registers the service Plugin.
 func (d *door) GRPCServer(broker *goplugin.GRPCBroker, server *grpc.Server) error {
-	pluginpb.RegisterPluginServer(server, newServer(broker, d.plugins))
+	pluginpb.RegisterPluginServer(server, newServer(broker, d.plugins, d.own))
 	return nil
 }
 

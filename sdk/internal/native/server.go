@@ -5,6 +5,7 @@ package native
 import (
 	"context"
 	"fmt"
+	"os"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -21,8 +22,10 @@ type server struct {
 	pluginpb.UnimplementedPluginServer
 	broker  *goplugin.GRPCBroker
 	plugins []spi.Plugin
+	own     streams
 
 	mu    sync.Mutex
+	lent  streams             // those of go-plugin, after Attach
 	host  pluginpb.HostClient // after Attach
 	calls map[string]*running
 }
@@ -33,13 +36,19 @@ type running struct {
 	cancel context.CancelCauseFunc // set when begun is closed
 }
 
-func newServer(broker *goplugin.GRPCBroker, plugins []spi.Plugin) *server {
-	return &server{broker: broker, plugins: plugins, calls: map[string]*running{}}
+func newServer(broker *goplugin.GRPCBroker, plugins []spi.Plugin, own streams) *server {
+	return &server{broker: broker, plugins: plugins, own: own, calls: map[string]*running{}}
 }
+
+// streams are the standard output and error of a program.
+type streams struct{ out, err *os.File }
 
 var _ pluginpb.PluginServer = (*server)(nil)
 
-// Attach connects to the services of the host.
+// Attach connects to the services of the host, and gives the program its own
+// standard output and error back. go-plugin has replaced them by pipes, whose
+// content it sends over the connection: what a program writes right before it
+// ends would be lost there, its last words among it.
 func (s *server) Attach(_ context.Context, req *pluginpb.AttachRequest) (*pluginpb.AttachResponse, error) {
 	conn, err := s.broker.DialWithOptions(req.GetHostStream(),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(pluginpb.MaxFrame), grpc.MaxCallSendMsgSize(pluginpb.MaxFrame)))
@@ -49,6 +58,11 @@ func (s *server) Attach(_ context.Context, req *pluginpb.AttachRequest) (*plugin
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.host = pluginpb.NewHostClient(conn)
+	if s.lent == (streams{}) {
+		// Kept, because go-plugin reads from the other ends.
+		s.lent = streams{out: os.Stdout, err: os.Stderr}
+		os.Stdout, os.Stderr = s.own.out, s.own.err
+	}
 	return &pluginpb.AttachResponse{}, nil
 }
 

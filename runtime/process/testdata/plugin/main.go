@@ -203,6 +203,10 @@ func execute(ctx context.Context, req spi.ExecuteRequest) (spi.ExecuteResponse, 
 		for range number {
 			fmt.Fprintln(raw, strings.Repeat("r", 1000))
 		}
+	case "last words":
+		fmt.Fprintln(os.Stdout, "it was nice here")
+		fmt.Fprintln(os.Stderr, "no licence found")
+		os.Exit(9)
 	case "huge":
 		return spi.ExecuteResponse{Message: strings.Repeat("x", number)}, nil
 	case "pid":
