@@ -50,17 +50,8 @@ func schemaProblems(schema props.Schema) []string {
 	if isRefused == takesAny {
 		all = append(all, fmt.Sprintf("the schema refuses an unknown property: %t, want %t", isRefused, !takesAny))
 	}
-	for _, field := range schema {
-		for _, value := range append([]string{field.Example}, field.Enum...) {
-			if value == "" {
-				continue
-			}
-			only := field
-			only.Name, only.Required, only.Default = "x", false, ""
-			if _, problems := (props.Schema{only}).Resolve(map[string]string{"x": value}); len(problems) > 0 {
-				all = append(all, fmt.Sprintf("property %s: its own example or value %q: %s", field.Name, value, problems[0].Message))
-			}
-		}
+	for _, p := range schema.CheckExamples() {
+		all = append(all, "property "+p.Property+" "+p.Message)
 	}
 	return all
 }

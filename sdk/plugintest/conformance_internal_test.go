@@ -19,7 +19,7 @@ func TestSchemaProblems(t *testing.T) {
 		{name: "no properties"},
 		{name: "a good example", schema: props.Schema{{Name: "n", Type: props.Int, Description: "d", Min: "1", Example: "5", Required: true}}},
 		{name: "any property", schema: props.Schema{{Name: "*", Type: props.String, Description: "d"}}},
-		{name: "an example that is no value", schema: props.Schema{{Name: "n", Type: props.Int, Description: "d", Min: "1", Example: "many"}}, want: `property n: its own example or value "many"`},
+		{name: "an example that is no value", schema: props.Schema{{Name: "n", Type: props.Int, Description: "d", Min: "1", Example: "many"}}, want: `property n refuses its own example or value "many"`},
 		{name: "an example out of bounds", schema: props.Schema{{Name: "n", Type: props.Int, Description: "d", Min: "10", Example: "5"}}, want: `"5"`},
 		{name: "a listed value that is no value", schema: props.Schema{{Name: "n", Type: props.Bool, Description: "d", Enum: []string{"yes"}}}, want: `"yes"`},
 	}

@@ -138,6 +138,26 @@ func (f Field) check() error {
 	return nil
 }
 
+// CheckExamples returns the examples and allowed values that their own field
+// refuses. A node runs with them; a person who copies one is refused.
+func (s Schema) CheckExamples() []Problem {
+	var all []Problem
+	for _, f := range s {
+		for _, value := range append([]string{f.Example}, f.Enum...) {
+			if value == "" {
+				continue
+			}
+			f.Required = false
+			_, problems := Schema{f}.Resolve(map[string]string{f.Name: value})
+			for _, p := range problems {
+				p.Message = "refuses its own example or value " + strconv.Quote(clip(value)) + ": it " + p.Message
+				all = append(all, p)
+			}
+		}
+	}
+	return all
+}
+
 // Resolve checks the given values and fills in defaults. A bool that is spelt as
 // YAML allows, True or TRUE, becomes true, and False and FALSE become false. It
 // returns all problems, ordered by property; the values are complete only

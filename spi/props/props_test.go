@@ -194,6 +194,29 @@ func TestLongestPrefixCounts(t *testing.T) {
 	}
 }
 
+func TestCheckExamplesRefusesWhatTheirFieldDoes(t *testing.T) {
+	t.Parallel()
+	schema := props.Schema{
+		field("good", props.Int, func(f *props.Field) { f.Min, f.Example, f.Required = "1", "7", true }),
+		field("none", props.Int, nil),
+		field("few", props.Int, func(f *props.Field) { f.Min, f.Example = "1", "0" }),
+		field("mode", props.String, func(f *props.Field) { f.Max, f.Enum = "4", []string{"slow", "faster"} }),
+		field("header.*", props.Duration, func(f *props.Field) { f.Example = "soon" }),
+	}
+	var got []string
+	for _, p := range schema.CheckExamples() {
+		got = append(got, p.Property+" "+p.Rule+" "+p.Message)
+	}
+	want := []string{
+		`few min refuses its own example or value "0": it is "0", must be at least 1`,
+		`mode max refuses its own example or value "faster": it is "faster", must be of length at most 4`,
+		`header.* type refuses its own example or value "soon": it is no duration: "soon" is not a duration such as 500ms or 1m30s`,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("CheckExamples() (-want +got):\n%s", diff)
+	}
+}
+
 func TestCheckRefusesBadSchemas(t *testing.T) {
 	t.Parallel()
 	tests := []struct {

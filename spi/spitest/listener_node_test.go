@@ -2,12 +2,8 @@ package spitest_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
-	"log/slog"
-	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -62,7 +58,6 @@ func (c *calls) Write(line []byte) (int, error) {
 // listen runs a node until the listener of its job was called four times in a run.
 func listen(t *testing.T, plugins string, options ...elasticjob.Option) []string {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "node.yaml")
 	file := "elasticjob:\n  dataDir: ./data\n" + plugins + `
   jobs:
     listened:
@@ -72,31 +67,8 @@ func listen(t *testing.T, plugins string, options ...elasticjob.Option) []string
       jobListenerTypes: ` + subject.Type + `
       props: {do: ` + subject.DoEcho + `}
 `
-	if err := os.WriteFile(path, []byte(file), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	config, problems := elasticjob.LoadFile(path)
-	if len(problems) > 0 {
-		t.Fatalf("LoadFile: %v", problems)
-	}
 	log := &calls{whole: make(chan struct{})}
-	node, err := elasticjob.New(t.Context(), config, append(options, elasticjob.WithLogger(slog.New(slog.NewJSONHandler(log, nil))))...)
-	if err != nil {
-		t.Fatalf("New: %v", err)
-	}
-	if err := node.Start(t.Context()); err != nil {
-		t.Fatalf("Start: %v", err)
-	}
-	select {
-	case <-log.whole:
-	case <-t.Context().Done():
-		t.Error("the listener was not called four times in a run")
-	}
-	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	cancel() // nothing that still runs is of interest
-	if err := node.Stop(ctx); err != nil {
-		t.Errorf("Stop: %v", err)
-	}
+	runUntil(t, file, log, log.whole, "the listener was not called four times in a run", options...)
 	log.mu.Lock()
 	defer log.mu.Unlock()
 	return log.said

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -111,6 +112,37 @@ func nodeJobs() map[string][]string {
 	return jobs
 }
 
+// runUntil runs the node of a file until its log, which it writes as lines of
+// JSON, is whole. It fails the test with the message if that does not come.
+func runUntil(t *testing.T, file string, log io.Writer, whole <-chan struct{}, message string, options ...elasticjob.Option) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "node.yaml")
+	if err := os.WriteFile(path, []byte(file), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	config, problems := elasticjob.LoadFile(path)
+	if len(problems) > 0 {
+		t.Fatalf("LoadFile: %v", problems)
+	}
+	node, err := elasticjob.New(t.Context(), config, append(options, elasticjob.WithLogger(slog.New(slog.NewJSONHandler(log, nil))))...)
+	if err != nil {
+		t.Fatalf("New: %v", err)
+	}
+	if err := node.Start(t.Context()); err != nil {
+		t.Fatalf("Start: %v", err)
+	}
+	select {
+	case <-whole:
+	case <-t.Context().Done():
+		t.Error(message)
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	cancel() // nothing that still runs is of interest
+	if err := node.Stop(ctx); err != nil {
+		t.Errorf("Stop: %v", err)
+	}
+}
+
 // runNode runs a node with the jobs until each has run once.
 func runNode(t *testing.T, plugins string, options ...elasticjob.Option) map[string]*story {
 	t.Helper()
@@ -123,33 +155,8 @@ func runNode(t *testing.T, plugins string, options ...elasticjob.Option) map[str
 			fmt.Fprintf(&file, "      %s\n", line)
 		}
 	}
-	path := filepath.Join(t.TempDir(), "node.yaml")
-	if err := os.WriteFile(path, []byte(file.String()), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	config, problems := elasticjob.LoadFile(path)
-	if len(problems) > 0 {
-		t.Fatalf("LoadFile: %v", problems)
-	}
 	log := &journal{wanted: len(jobs), whole: make(chan struct{}), jobs: map[string]*story{}}
-	logger := slog.New(slog.NewJSONHandler(log, nil))
-	node, err := elasticjob.New(t.Context(), config, append(options, elasticjob.WithLogger(logger))...)
-	if err != nil {
-		t.Fatalf("New: %v", err)
-	}
-	if err := node.Start(t.Context()); err != nil {
-		t.Fatalf("Start: %v", err)
-	}
-	select {
-	case <-log.whole:
-	case <-t.Context().Done():
-		t.Error("not all jobs have run")
-	}
-	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	cancel() // nothing that still runs is of interest
-	if err := node.Stop(ctx); err != nil {
-		t.Errorf("Stop: %v", err)
-	}
+	runUntil(t, file.String(), log, log.whole, "not all jobs have run", options...)
 	log.mu.Lock()
 	defer log.mu.Unlock()
 	for name, s := range log.jobs {
