@@ -2,7 +2,6 @@ package host
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -49,7 +48,6 @@ func chaos(t *testing.T, level string, c job.Config, seed uint64) {
 		}
 		return time.Duration(delays.IntN(most)) * time.Millisecond
 	}
-	errAway := errors.New("away")
 	slowly := func(ctx context.Context, req spi.ExecuteRequest) error {
 		if req.Context.ExecutionSource != spi.SourceOneOff {
 			return nil
@@ -65,15 +63,7 @@ func chaos(t *testing.T, level string, c job.Config, seed uint64) {
 	manual := triggered{fleet: f, job: c.Name, random: rand.New(rand.NewPCG(seed, 9)), accepted: make(map[string][]int)}
 	away := map[*observed]*atomic.Bool{}
 	join := func() {
-		isAway := &atomic.Bool{}
-		f.setup.before = func([]any) error {
-			time.Sleep(delay(20))
-			if isAway.Load() {
-				return errAway
-			}
-			return nil
-		}
-		f.setup.after = func([]any) { time.Sleep(delay(20)) }
+		isAway := f.unsteady(func() time.Duration { return delay(20) })
 		away[f.join()] = isAway
 	}
 	pause := func() { time.Sleep(time.Duration(random.IntN(5000)) * time.Millisecond) }

@@ -2,12 +2,14 @@ package host
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -65,6 +67,22 @@ func (f *fleet) joinAs(id string) *observed {
 	n.start(f.t)
 	f.nodes, f.up = append(f.nodes, n), append(f.up, n)
 	return n
+}
+
+// unsteady puts the nodes that join from now on behind a network that delays their
+// commands and the answers, and loses the commands as long as what it returns is
+// set.
+func (f *fleet) unsteady(delay func() time.Duration) (isAway *atomic.Bool) {
+	isAway = &atomic.Bool{}
+	f.setup.before = func([]any) error {
+		time.Sleep(delay())
+		if isAway.Load() {
+			return errors.New("away")
+		}
+		return nil
+	}
+	f.setup.after = func([]any) { time.Sleep(delay()) }
+	return isAway
 }
 
 // onto makes the node a member of a fleet.

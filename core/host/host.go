@@ -128,7 +128,7 @@ func (h *Host) groupOf(parts ...service.Service) *service.Group {
 }
 
 func newSpecs(c Config) *specs {
-	return &specs{config: c.Node, catalog: c.Catalog, zones: make(map[string]*time.Location), localZone: sync.OnceValues(c.LocalZone), calls: c.Calls}
+	return &specs{config: c.Node, catalog: c.Catalog, localZone: sync.OnceValues(c.LocalZone), calls: c.Calls}
 }
 
 // Instance returns the id of the node.

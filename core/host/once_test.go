@@ -767,17 +767,8 @@ func onceLives(t *testing.T, seed uint64, faults bool) {
 	c := onceJob(time.Second, 7)
 	f := newFleet(t, setup{jobs: []job.Config{c}})
 	away := map[*observed]*atomic.Bool{}
-	errAway := errors.New("away")
 	join := func() {
-		isAway := &atomic.Bool{}
-		f.setup.before = func([]any) error {
-			time.Sleep(delay(20))
-			if isAway.Load() {
-				return errAway
-			}
-			return nil
-		}
-		f.setup.after = func([]any) { time.Sleep(delay(20)) }
+		isAway := f.unsteady(func() time.Duration { return delay(20) })
 		away[w.join(f)] = isAway
 	}
 	join()

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/elasticjob-go/elasticjob/core/catalog"
@@ -39,9 +38,8 @@ type specs struct {
 	localZone func() (string, error)
 	// calls runs the host operations of plugins; nil offers none.
 	calls *hostcall.Host
-
-	mu    sync.Mutex
-	zones map[string]*time.Location
+	// zones keeps those of all jobs.
+	zones cron.Zones
 }
 
 // build returns the spec of a job, or everything that is wrong with it.
@@ -210,20 +208,13 @@ func constructorPath(err error, key string) []string {
 	return []string{key}
 }
 
+// zone returns the zone of that name, nil if there is none: that is a problem of the
+// definition itself.
 func (s *specs) zone(name string) *time.Location {
-	if name == "" {
-		return nil
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if location, ok := s.zones[name]; ok {
-		return location
-	}
-	location, err := cron.Zone(name)
+	location, err := s.zones.Zone(name)
 	if err != nil {
 		return nil
 	}
-	s.zones[name] = location
 	return location
 }
 

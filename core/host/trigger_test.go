@@ -57,6 +57,14 @@ func (d *diary) plugin() spi.Plugin {
 	})
 }
 
+// diaryFleet is a fleet to be whose nodes write down what runs of the job, each
+// item for the given time.
+func diaryFleet(t *testing.T, c job.Config, takes time.Duration) (*fleet, *diary) {
+	t.Helper()
+	d := &diary{t: t, takes: takes}
+	return newFleet(t, setup{jobs: []job.Config{c}, plugins: []spi.Plugin{d.plugin()}}), d
+}
+
 // count returns how many calls there were.
 func (d *diary) count() int {
 	d.mu.Lock()
@@ -115,8 +123,7 @@ func TestAOneOffJobRunsWhenItIsTriggered(t *testing.T) {
 		eachMonitored(t, func(t *testing.T, monitored bool) {
 			c := oneOffJob(items, monitored)
 			c.JobParameter = "of the definition"
-			d := &diary{t: t, takes: 10 * time.Millisecond}
-			f := newFleet(t, setup{jobs: []job.Config{c}, plugins: []spi.Plugin{d.plugin()}})
+			f, d := diaryFleet(t, c, 10*time.Millisecond)
 			f.join()
 			last := f.join()
 			time.Sleep(time.Minute)
@@ -204,8 +211,7 @@ func TestATriggerWhileItsItemRunsIsNotDropped(t *testing.T) {
 	t.Parallel()
 	eachMonitored(t, func(t *testing.T, monitored bool) {
 		c := fleetJob(10*time.Second, 3, monitored)
-		d := &diary{t: t, takes: 4 * time.Second}
-		f := newFleet(t, setup{jobs: []job.Config{c}, plugins: []spi.Plugin{d.plugin()}})
+		f, d := diaryFleet(t, c, 4*time.Second)
 		n := f.join()
 		f.join()
 		time.Sleep(30 * time.Second)
@@ -244,8 +250,7 @@ func TestATriggerAtAFireDoublesNothing(t *testing.T) {
 	t.Parallel()
 	eachMonitored(t, func(t *testing.T, monitored bool) {
 		c := fleetJob(2*time.Second, 4, monitored)
-		d := &diary{t: t, takes: 700 * time.Millisecond}
-		f := newFleet(t, setup{jobs: []job.Config{c}, plugins: []spi.Plugin{d.plugin()}})
+		f, d := diaryFleet(t, c, 700*time.Millisecond)
 		n := f.join()
 		f.join()
 		time.Sleep(20 * time.Second)
@@ -285,8 +290,7 @@ func TestATriggerIsNotStarved(t *testing.T) {
 	t.Parallel()
 	eachMonitored(t, func(t *testing.T, monitored bool) {
 		c := fleetJob(time.Second, 2, monitored)
-		d := &diary{t: t, takes: 2370 * time.Millisecond}
-		f := newFleet(t, setup{jobs: []job.Config{c}, plugins: []spi.Plugin{d.plugin()}})
+		f, d := diaryFleet(t, c, 2370*time.Millisecond)
 		n := f.join()
 		time.Sleep(30 * time.Second)
 		at := time.Now()
@@ -312,8 +316,7 @@ func TestWhatAStoppingNodeHasNotStartedRunsElsewhere(t *testing.T) {
 	eachMonitored(t, func(t *testing.T, monitored bool) {
 		c := oneOffJob(8, monitored)
 		c.PoolType = "1"
-		d := &diary{t: t, takes: 5 * time.Second}
-		f := newFleet(t, setup{jobs: []job.Config{c}, plugins: []spi.Plugin{d.plugin()}})
+		f, d := diaryFleet(t, c, 5*time.Second)
 		n := f.join()
 		other := f.join()
 		time.Sleep(10 * time.Second)
@@ -340,8 +343,7 @@ func TestWhatADeadNodeHasBegunIsLost(t *testing.T) {
 	t.Parallel()
 	eachMonitored(t, func(t *testing.T, monitored bool) {
 		c := oneOffJob(4, monitored)
-		d := &diary{t: t, takes: 5 * time.Second}
-		f := newFleet(t, setup{jobs: []job.Config{c}, plugins: []spi.Plugin{d.plugin()}})
+		f, _ := diaryFleet(t, c, 5*time.Second)
 		dead := f.join()
 		other := f.join()
 		time.Sleep(10 * time.Second)
@@ -473,8 +475,7 @@ func TestTriggersOutliveReloads(t *testing.T) {
 	eachMonitored(t, func(t *testing.T, monitored bool) {
 		c := fleetJob(time.Second, 3, monitored)
 		c.Overwrite = true
-		d := &diary{t: t, takes: 300 * time.Millisecond}
-		f := newFleet(t, setup{jobs: []job.Config{c}, plugins: []spi.Plugin{d.plugin()}})
+		f, d := diaryFleet(t, c, 300*time.Millisecond)
 		n := f.join()
 		f.join()
 		time.Sleep(10 * time.Second)
