@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -166,7 +165,7 @@ func (r *runtimes) load(ctx context.Context, c Config, s settings, already []loa
 			request.Grants.Dirs = nil // what is wrong with them was said
 		}
 		if p.IsProcess() && s.offline {
-			if err := checkProgram(request); err != nil {
+			if err := process.Check(request.Path, request.SHA256); err != nil {
 				l.problems = append(l.problems, c.Problem(host.RulePlugin, err.Error(), path...))
 			}
 			unstarted = append(unstarted, "plugins["+strconv.Itoa(i)+"]")
@@ -257,34 +256,6 @@ func moduleTerms(c Config) func(props.Values) hostcall.Terms {
 	return func(values props.Values) hostcall.Terms {
 		return hostcall.Terms{Grants: requestFor(c, values[wasm.PropModule]).Grants}
 	}
-}
-
-// checkProgram finds what is wrong with a program without starting it.
-func checkProgram(req spi.LoadRequest) (err error) {
-	defer func() {
-		if err != nil {
-			err = fmt.Errorf("%s: %w", req.Path, err)
-		}
-	}()
-	info, err := os.Stat(req.Path)
-	switch {
-	case errors.Is(err, os.ErrNotExist):
-		return errors.New("there is no such file")
-	case err != nil:
-		return err
-	case !info.Mode().IsRegular():
-		return errors.New("it is no regular file")
-	case req.SHA256 == "":
-		return nil
-	}
-	sum, err := checksum(req.Path)
-	if err != nil {
-		return err
-	}
-	if !strings.EqualFold(sum, req.SHA256) {
-		return fmt.Errorf("its sha256 is %s, not %s", sum, req.SHA256)
-	}
-	return nil
 }
 
 // checksum returns the sha256 of a file in hexadecimal.

@@ -367,9 +367,10 @@ func testOffline(t *testing.T, files kinds) {
 	}
 	wrong := strings.Repeat("ab", 32)
 	for change, want := range map[string]string{
-		fmt.Sprintf("process: %q, sha256: %s", files.program, wrong): "its sha256 is",
-		`process: "none"`: "there is no such file",
-		fmt.Sprintf("process: %q", filepath.Dir(files.program)): "it is no regular file",
+		fmt.Sprintf("process: %q, sha256: %s", files.program, wrong): ": sha256 is ",
+		`process: "none"`: ": there is no such file",
+		fmt.Sprintf("process: %q", filepath.Dir(files.program)): ": is not a regular file",
+		`process: "token"`: ": is not executable; chmod +x makes it so",
 	} {
 		problems, _ := lint(strings.Replace(text, fmt.Sprintf("process: %q", files.program), change, 1))
 		if len(problems) != 1 || !strings.HasPrefix(problems[0], "5 plugin: ") || !strings.Contains(problems[0], want) {

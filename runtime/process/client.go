@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"os/exec"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -95,7 +98,8 @@ func (p *program) connect(ctx context.Context) (*instance, error) {
 	in := &instance{calls: newCalls(), served: make(chan struct{}), over: make(chan struct{})}
 	p.out.forget()
 	env := append([]string{pluginpb.EnvPath + "=" + p.path}, p.env...)
-	ctx, cancel := context.WithTimeoutCause(ctx, p.config.StartTimeout, spi.ErrTimeout)
+	late := fmt.Errorf("no handshake and connection within %v: %w", p.config.StartTimeout, spi.ErrTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, p.config.StartTimeout, late)
 	defer cancel()
 	var made atomic.Pointer[process]
 	in.client = goplugin.NewClient(p.clientConfig(func(protocol []string) (*process, error) {
@@ -121,13 +125,27 @@ func (p *program) connect(ctx context.Context) (*instance, error) {
 	case ctx.Err() != nil:
 		return nil, spi.NewError(interrupted(ctx).Code, "it did not start: "+context.Cause(ctx).Error())
 	default:
-		return nil, spi.NewError(spi.CodeUnavailable, "starting the program: "+err.Error())
+		return nil, spi.NewError(spi.CodeUnavailable, p.refusedStart(err))
 	}
 	if ctx.Err() != nil {
 		giveUp()
 	}
 	in.close(0)
 	return nil, p.startError(ctx, in.process, err)
+}
+
+// refusedStart says why the system does not start a program. The usual reasons
+// name the private copy, which the operator has never seen.
+func (p *program) refusedStart(err error) string {
+	_, gone := os.Stat(p.image.path)
+	switch {
+	case errors.Is(err, syscall.ENOEXEC):
+		return "is neither a program for this machine nor a script whose first line begins with #! (" + syscall.ENOEXEC.Error() + ")"
+	case errors.Is(err, fs.ErrNotExist) && gone == nil:
+		return "cannot be started: the interpreter that its first line names, or the loader that it was linked for, is not on this machine"
+	default:
+		return "starting the program: " + err.Error()
+	}
 }
 
 // startError says why a program did not come up.

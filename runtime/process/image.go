@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	goruntime "runtime"
@@ -41,7 +42,77 @@ func (i *image) close() error {
 // readImage copies the file and checks that it is a program with the expected
 // checksum. A copy on disk is made in dir.
 func readImage(path, wantSHA, dir string, inMemory bool) (_ *image, err error) {
+	file, err := openProgram(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = file.Close() }() // only read from
+	// The kernel runs what is in memory; an interpreter would have to find it.
+	i, sum, err := copyImage(file, dir, filepath.Base(path), inMemory && string(file.head) == "\x7fELF")
+	if err != nil {
+		return nil, fmt.Errorf("copying the program: %w", err)
+	}
+	i.sha = hex.EncodeToString(sum)
+	if err := checkSum(i.sha, wantSHA); err != nil {
+		return nil, errors.Join(err, i.close())
+	}
+	return i, nil
+}
+
+// Check finds what [Host.Load] would refuse of the file of a program, without
+// copying or starting it. sha256 is the expected checksum in hexadecimal, "" for
+// any. Errors begin with the path.
+func Check(path, sha256 string) error {
+	if err := checkFile(path, sha256); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return nil
+}
+
+func checkFile(path, wantSHA string) error {
+	file, err := openProgram(path)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = file.Close() }() // only read from
+	if wantSHA == "" {
+		return nil
+	}
+	hash := sha256.New()
+	if _, err := io.Copy(hash, file); err != nil {
+		return fmt.Errorf("reading the program: %w", err)
+	}
+	return checkSum(hex.EncodeToString(hash.Sum(nil)), wantSHA)
+}
+
+func checkSum(sum, want string) error {
+	if want != "" && !strings.EqualFold(want, sum) {
+		return spi.NewError(spi.CodeDenied, "sha256 is "+sum+", but "+strings.ToLower(want)+" is expected")
+	}
+	return nil
+}
+
+// programFile is an open file that may be a program, at most maxFile of it.
+type programFile struct {
+	io.Reader
+	io.Closer
+	head []byte // the first bytes, which are read again
+}
+
+// missingFile is the error of a file that is not there.
+type missingFile struct{}
+
+func (missingFile) Error() string { return "there is no such file" }
+
+// Unwrap is what errors.Is knows such an error by.
+func (missingFile) Unwrap() error { return fs.ErrNotExist }
+
+// openProgram opens a file, unless it cannot be a program.
+func openProgram(path string) (_ *programFile, err error) {
 	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, missingFile{}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the program: %w", err)
 	}
@@ -59,25 +130,18 @@ func readImage(path, wantSHA, dir string, inMemory bool) (_ *image, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the program: %w", err)
 	}
-	defer func() { _ = file.Close() }() // only read from
 	source := bufio.NewReader(io.LimitReader(file, maxFile))
 	head, err := source.Peek(4)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("reading the program: %w", err)
+	if err == nil || errors.Is(err, io.EOF) {
+		head = bytes.Clone(head)
+		err = refuseHead(head)
+	} else {
+		err = fmt.Errorf("reading the program: %w", err)
 	}
-	if err := refuseHead(head); err != nil {
-		return nil, err
-	}
-	// The kernel runs what is in memory; an interpreter would have to find it.
-	i, sum, err := copyImage(source, dir, filepath.Base(path), inMemory && bytes.HasPrefix(head, []byte("\x7fELF")))
 	if err != nil {
-		return nil, fmt.Errorf("copying the program: %w", err)
+		return nil, errors.Join(err, file.Close())
 	}
-	i.sha = hex.EncodeToString(sum)
-	if wantSHA != "" && !strings.EqualFold(wantSHA, i.sha) {
-		return nil, errors.Join(spi.NewError(spi.CodeDenied, "sha256 is "+i.sha+", but "+strings.ToLower(wantSHA)+" is expected"), i.close())
-	}
-	return i, nil
+	return &programFile{Reader: source, Closer: file, head: head}, nil
 }
 
 // refuseHead refuses what cannot be a program of any system.

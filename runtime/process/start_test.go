@@ -32,7 +32,7 @@ func TestNotPlugins(t *testing.T) {
 		{mode: "version", code: spi.CodeProtocol, want: []string{`version "2" of the plugin protocol, this host version 1`}},
 		{mode: "plain", code: spi.CodeProtocol, want: []string{"certificate"}},
 		{mode: "nobody", code: spi.CodeProtocol, want: []string{"x509"}},
-		{mode: "hang", timeout: 300 * time.Millisecond, code: spi.CodeTimeout, want: []string{"it did not start", "timeout"}},
+		{mode: "hang", timeout: 300 * time.Millisecond, code: spi.CodeTimeout, want: []string{"it did not start: no handshake and connection within 300ms", "timeout"}},
 		{mode: "foreign", code: spi.CodeProtocol, want: []string{"attaching it", "unknown service"}},
 		{mode: "detached", timeout: time.Second, code: spi.CodeTimeout, want: []string{"it did not start", "timeout"}},
 		{mode: "mute", code: spi.CodeTimeout, want: []string{"describing the plugins", "its process was ended"}},
@@ -100,12 +100,13 @@ func TestFilesThatAreRefused(t *testing.T) {
 		code spi.Code
 		want string
 	}{
-		"missing":        {req: spi.LoadRequest{Path: filepath.Join(dir, "none")}, want: "no such file"},
+		"missing":        {req: spi.LoadRequest{Path: filepath.Join(dir, "none")}, want: ": there is no such file"},
 		"a directory":    {req: spi.LoadRequest{Path: dir}, code: spi.CodeProtocol, want: "not a regular file"},
 		"empty":          {req: spi.LoadRequest{Path: write("empty", "", 0o700)}, code: spi.CodeProtocol, want: "it is empty"},
 		"a module":       {req: spi.LoadRequest{Path: write("module", "\x00asm\x01\x00\x00\x00", 0o700)}, code: spi.CodeProtocol, want: "WebAssembly"},
 		"not executable": {req: spi.LoadRequest{Path: write("data", "#!/bin/sh\n", 0o600)}, code: spi.CodeDenied, want: "chmod +x"},
-		"no format":      {req: spi.LoadRequest{Path: write("text", "\x01\x02\x03\x04", 0o700)}, code: spi.CodeUnavailable, want: "exec format error"},
+		"no format":      {req: spi.LoadRequest{Path: write("text", "\x01\x02\x03\x04", 0o700)}, code: spi.CodeUnavailable, want: "neither a program for this machine nor a script"},
+		"no interpreter": {req: spi.LoadRequest{Path: write("script", "#!/no/such/interpreter\n", 0o700)}, code: spi.CodeUnavailable, want: "the interpreter that its first line names"},
 		"checksum":       {req: spi.LoadRequest{Path: pluginPath, SHA256: strings.Repeat("a", 64)}, code: spi.CodeDenied, want: "is expected"},
 		"memory":         {req: spi.LoadRequest{Path: pluginPath, Limits: spi.Limits{Memory: 1 << 20}}, code: spi.CodeInvalidProperties, want: "limits.memory"},
 		"directories":    {req: spi.LoadRequest{Path: pluginPath, Grants: spi.Grants{Dirs: []spi.Dir{{Path: "/"}}}}, code: spi.CodeInvalidProperties, want: "grants.dirs"},

@@ -107,11 +107,16 @@ func escapeIf(text string, bad func(rune) bool) string {
 	}
 	var b strings.Builder
 	for _, r := range text {
-		if bad(r) {
+		switch {
+		case !bad(r):
+			b.WriteRune(r)
+		case r == '\n':
+			b.WriteString(`\n`)
+		case r == '\t':
+			b.WriteString(`\t`)
+		default:
 			fmt.Fprintf(&b, `\u%04x`, r)
-			continue
 		}
-		b.WriteRune(r)
 	}
 	return b.String()
 }

@@ -18,7 +18,7 @@ func TestPrintable(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ text, want, wantLine string }{
 		{"plain", "plain", "plain"},
-		{"two\nlines\tand a tab", "two\nlines\tand a tab", `two\u000alines\u0009and a tab`},
+		{"two\nlines\tand a tab", "two\nlines\tand a tab", `two\nlines\tand a tab`},
 		{"\x1b[31mred\x07", `\u001b[31mred\u0007`, `\u001b[31mred\u0007`},
 		{"北京 ☃", "北京 ☃", "北京 ☃"},
 		{"\u202eright to left", `\u202eright to left`, `\u202eright to left`},
