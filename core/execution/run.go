@@ -220,6 +220,9 @@ func (c *itemCall) call() {
 		ctx = limited
 		c.sharding.Deadline, _ = ctx.Deadline()
 	}
+	if config.CancelsRunning() || config.Timeout > 0 {
+		defer r.watch(ctx, c.item, c.attempt)()
+	}
 	// The cause counts as it is when the code returns, before the deferred
 	// cancel.
 	defer func() { c.cause = cause(ctx) }()
@@ -287,11 +290,19 @@ func (c *itemCall) judge() (Outcome, *spi.Error) {
 		return OutcomeFailure, &e
 	case errors.Is(c.cause, spi.ErrTimeout):
 		e.Code, e.Retryable = spi.CodeTimeout, spi.CodeTimeout.Retryable()
-		e.Message = fmt.Sprintf("timeout of %s exceeded", c.run.spec.Config.Timeout)
+		e.Message = c.run.reason(c.cause)
 		return OutcomeFailure, &e
 	default:
-		return OutcomeCancelled, spi.NewError(spi.CodeCancelled, c.cause.Error())
+		return OutcomeCancelled, spi.NewError(spi.CodeCancelled, c.run.reason(c.cause))
 	}
+}
+
+// reason says for people why the context of the code has ended.
+func (r *run) reason(cause error) string {
+	if errors.Is(cause, spi.ErrTimeout) {
+		return fmt.Sprintf("timeout of %s exceeded", r.spec.Config.Timeout)
+	}
+	return cause.Error()
 }
 
 // valid makes text valid UTF-8, as it is when it has crossed a border.
