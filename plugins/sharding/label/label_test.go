@@ -1,8 +1,10 @@
 package label_test
 
 import (
+	"context"
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -103,6 +105,27 @@ func TestComposes(t *testing.T) {
 	}
 	if !plugin().Descriptor.Has(spi.CapabilityLoad) {
 		t.Error("LABEL does not ask for the load, which LEAST_BUSY needs")
+	}
+}
+
+// TestTheOtherStrategyIsMadeOfTheProperties composes with a strategy that reads its
+// property when it is made, as that of a module does.
+func TestTheOtherStrategyIsMadeOfTheProperties(t *testing.T) {
+	t.Parallel()
+	other := spi.Plugin{
+		Descriptor: spi.Descriptor{Kind: spi.KindShardingStrategy, Type: "NTH", Props: props.Schema{{Name: "nth", Type: props.Int, Default: "0"}}},
+		ShardingStrategy: func(_ context.Context, values props.Values) (spi.ShardingStrategy, error) {
+			return spi.ShardingStrategyFunc(func(_ context.Context, req spi.ShardRequest) (spi.ShardResponse, error) {
+				return spi.ShardResponse{Assignment: map[string][]int{req.Instances[values.Int("nth")].ID: {0}}}, nil
+			}), nil
+		},
+	}
+	for _, nth := range []int{0, 1} {
+		req := request(1, props.Values{"label.selector": "zone=a", "label.strategy": "NTH", "nth": strconv.Itoa(nth)})
+		want := map[string][]int{req.Instances[nth].ID: {0}}
+		if diff := cmp.Diff(want, shardingtest.Shard(t, label.Plugin(other), req)); diff != "" {
+			t.Errorf("Shard(nth %d) differs (-want +got):\n%s", nth, diff)
+		}
 	}
 }
 
