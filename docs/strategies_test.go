@@ -6,19 +6,19 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/elasticjob-go/elasticjob/plugins/builtin"
 	"github.com/elasticjob-go/elasticjob/spi"
+	"github.com/elasticjob-go/elasticjob/spi/props"
 )
 
 // TestStrategiesAreDocumented compares the page with the built-in strategies: their
-// types, their own properties, and their capabilities.
+// types, their own properties with their defaults, and their capabilities.
 func TestStrategiesAreDocumented(t *testing.T) {
 	t.Parallel()
 	text := page(t, "docs/reference/sharding-strategies.md")
 	var want []string
-	properties := make(map[string][]string)
+	properties := make(map[string]props.Schema)
 	owners := make(map[string]int)
 	capabilities := make(map[string]bool)
 	for _, p := range builtin.All() {
@@ -31,7 +31,7 @@ func TestStrategiesAreDocumented(t *testing.T) {
 		}
 		for _, f := range p.Descriptor.Props {
 			owners[f.Name]++
-			properties[p.Descriptor.Type] = append(properties[p.Descriptor.Type], f.Name)
+			properties[p.Descriptor.Type] = append(properties[p.Descriptor.Type], f)
 		}
 	}
 	slices.Sort(want)
@@ -41,11 +41,8 @@ func TestStrategiesAreDocumented(t *testing.T) {
 	}
 	for _, name := range want {
 		// LABEL has the properties of those that it composes with too.
-		own := slices.DeleteFunc(properties[name], func(p string) bool { return name == "LABEL" && owners[p] > 1 })
-		slices.Sort(own)
-		if diff := cmp.Diff(own, firstColumn(section(t, text, name)), cmpopts.EquateEmpty()); diff != "" {
-			t.Errorf("properties of %s in docs/reference/sharding-strategies.md differ (-want +got):\n%s", name, diff)
-		}
+		own := slices.DeleteFunc(properties[name], func(f props.Field) bool { return name == "LABEL" && owners[f.Name] > 1 })
+		checkRows(t, text, name, own)
 	}
 	for _, name := range firstColumn(section(t, text, "Strategies of your own")) {
 		if !capabilities[name] {
