@@ -207,7 +207,10 @@ func TestServerThatDoesNotAnswer(t *testing.T) {
 		t.Run(scheme, func(t *testing.T) {
 			t.Parallel()
 			job := newJob(t, map[string]string{sqljob.PropURL: scheme + "://u:hunter2@" + listener.Addr().String() + "/db", sqljob.PropStatement: "SELECT 1", sqljob.PropConnectTimeout: "50ms"})
-			_, err := execute(t, job)
+			// Shorter than the time to connect in unless it is given.
+			ctx, cancel := context.WithTimeout(t.Context(), 8*time.Second)
+			defer cancel()
+			_, err := job.Execute(ctx, spi.ExecuteRequest{Context: sharding(), Services: &services{}})
 			wantError(t, err, spi.CodeUnavailable, true, "connecting: ", "hunter2")
 		})
 	}
