@@ -42,10 +42,12 @@ func TestSends(t *testing.T) {
 	}{
 		{"TLS first", "tls", nil, nil, delivered{Encrypted: true}},
 		{"TLS first with login", "tls", []string{"jobs", "hunter2"}, []string{email.PropUsername, "jobs", email.PropPassword, "hunter2"}, delivered{Encrypted: true, User: "jobs"}},
-		{"every certificate", "tls", nil, []string{email.PropSSLTrust, "*"}, delivered{Encrypted: true}},
-		{"one certificate of several", "tls", nil, []string{email.PropSSLTrust, "mail.example.com 127.0.0.1"}, delivered{Encrypted: true}},
+		// None of the servers has a certificate for localhost.
+		{"every certificate", "tls", nil, []string{email.PropHost, "localhost", email.PropSSLTrust, "*"}, delivered{Encrypted: true}},
+		{"one certificate of several", "tls", nil, []string{email.PropHost, "localhost", email.PropSSLTrust, "mail.example.com LOCALHOST"}, delivered{Encrypted: true}},
 		{"STARTTLS where it is offered", "starttls", []string{"jobs", "hunter2"}, []string{email.PropUseSSL, "false", email.PropUsername, "jobs", email.PropPassword, "hunter2"}, delivered{Encrypted: true, User: "jobs"}},
 		{"STARTTLS required", "starttls", nil, []string{email.PropUseSSL, "false", email.PropStartTLS, email.StartTLSRequired}, delivered{Encrypted: true}},
+		{"any certificate with STARTTLS", "starttls", nil, []string{email.PropHost, "localhost", email.PropSSLTrust, "a,localhost", email.PropUseSSL, "false"}, delivered{Encrypted: true}},
 		{"no encryption", "plain", nil, []string{email.PropUseSSL, "false"}, delivered{}},
 		{"no encryption, never", "plain", nil, []string{email.PropUseSSL, "false", email.PropStartTLS, email.StartTLSNever}, delivered{}},
 		{"login at localhost", "plain", []string{"jobs", "hunter2"}, []string{email.PropUseSSL, "false", email.PropUsername, "jobs", email.PropPassword, "hunter2"}, delivered{User: "jobs"}},
