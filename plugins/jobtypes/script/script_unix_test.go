@@ -462,7 +462,10 @@ func TestLimitOfTheCPU(t *testing.T) {
 	for _, command := range []string{"while :; do :; done", "sh -c 'while :; do :; done'; exit $?"} {
 		t.Run(command, func(t *testing.T) {
 			t.Parallel()
-			_, err := execute(t, shell(command, script.PropLimitCPU, "1s"))
+			// Without the limit the script goes on for ever.
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			err := executeIn(ctx, t, newRecorder(), shell(command, script.PropLimitCPU, "1s"))
 			if got := spi.AsError(err); got == nil || !strings.HasPrefix(got.Message, "the limit of 1s of script.limit.cpu was reached: ") {
 				t.Errorf("Execute() = %v, want that the limit was reached", err)
 			}
