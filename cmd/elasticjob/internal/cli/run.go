@@ -153,7 +153,12 @@ func (s *supervisor) serve(running, draining context.Context, cfg elasticjob.Con
 // reload takes over what the file says now. A signal to stop ends it.
 func (s *supervisor) reload(ctx context.Context, node *elasticjob.Node) {
 	cfg, problems, err := s.read()
-	if err == nil && len(problems) == 0 {
+	switch {
+	case err != nil:
+	case len(problems) > 0:
+		// What is wrong with plugins is said at once, too.
+		problems = elasticjob.Lint(ctx, cfg, true, elasticjob.WithLogger(s.logger))
+	default:
 		err = node.Reload(ctx, cfg)
 	}
 	if ctx.Err() != nil {
