@@ -79,6 +79,7 @@ func TestLoadFull(t *testing.T) {
 		Secrets: map[string]config.Secret{
 			"db-password": {Value: secret}, "api.key": {File: absolute(t, "keys/api")}, "from.env": {Value: secret},
 		},
+		Tracing: &config.Tracing{Type: "HISTORY", Props: map[string]string{"depth": "3", "queue.size": "5"}},
 		Jobs: []job.Config{
 			{
 				Name: "ordersReconcile", Type: "ORDERS", Cron: "0/5 * * * * ?", TimeZone: "GMT+08:00", ShardingTotalCount: 3,
@@ -86,6 +87,7 @@ func TestLoadFull(t *testing.T) {
 				Timeout: 90 * time.Second, MaxRetries: 3, RetryBackoff: 250 * time.Millisecond, ConcurrencyPolicy: job.ConcurrencyCancelRunning,
 				MaxTimeDiffSeconds: 60, ReconcileIntervalMinutes: 5,
 				ShardingStrategyType: "ODEVITY", PoolType: "8", ErrorHandlerTypes: []string{"LOG", "EMAIL"}, ListenerTypes: []string{"AUDIT", "NOTIFY"},
+				StartedTimeoutMilliseconds: 1500, CompletedTimeoutMilliseconds: 60_000,
 				Description: "Two words: quoted", Disabled: true, Overwrite: true, Label: "billing",
 				Props: map[string]string{
 					"batch.size": "500", "octal": "007", "float": "1e3", "word": "yes", "empty": "", "hex": "0x1F",

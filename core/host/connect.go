@@ -67,13 +67,10 @@ func connect(ctx context.Context, node config.Config, logger *slog.Logger) (*con
 	if len(problems) > 0 {
 		return nil, problems
 	}
-	c, err := dial.Open(ctx, dial.Config{
-		Servers: r.Servers, MasterName: r.MasterName, Username: r.Username, Password: r.Password,
-		SentinelUsername: r.SentinelUsername, SentinelPassword: r.SentinelPassword, Database: r.Database, TLS: encrypted,
-		ConnectionTimeout: r.ConnectionTimeout, MinRetryBackoff: r.BaseSleepTime, MaxRetryBackoff: r.MaxSleepTime, MaxRetries: r.MaxRetries,
-		Namespace: r.Namespace,
-		Waiting:   func(err error) { logger.Warn("registry not reached, trying again", "err", err) },
-	})
+	where := addressOf(r)
+	where.TLS = encrypted
+	where.Waiting = func(err error) { logger.Warn("registry not reached, trying again", "err", err) }
+	c, err := dial.Open(ctx, where)
 	if err != nil {
 		return nil, err
 	}
@@ -88,6 +85,16 @@ func connect(ctx context.Context, node config.Config, logger *slog.Logger) (*con
 		n.partitions = clusterPartitions
 	}
 	return n, nil
+}
+
+// addressOf is a registry center as package dial takes it, without encryption.
+func addressOf(r *config.RegCenter) dial.Config {
+	return dial.Config{
+		Servers: r.Servers, MasterName: r.MasterName, Username: r.Username, Password: r.Password,
+		SentinelUsername: r.SentinelUsername, SentinelPassword: r.SentinelPassword, Database: r.Database,
+		ConnectionTimeout: r.ConnectionTimeout, MinRetryBackoff: r.BaseSleepTime, MaxRetryBackoff: r.MaxSleepTime, MaxRetries: r.MaxRetries,
+		Namespace: r.Namespace,
+	}
 }
 
 // registryService is the registry center of the node.

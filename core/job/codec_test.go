@@ -12,20 +12,21 @@ import (
 	"github.com/elasticjob-go/elasticjob/core/job"
 )
 
-const fullDefinition = `{"jobName":"orders","elasticJobType":"ORDERS","timeZone":"Asia/Shanghai","shardingTotalCount":3,` +
+const fullDefinition = `{"jobName":"orders","elasticJobType":"ORDERS","cron":"0/5 * * * * ?","timeZone":"Asia/Shanghai","shardingTotalCount":3,` +
 	`"shardingItemParameters":"0=A,1=<B>","jobParameter":"p","monitorExecution":false,"misfire":false,"failover":true,"maxRetries":3,` +
 	`"maxTimeDiffSeconds":60,"reconcileIntervalMinutes":0,"jobShardingStrategyType":"ODEVITY",` +
 	`"jobExecutorThreadPoolSizeProviderType":"4","jobErrorHandlerType":["LOG","EMAIL"],` +
-	`"jobListenerTypes":["AUDIT","NOTIFY"],"description":"d",` +
+	`"jobListenerTypes":["AUDIT","NOTIFY"],"startedTimeoutMilliseconds":1500,"completedTimeoutMilliseconds":60000,"description":"d",` +
 	`"props":{"a":"1","b.c":""},"disabled":true,"overwrite":true,"label":"l","every":"1m30s","at":"2030-01-02T03:04:05Z","timeout":"10m0s","retryBackoff":"250ms","concurrencyPolicy":"CANCEL_RUNNING"}`
 
 func fullConfig() job.Config {
 	return job.Config{
-		Name: "orders", Type: "ORDERS", TimeZone: "Asia/Shanghai", ShardingTotalCount: 3,
+		Name: "orders", Type: "ORDERS", Cron: "0/5 * * * * ?", TimeZone: "Asia/Shanghai", ShardingTotalCount: 3,
 		ShardingItemParameters: "0=A,1=<B>", JobParameter: "p", Failover: true, MaxTimeDiffSeconds: 60,
 		ShardingStrategyType: "ODEVITY", PoolType: "4", ErrorHandlerTypes: []string{"LOG", "EMAIL"},
-		ListenerTypes: []string{"AUDIT", "NOTIFY"}, Description: "d",
-		Props: map[string]string{"b.c": "", "a": "1"}, Disabled: true, Overwrite: true, Label: "l",
+		ListenerTypes: []string{"AUDIT", "NOTIFY"}, StartedTimeoutMilliseconds: 1500, CompletedTimeoutMilliseconds: 60_000,
+		Description: "d",
+		Props:       map[string]string{"b.c": "", "a": "1"}, Disabled: true, Overwrite: true, Label: "l",
 		Every: 90 * time.Second, At: time.Date(2030, 1, 2, 4, 4, 5, 0, time.FixedZone("", 3600)), Timeout: 10 * time.Minute,
 		MaxRetries: 3, RetryBackoff: 250 * time.Millisecond, ConcurrencyPolicy: job.ConcurrencyCancelRunning,
 	}

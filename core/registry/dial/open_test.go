@@ -218,6 +218,21 @@ func TestOnlyCommandsAreRepeated(t *testing.T) {
 	}
 }
 
+// TestPausesBetweenTriesAreTheConfiguredOnes asks the client: to wait for pauses
+// that differ from its own would take seconds.
+func TestPausesBetweenTriesAreTheConfiguredOnes(t *testing.T) {
+	t.Parallel()
+	c := config(serve(t, redisLike("7.0.15")).addr)
+	c.MaxRetries, c.MinRetryBackoff, c.MaxRetryBackoff = 2, 70*time.Millisecond, 7*time.Second
+	client, ok := open(t, c).Commands().(*redis.Client)
+	if !ok {
+		t.Fatalf("Commands() of one server is a %T, want a *redis.Client", client)
+	}
+	if o := client.Options(); o.MinRetryBackoff != c.MinRetryBackoff || o.MaxRetryBackoff != c.MaxRetryBackoff {
+		t.Errorf("pauses of Commands() = %v to %v, want %v to %v", o.MinRetryBackoff, o.MaxRetryBackoff, c.MinRetryBackoff, c.MaxRetryBackoff)
+	}
+}
+
 func TestCloseTwice(t *testing.T) {
 	t.Parallel()
 	connection, err := dial.Open(t.Context(), config(redistest.Start(t).Addr()))
