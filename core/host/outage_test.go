@@ -303,6 +303,9 @@ type setup struct {
 	jobs    []job.Config
 	plugins []spi.Plugin
 	most    int // items that run at once; 0 for the default
+	labels  map[string]string
+	// sessionTimeout is that of a fleet; 0 for the default.
+	sessionTimeout time.Duration
 	// before and after see every command of the registry client and can hold it
 	// up. A command for which before fails is not sent.
 	before func(args []any) error
@@ -391,7 +394,7 @@ func observe(t *testing.T, s setup) *observed {
 func newHost(t *testing.T, s setup) (*Host, config.Problems) {
 	t.Helper()
 	c := config.Defaults()
-	c.Jobs, c.ShutdownGrace, c.Tracing = s.jobs, grace, s.tracing
+	c.Jobs, c.ShutdownGrace, c.Tracing, c.Instance.Labels = s.jobs, grace, s.tracing, s.labels
 	if s.most != 0 {
 		c.MaxRunningItems = s.most
 	}
