@@ -53,6 +53,7 @@ func (s *seen) handlers() []*Handler {
 	})}}
 }
 
+// TestAFailedItemIsRunAgain is what #612, #617, #450 and #1984 of ElasticJob ask for.
 func TestAFailedItemIsRunAgain(t *testing.T) {
 	t.Parallel()
 	for _, monitored := range []bool{true, false} {

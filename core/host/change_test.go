@@ -249,6 +249,8 @@ func changes() []change {
 // TestEveryKeyChangesWhileItemsRun changes a job of two nodes in the midst of a
 // run, with UpdateJob and by a reload of both files: the change is in force soon,
 // what runs ends by the old definition, and no instant is lost or doubled.
+// Zones, intervals and instants are what #1530, #144, #586 and #2041 of ElasticJob
+// ask for.
 func TestEveryKeyChangesWhileItemsRun(t *testing.T) {
 	t.Parallel()
 	for i, c := range changes() {

@@ -113,6 +113,7 @@ func TestAnInstantIsQueuedOnce(t *testing.T) {
 
 // TestAMissedGenerationLosesNothing lets two assignments follow each other
 // before a node has read the first.
+// In ElasticJob a stale cache loses the run: #2194, #2190 and #1995.
 func TestAMissedGenerationLosesNothing(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -243,6 +243,7 @@ func TestItemsThatComeAndGoLoseAndDoubleNothing(t *testing.T) {
 
 // TestADeadNodesItemsMove lets the session of one of two nodes end without a
 // word, while the node is cut off from the server.
+// What a dead node ran blocks nobody: #467, #1754 and #49 of ElasticJob.
 func TestADeadNodesItemsMove(t *testing.T) {
 	t.Parallel()
 	for _, monitored := range []bool{true, false} {

@@ -285,6 +285,8 @@ func TestShardingContextIsComplete(t *testing.T) {
 	})
 }
 
+// TestASlowItemIsHeldAndCaughtUpOnce is #390, #250, #470 and #150 of ElasticJob,
+// where a misfire runs twice.
 func TestASlowItemIsHeldAndCaughtUpOnce(t *testing.T) {
 	t.Parallel()
 	eachMode(t, func(t *testing.T, monitored bool) {
@@ -348,6 +350,7 @@ func TestMisfireOffDropsWhatASlowItemMissed(t *testing.T) {
 	})
 }
 
+// TestTimeoutEndsAnItem is what #1464, #548, #563 and #1132 of ElasticJob ask for.
 func TestTimeoutEndsAnItem(t *testing.T) {
 	t.Parallel()
 	eachMode(t, func(t *testing.T, monitored bool) {
@@ -562,6 +565,8 @@ func TestAnErrorHandlerCanStopTheJobHere(t *testing.T) {
 	})
 }
 
+// TestDisabledJobsDoNotFire is #2011 of ElasticJob, where a job that starts out
+// disabled runs once.
 func TestDisabledJobsDoNotFire(t *testing.T) {
 	t.Parallel()
 	eachMode(t, func(t *testing.T, monitored bool) {

@@ -314,7 +314,7 @@ func TestNothingIsCaughtUpWhileDisabled(t *testing.T) {
 }
 
 // TestASlowItemDelaysItselfOnly regards what ElasticJob's users met: one item that
-// takes longer than the interval held up all others (its issue 2113).
+// takes longer than the interval held up all others (#2113, #506).
 func TestASlowItemDelaysItselfOnly(t *testing.T) {
 	t.Parallel()
 	for _, monitored := range []bool{true, false} {

@@ -203,6 +203,8 @@ func TestAHeldFireIsCaughtUpAfterALostSession(t *testing.T) {
 	})
 }
 
+// TestSuccessAfterALostLeaseIsNoSuccess is #114, #1549, #190 and #491 of
+// ElasticJob, whose nodes go on when their items are elsewhere.
 func TestSuccessAfterALostLeaseIsNoSuccess(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

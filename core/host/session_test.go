@@ -22,6 +22,7 @@ import (
 
 // TestALostSessionCancelsItemsAndComesBack moves the registry's clock past the
 // lease, as a suspend of the machine does.
+// In ElasticJob jobs stay down for ever: #1857, #2383, #543, #582 and #1807.
 func TestALostSessionCancelsItemsAndComesBack(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

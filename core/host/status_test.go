@@ -157,6 +157,8 @@ func sum(all ...map[int]int) map[int]int {
 	return total
 }
 
+// TestADisabledInstanceStaysSoWhenItComesBack is #696, #946 and #388 of
+// ElasticJob, where a restart enables what an operator has disabled.
 func TestADisabledInstanceStaysSoWhenItComesBack(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -231,6 +233,7 @@ func TestARunningItemIsListedWithItsOwner(t *testing.T) {
 }
 
 // TestDrainHandsOverAndWaits drains one of two nodes while an item runs on it.
+// ElasticJob interrupts what runs, or hands over badly: #638 and #2473.
 func TestDrainHandsOverAndWaits(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -128,6 +128,7 @@ func broadcastJob() job.Config {
 
 // TestEveryInstanceRuns checks what code and operators see of a job that
 // broadcasts.
+// It is what #366 and #2037 of ElasticJob ask for.
 func TestEveryInstanceRuns(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
