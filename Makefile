@@ -6,13 +6,15 @@ GO            ?= go
 FUZZTIME      ?= 60s
 TEST_TIMEOUT  ?= 8m
 BENCHFLAGS    ?=
+SEED          ?= 1
+SEEDS         ?= 200
 GOLANGCI      := $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT)
 PLATFORMS     := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 QUICKSTART    := examples/quickstart
 GUEST         := GOOS=wasip1 GOARCH=wasm $(GO) build -trimpath -ldflags '-s -w'
 
 .DEFAULT_GOAL := help
-.PHONY: help run test race soak lint fmt fuzz generate verify bench build check binary quickstart test-tools fmt-check
+.PHONY: help run test race soak sim lint fmt fuzz generate verify bench build check binary quickstart test-tools fmt-check
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -36,6 +38,9 @@ test: test-tools ## run all tests with the race detector, in random order
 soak: test-tools ## what takes long: a Redis that is away for a minute, hundreds of random fleets
 	$(GO) test -race -count=1 -timeout 30m ./cmd/elasticjob -run 'TestFleet/Redis' -fleet.outage 1m -v
 	$(GO) test -race -count=1 -timeout 60m ./core/host -run 'Chaos|ComeAndGo|Storm' -host.seeds 200
+
+sim: ## lives of simulated fleets under faults: SEEDS of them, from SEED on
+	$(GO) test ./core/host/sim -run '^TestLives$$' -count=1 -timeout 0 -v -sim.seed $(SEED) -sim.seeds $(SEEDS)
 
 race: ## run all tests three times with the race detector
 	$(GO) test -race -shuffle=on -count=3 -timeout $(TEST_TIMEOUT) ./...

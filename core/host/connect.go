@@ -51,7 +51,7 @@ func describeRegistry(r *config.RegCenter) string {
 }
 
 // connect reaches the Redis of the configuration, or starts one in the process.
-func connect(ctx context.Context, node config.Config, logger *slog.Logger) (*connection, error) {
+func connect(ctx context.Context, node config.Config, machine Machine, logger *slog.Logger) (*connection, error) {
 	r := node.RegCenter
 	if r == nil {
 		server, err := embedded.Open(ctx)
@@ -68,7 +68,7 @@ func connect(ctx context.Context, node config.Config, logger *slog.Logger) (*con
 		return nil, problems
 	}
 	where := addressOf(r)
-	where.TLS = encrypted
+	where.TLS, where.Dial = encrypted, machine.Dial
 	where.Waiting = func(err error) { logger.Warn("registry not reached, trying again", "err", err) }
 	c, err := dial.Open(ctx, where)
 	if err != nil {
@@ -106,7 +106,7 @@ type registryService struct {
 func (r *registryService) Start(ctx context.Context) error {
 	h := r.host
 	if h.connection == nil {
-		c, err := connect(ctx, h.config.Node, h.logger)
+		c, err := connect(ctx, h.config.Node, h.config.Machine, h.logger)
 		if err != nil {
 			return err
 		}
@@ -140,14 +140,14 @@ const clockReadings = 5
 // alignClock reads the clock of the server, and refuses to start when it differs
 // more from this machine's than a job allows.
 func (h *Host) alignClock(ctx context.Context) error {
-	h.clock = &serverClock{}
+	h.clock = &serverClock{wall: h.config.Machine.Now}
 	for range clockReadings {
-		sent := time.Now()
+		sent := h.clock.local()
 		server, err := h.connection.commands.Time(ctx).Result()
 		if err != nil {
 			return fmt.Errorf("reading the clock of the registry: %w", err)
 		}
-		h.clock.observe(server.Add(-500*time.Microsecond), sent, time.Now())
+		h.clock.observe(server.Add(-500*time.Microsecond), sent, h.clock.local())
 	}
 	bound, name := h.jobs.clockBound()
 	if difference := h.clock.difference().Abs(); bound >= 0 && difference > bound {

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -43,6 +44,21 @@ type Config struct {
 	Version string
 	// LocalZone names the time zone of jobs that name none.
 	LocalZone func() (string, error)
+	// Machine is what the node runs on; the zero value is this machine.
+	Machine Machine
+}
+
+// Machine is what a node takes from the machine that it runs on, for simulations
+// to replace. What is nil is this machine's.
+type Machine struct {
+	// Dial makes connections to the servers of a registry center that the
+	// configuration names.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+	// Now is the clock that somebody may set.
+	Now func() time.Time
+	// Elapsed is how long it is since some moment before the node was made. It
+	// goes on while the machine is suspended, nobody sets it, and leases run by it.
+	Elapsed func() time.Duration
 }
 
 // Host is a node. Start and Stop keep the contract of package service.
@@ -81,7 +97,10 @@ var _ service.Service = (*Host)(nil)
 // jobs beyond the problems that their definitions have by themselves. A node
 // that is not started must be closed.
 func New(ctx context.Context, c Config) (*Host, config.Problems) {
-	h := &Host{config: c, elapsed: newLeaseClock()}
+	h := &Host{config: c, elapsed: c.Machine.Elapsed}
+	if h.elapsed == nil {
+		h.elapsed = newLeaseClock()
+	}
 	h.ending, h.end = context.WithCancel(context.WithoutCancel(ctx))
 	ip, err := localIP(c.Node.Instance)
 	var problems config.Problems

@@ -221,7 +221,7 @@ const registerTimeout = 5 * time.Second
 func (m *membership) register(ctx context.Context, nonce string) (registry.Registration, time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, registerTimeout)
 	defer cancel()
-	at, sent := time.Now(), m.elapsed()
+	at, sent := m.clock.local(), m.elapsed()
 	instance := m.follower.description()
 	// A registration whose answer was lost is known by it when it is repeated.
 	instance.Nonce = nonce
@@ -230,7 +230,7 @@ func (m *membership) register(ctx context.Context, nonce string) (registry.Regis
 		return registration, sent, err
 	}
 	if m.clock != nil {
-		m.clock.observe(registration.Now, at, time.Now())
+		m.clock.observe(registration.Now, at, m.clock.local())
 	}
 	return registration, sent, nil
 }
@@ -398,13 +398,13 @@ func (m *membership) hasExpired(s *session) bool {
 func (m *membership) renew(ctx context.Context, s *session) (time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, renewTimeout)
 	defer cancel()
-	at, sent := time.Now(), m.elapsed()
+	at, sent := m.clock.local(), m.elapsed()
 	renewal, err := m.partition.Renew(ctx, s.lease, true)
 	if err != nil {
 		return 0, err
 	}
 	if m.clock != nil {
-		m.clock.observe(renewal.Now, at, time.Now())
+		m.clock.observe(renewal.Now, at, m.clock.local())
 	}
 	m.extend(s, sent)
 	changed := m.version.Swap(renewal.Version) != renewal.Version

@@ -10,7 +10,8 @@ import (
 // the same instants whatever their own clocks say. It is safe for concurrent
 // use.
 type serverClock struct {
-	offset atomic.Int64 // nanoseconds that the server is ahead
+	offset atomic.Int64     // nanoseconds that the server is ahead
+	wall   func() time.Time // this machine's clock, nil for the system's
 
 	mu      sync.Mutex
 	samples [clockSamples]clockSample
@@ -33,7 +34,15 @@ const clockSamples = 16
 const clockDrift = 20 * time.Millisecond
 
 // now returns the server's time.
-func (c *serverClock) now() time.Time { return time.Now().Add(time.Duration(c.offset.Load())) }
+func (c *serverClock) now() time.Time { return c.local().Add(time.Duration(c.offset.Load())) }
+
+// local returns the time of this machine.
+func (c *serverClock) local() time.Time {
+	if c == nil || c.wall == nil {
+		return time.Now()
+	}
+	return c.wall()
+}
 
 // observe takes a reading of the server's clock, to the millisecond, that was
 // made between sent and received.

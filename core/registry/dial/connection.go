@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"time"
 
@@ -43,6 +44,8 @@ type Config struct {
 	// TLS is used for all servers, Sentinels too; nil means none. Where it has no
 	// ServerName, a certificate must be for the host of the address it is used at.
 	TLS *tls.Config
+	// Dial makes the connections to servers; nil means that of the system.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 	// ConnectionTimeout is how long Open tries; zero means that it tries once.
 	ConnectionTimeout time.Duration
 	// MaxRetries is how often Commands repeats a command that failed for a reason

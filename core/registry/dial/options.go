@@ -84,13 +84,17 @@ func (c Config) sessions() *redis.UniversalOptions {
 
 // dial connects to one server, in TLS if that is configured.
 func (c Config) dial(ctx context.Context, network, addr string) (net.Conn, error) {
-	return dialTo(ctx, network, addr, c.TLS)
+	return c.dialTo(ctx, network, addr, c.TLS)
 }
 
-func dialTo(ctx context.Context, network, addr string, config *tls.Config) (net.Conn, error) {
+func (c Config) dialTo(ctx context.Context, network, addr string, config *tls.Config) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	conn, err := (&net.Dialer{KeepAlive: keepAlive}).DialContext(ctx, network, addr)
+	open := c.Dial
+	if open == nil {
+		open = (&net.Dialer{KeepAlive: keepAlive}).DialContext
+	}
+	conn, err := open(ctx, network, addr)
 	if err != nil || config == nil {
 		return conn, err
 	}

@@ -51,7 +51,7 @@ func (l login) who() string {
 
 // explain says what an error of a server means and what to do about it.
 func (c Config) explain(ctx context.Context, addr string, l login, seen *witness, err error) *problem {
-	if p := explainTLS(ctx, addr, c.TLS, err); p != nil {
+	if p := c.explainTLS(ctx, addr, err); p != nil {
 		return p
 	}
 	if p := seen.explain(c.TLS != nil); p != nil {
@@ -60,17 +60,17 @@ func (c Config) explain(ctx context.Context, addr string, l login, seen *witness
 	if reply, ok := errors.AsType[redis.Error](err); ok {
 		return c.explainReply(l, reply.Error())
 	}
-	return explainNetwork(ctx, addr, c.TLS, err)
+	return c.explainNetwork(ctx, addr, err)
 }
 
 // explainTLS explains what goes wrong only with TLS, nil if it is not that.
-func explainTLS(ctx context.Context, addr string, config *tls.Config, err error) *problem {
+func (c Config) explainTLS(ctx context.Context, addr string, err error) *problem {
 	host, _, splitErr := net.SplitHostPort(addr)
 	if splitErr != nil {
 		host = addr
 	}
-	if config != nil && config.ServerName != "" {
-		host = config.ServerName
+	if c.TLS != nil && c.TLS.ServerName != "" {
+		host = c.TLS.ServerName
 	}
 	if wrong, ok := errors.AsType[x509.HostnameError](err); ok {
 		return lasting("shows a certificate that is not for %q but for %s: set tls.serverName to one of its names, or use an address that it is for",
@@ -94,7 +94,7 @@ func explainTLS(ctx context.Context, addr string, config *tls.Config, err error)
 	if remote, ok := errors.AsType[*net.OpError](err); ok && remote.Op == "remote error" {
 		return lasting("refuses the TLS connection (%v): if it asks for certificates of clients, set tls.certFile and tls.keyFile to one of an authority that it trusts", remote.Err)
 	}
-	if _, ok := errors.AsType[*handshakeError](err); ok && speaksPlain(ctx, addr) {
+	if _, ok := errors.AsType[*handshakeError](err); ok && c.speaksPlain(ctx, addr) {
 		return lasting("speaks Redis without TLS: remove tls, or use the port that speaks it")
 	}
 	return nil
@@ -116,7 +116,7 @@ func namesOf(c *x509.Certificate) string {
 }
 
 // explainNetwork explains what keeps bytes from coming.
-func explainNetwork(ctx context.Context, addr string, config *tls.Config, err error) *problem {
+func (c Config) explainNetwork(ctx context.Context, addr string, err error) *problem {
 	name, isName := errors.AsType[*net.DNSError](err)
 	op, isOp := errors.AsType[*net.OpError](err)
 	isDial := isOp && op.Op == "dial"
@@ -132,7 +132,7 @@ func explainNetwork(ctx context.Context, addr string, config *tls.Config, err er
 	case isDial:
 		return passing("does not take connections (no answer within %v): check the address and firewalls", dialTimeout)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
-		if config == nil && speaksTLS(ctx, addr) {
+		if c.TLS == nil && c.speaksTLS(ctx, addr) {
 			return lasting("speaks TLS only: set tls, or use the port without it")
 		}
 		return passing("closes the connection without an answer")

@@ -81,10 +81,10 @@ func (c *witnessedConn) Close() error {
 }
 
 // speaksPlain says that the server answers a PING without TLS.
-func speaksPlain(ctx context.Context, addr string) bool {
+func (c Config) speaksPlain(ctx context.Context, addr string) bool {
 	ctx, cancel := context.WithTimeout(ctx, plainTimeout)
 	defer cancel()
-	conn, err := dialTo(ctx, "tcp", addr, nil)
+	conn, err := c.dialTo(ctx, "tcp", addr, nil)
 	if err != nil {
 		return false
 	}
@@ -99,10 +99,10 @@ func speaksPlain(ctx context.Context, addr string) bool {
 }
 
 // speaksTLS says that the server shows a certificate, whatever that is worth.
-func speaksTLS(ctx context.Context, addr string) bool {
+func (c Config) speaksTLS(ctx context.Context, addr string) bool {
 	ctx, cancel := context.WithTimeout(ctx, plainTimeout)
 	defer cancel()
-	conn, err := dialTo(ctx, "tcp", addr, &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: x509.NewCertPool()})
+	conn, err := c.dialTo(ctx, "tcp", addr, &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: x509.NewCertPool()})
 	if err == nil {
 		return conn.Close() == nil
 	}

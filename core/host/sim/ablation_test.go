@@ -1,0 +1,71 @@
+package sim_test
+
+import (
+	"flag"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+// most is how many lives may pass before one notices that a rule is missing.
+const most = 200
+
+// fromFirst searches anew for the lives that notice.
+var fromFirst = flag.Bool("sim.search", false, "look for the lives that notice an ablation from the first one on")
+
+// ablation is a rule of the protocol that is taken out.
+type ablation struct {
+	name string
+	// seed is of the first life that noticed it when this was written.
+	seed    uint64
+	setting setting
+}
+
+// without takes a piece out of a script.
+func without(script, old, by string) setting {
+	return setting{edit: func(name, text string) string {
+		if name != script {
+			return text
+		}
+		if n := strings.Count(text, old); n != 1 {
+			panic(fmt.Sprintf("script %s has %q %d times, want once", script, old, n))
+		}
+		return strings.Replace(text, old, by, 1)
+	}}
+}
+
+func ablations() []ablation {
+	return []ablation{
+		{"no floors", 1, without("commit", "floor[item] = math.max(f, decided)", "floor[item] = 0")},
+		{"floors without what was decided", 1, without("commit", "floor[item] = math.max(f, decided)", "floor[item] = f")},
+		{"marks of others not subtracted", 1, without("begin", "  if foreign then\n", "  if false then\n")},
+		// The lease clock is as slow as it takes to use the margin up.
+		{"no margin", 1, setting{slowClock: func(d time.Duration) time.Duration {
+			return time.Duration(float64(d) * float64(ttl-margin-ttl/100) / float64(ttl))
+		}}},
+	}
+}
+
+// TestAblationsAreNoticed takes one rule after the other out: a life must notice.
+func TestAblationsAreNoticed(t *testing.T) {
+	t.Parallel()
+	lib := scriptsOf(t)
+	for _, a := range ablations() {
+		t.Run(a.name, func(t *testing.T) {
+			t.Parallel()
+			first := a.seed
+			if *fromFirst {
+				first = 1
+			}
+			for seed := first; seed < first+most; seed++ {
+				h := live(t, lib, seed, a.setting)
+				if violations := check(h); len(violations) > 0 {
+					t.Logf("noticed by life %d: %s", seed, violations[0])
+					return
+				}
+			}
+			t.Errorf("%d lives notice nothing", most)
+		})
+	}
+}
