@@ -56,7 +56,7 @@ func TestTheSessionTimeoutIsThatOfTheFile(t *testing.T) {
 	t.Parallel()
 	center := config.DefaultRegCenter()
 	center.Servers, center.Namespace, center.SessionTimeout = []string{redistest.Start(t).Addr()}, "fleet", 7*time.Second
-	c, err := connect(t.Context(), config.Config{RegCenter: &center}, slog.New(slog.DiscardHandler))
+	c, err := connect(t.Context(), config.Config{RegCenter: &center}, Machine{}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
