@@ -30,6 +30,9 @@ func (j *Job) Adopt(a registry.Assignment) time.Time {
 	if a.Generation == j.current.Generation && (a.Queued || j.queued) {
 		j.askForTriggered()
 	}
+	if a.Generation == j.current.Generation && (a.Orphaned || j.orphaned) {
+		j.askForOrphans()
+	}
 	return now
 }
 

@@ -47,7 +47,7 @@ type dataflowRun struct {
 	// Cursor is where the first fetch begins.
 	Cursor string
 	// Keep keeps a cursor after its batch was processed; nil keeps none.
-	Keep func(cursor string) error
+	Keep func(ctx context.Context, cursor string) error
 }
 
 // driveDataflow fetches and processes the data of one item: once, or until
@@ -79,7 +79,7 @@ func driveDataflow(ctx context.Context, flow spi.Dataflow, run dataflowRun) (spi
 			break
 		}
 		if run.Keep != nil {
-			if err := run.Keep(cursor); err != nil {
+			if err := run.Keep(ctx, cursor); err != nil {
 				return spi.ExecuteResponse{}, fmt.Errorf("keeping the cursor of batch %d: %w", batches, err)
 			}
 		}
@@ -107,7 +107,7 @@ func (c *itemCall) flow(ctx context.Context, flow spi.Dataflow) (spi.ExecuteResp
 	if r.spec.Values.Bool(PropStreamingCheckpoint) {
 		services := r.servicesOf(item, attempt)
 		run.Cursor = string(c.sharding.Checkpoint)
-		run.Keep = func(cursor string) error { return services.keepCheckpoint([]byte(cursor)) }
+		run.Keep = func(ctx context.Context, cursor string) error { return services.keepCheckpoint(ctx, []byte(cursor)) }
 	}
 	return driveDataflow(ctx, flow, run)
 }

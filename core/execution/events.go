@@ -13,11 +13,12 @@ import (
 
 // Events are the topics on which an executor tells what happens.
 type Events struct {
-	Assigned event.Topic[ItemsAssigned]
-	Started  event.Topic[ItemStarted]
-	Finished event.Topic[ItemFinished]
-	Misfired event.Topic[ItemMisfired]
-	Lost     event.Topic[ItemLost]
+	Assigned   event.Topic[ItemsAssigned]
+	Started    event.Topic[ItemStarted]
+	Finished   event.Topic[ItemFinished]
+	Misfired   event.Topic[ItemMisfired]
+	Lost       event.Topic[ItemLost]
+	FailedOver event.Topic[ItemFailedOver]
 	// Progressed and Checkpointed tell what running items have left with the node.
 	Progressed   event.Topic[ItemProgressed]
 	Checkpointed event.Topic[ItemCheckpointed]
@@ -110,6 +111,16 @@ type ItemLost struct {
 	From string
 }
 
+// ItemFailedOver says that this instance has taken an item over that was running
+// when the session of its instance died.
+type ItemFailedOver struct {
+	Job  string
+	Item int
+	Run  string
+	// From is the dead instance, empty when the answer that named it was lost.
+	From string
+}
+
 // ItemProgressed says that a running item has reported how far it is.
 type ItemProgressed struct {
 	Job      string
@@ -168,6 +179,10 @@ func Record(events *Events, logger *slog.Logger) {
 	})
 	events.Lost.Subscribe(func(e ItemLost) {
 		logger.LogAttrs(ctx, slog.LevelWarn, "item lost",
+			slog.String("job", e.Job), slog.Int("item", e.Item), slog.String("run", e.Run), slog.String("from", e.From))
+	})
+	events.FailedOver.Subscribe(func(e ItemFailedOver) {
+		logger.LogAttrs(ctx, slog.LevelWarn, "item failed over",
 			slog.String("job", e.Job), slog.Int("item", e.Item), slog.String("run", e.Run), slog.String("from", e.From))
 	})
 }

@@ -83,6 +83,8 @@ type Job struct {
 	catchUp   bool      // held items may be free: ask for them
 	triggered bool      // items may wait for a manual run: ask for them
 	queued    bool      // some were waiting when the node last knew
+	claims    bool      // items of dead instances may wait: take them over
+	orphaned  bool      // some did when the node last knew, and there was no room here
 	reports   []*run    // marked runs with finished items to report
 	stepping  bool      // the step goroutine runs
 	putOff    bool      // instants of an unmonitored job wait for the next renewal
@@ -344,6 +346,9 @@ func (j *Job) resume() {
 		if j.queued {
 			j.askForTriggered()
 		}
+		if j.orphaned {
+			j.askForOrphans()
+		}
 	}
 }
 
@@ -379,7 +384,7 @@ func (j *Job) handOver() {
 		}
 	}
 	j.leaving = true
-	j.catchUp, j.triggered = false, false
+	j.catchUp, j.triggered, j.claims = false, false, false
 }
 
 // handOverBound is the end of what the node fires of items that it has given
@@ -417,7 +422,7 @@ func (j *Job) close() {
 		j.missAll(f)
 	}
 	j.waiting = nil
-	j.catchUp, j.triggered = false, false
+	j.catchUp, j.triggered, j.claims = false, false, false
 	for _, t := range j.queue.takeAll() {
 		j.drop(t)
 	}

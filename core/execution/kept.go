@@ -56,6 +56,12 @@ func (j *Job) keep(r *run, item, attempt int, note func(*kept)) bool {
 	if !j.isBusy(item) || j.running[item] != r || j.attemptOf(item) != attempt {
 		return false
 	}
+	note(j.keptOf(item))
+	return true
+}
+
+// keptOf is what an item has left, and where more is to go. The caller holds the lock.
+func (j *Job) keptOf(item int) *kept {
 	if j.kept == nil {
 		j.kept = make(map[int]*kept)
 	}
@@ -64,6 +70,5 @@ func (j *Job) keep(r *run, item, attempt int, note func(*kept)) bool {
 		k = &kept{}
 		j.kept[item] = k
 	}
-	note(k)
-	return true
+	return k
 }

@@ -10,8 +10,8 @@ import (
 )
 
 // drop gives up a task that has not started: its fire counts as missed and its
-// mark is completed. A retry ends as its last attempt did, and an item of a manual
-// run has another turn elsewhere.
+// mark is completed. A retry ends as its last attempt did, an item of a manual run
+// has another turn elsewhere, and one that was taken over another taker.
 func (j *Job) drop(t task) {
 	if t.attempt > 1 {
 		j.giveUp(j.retries[t.item], cmp.Or(j.retryEnd(t.item), hostcall.ReasonStopping))
@@ -19,14 +19,14 @@ func (j *Job) drop(t task) {
 	}
 	j.release(t.item)
 	j.abandon(t, ReasonNotRunning)
-	if !t.run.isManual() {
+	if !t.run.givesBack() {
 		j.closeGap(t.item)
 	}
 }
 
 // abandon ends an item of a run before it starts.
 func (j *Job) abandon(t task, reason Reason) {
-	if t.run.isManual() {
+	if t.run.givesBack() {
 		j.report(t.run, t.item, outcomeReturned, nil)
 		return
 	}
@@ -65,7 +65,7 @@ func (j *Job) launch(r *run, items registry.Items) {
 		default:
 			j.admit(t)
 		}
-		if !r.isManual() {
+		if !r.givesBack() {
 			if r.source == spi.SourceNormal {
 				j.gaps.take(item, r.instant)
 			}
@@ -120,6 +120,9 @@ func (j *Job) freePlace() {
 		j.executor.workers.submit(next)
 	} else {
 		j.active--
+	}
+	if j.orphaned {
+		j.askForOrphans()
 	}
 }
 

@@ -24,6 +24,10 @@ type Center interface {
 	// MeetAll asks or tells how far the calls of listeners are that are made once
 	// for a run, likewise.
 	MeetAll(ctx context.Context, requests []registry.MeetRequest) ([]registry.Gathering, error)
+	// ClaimAll takes over items that dead instances were running, likewise.
+	ClaimAll(ctx context.Context, requests []registry.ClaimRequest) ([]registry.ClaimReply, error)
+	// SaveCheckpoint keeps what an item has saved for whoever takes it over.
+	SaveCheckpoint(ctx context.Context, request registry.CheckpointRequest) error
 	// Fresh reports whether this node may start an unmonitored firing of the
 	// instant: it has renewed its lease lately and knows all reassignments.
 	Fresh(instant time.Time) bool
@@ -66,6 +70,7 @@ type session struct {
 	begins    batcher[registry.BeginRequest, registry.BeginReply]
 	completes batcher[registry.CompleteRequest, registry.CompleteReply]
 	meets     batcher[registry.MeetRequest, registry.Gathering]
+	claims    batcher[registry.ClaimRequest, registry.ClaimReply]
 }
 
 func (s *session) end(cause error) {
@@ -88,6 +93,7 @@ func (p *Partition) Attach(lease registry.Lease) {
 	s.begins.send, s.begins.spawn = p.center.BeginAll, p.executor.calls.Go
 	s.completes.send, s.completes.spawn = p.center.CompleteAll, p.executor.calls.Go
 	s.meets.send, s.meets.spawn = p.center.MeetAll, p.executor.calls.Go
+	s.claims.send, s.claims.spawn = p.center.ClaimAll, p.executor.calls.Go
 	for _, j := range p.Jobs() {
 		j.rejoin()
 	}

@@ -24,6 +24,10 @@ type rig struct {
 	finished  []ItemFinished
 	completed []registry.CompleteRequest
 	fence     int64
+	claims    []registry.ClaimReply // answers to the next claims; then there is nothing
+	claimed   []registry.ClaimRequest
+	saved     []registry.CheckpointRequest
+	saveError error
 
 	stale atomic.Bool // the node does not know whether it is up to date
 }
@@ -71,7 +75,7 @@ func (r *rig) host(name string, items int, spec *Spec) *Job {
 	said := spec.Config
 	spec.Config = job.Defaults(name)
 	spec.Config.Type, spec.Config.MonitorExecution, spec.Config.ShardingTotalCount = "PROBE", said.MonitorExecution, items
-	spec.Config.MaxRetries, spec.Config.Timeout = said.MaxRetries, said.Timeout
+	spec.Config.MaxRetries, spec.Config.Timeout, spec.Config.Failover = said.MaxRetries, said.Timeout, said.Failover
 	spec.Config.ConcurrencyPolicy = cmp.Or(said.ConcurrencyPolicy, spec.Config.ConcurrencyPolicy)
 	spec.Config.RetryBackoff = cmp.Or(said.RetryBackoff, spec.Config.RetryBackoff)
 	spec.Schedule = never{}
@@ -141,6 +145,26 @@ func (r *rig) CompleteAll(_ context.Context, requests []registry.CompleteRequest
 
 func (r *rig) MeetAll(_ context.Context, requests []registry.MeetRequest) ([]registry.Gathering, error) {
 	return make([]registry.Gathering, len(requests)), nil
+}
+
+func (r *rig) ClaimAll(_ context.Context, requests []registry.ClaimRequest) ([]registry.ClaimReply, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	replies := make([]registry.ClaimReply, len(requests))
+	for i, q := range requests {
+		r.claimed = append(r.claimed, q)
+		if len(r.claims) > 0 {
+			replies[i], r.claims = r.claims[0], r.claims[1:]
+		}
+	}
+	return replies, nil
+}
+
+func (r *rig) SaveCheckpoint(_ context.Context, request registry.CheckpointRequest) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.saved = append(r.saved, request)
+	return r.saveError
 }
 
 func (r *rig) Fresh(time.Time) bool            { return !r.stale.Load() }

@@ -38,6 +38,9 @@ type run struct {
 	parameter *string
 	// marked says that the registry holds a mark that must be completed.
 	marked bool
+	// isManual says that it is a run for a trigger, which one without a registry is
+	// not.
+	isManual bool
 
 	nameTask sync.Once // not for a run of one item without listeners
 	taskID   string
@@ -128,11 +131,15 @@ func (r *run) servicesOf(item, attempt int) *itemServices {
 func (r *run) perform(item, attempt int) {
 	e := r.job.executor
 	c := &itemCall{run: r, item: item, attempt: attempt, source: r.source, started: time.Now()}
-	if attempt == 1 {
-		c.task = r.task()
-	} else {
+	switch {
+	case attempt > 1:
 		c.source = spi.SourceRetry
 		c.task, c.sharding.Checkpoint = r.job.earlier(item)
+	case r.isClaimed():
+		_, c.sharding.Checkpoint = r.job.earlier(item)
+		fallthrough
+	default:
+		c.task = r.task()
 	}
 	e.events.Started.Publish(ItemStarted{
 		Job: r.job.name, Item: item, Run: r.id, Task: c.task, Items: r.items, Source: c.source, Attempt: attempt,

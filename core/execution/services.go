@@ -41,7 +41,7 @@ func (s *itemServices) Call(ctx context.Context, op string, request []byte) ([]b
 	case spi.OpProgressReport:
 		return s.reportProgress(request)
 	case spi.OpCheckpointSave:
-		return s.saveCheckpoint(request)
+		return s.saveCheckpoint(ctx, request)
 	default:
 		return pass(ctx, s.run.spec.Door, s.run.spec.Config.Type, op, request)
 	}
@@ -70,8 +70,9 @@ func (s *itemServices) reportProgress(request []byte) ([]byte, error) {
 }
 
 // saveCheckpoint keeps the item's checkpoint. The latest counts. It lives with
-// the item until that is done: a retry gets it, the registry does not.
-func (s *itemServices) saveCheckpoint(request []byte) ([]byte, error) {
+// the item until that is done: a retry gets it, and with failover who takes the item
+// over.
+func (s *itemServices) saveCheckpoint(ctx context.Context, request []byte) ([]byte, error) {
 	if s.kind != callWork {
 		return nil, notOffered(spi.OpCheckpointSave, "fetch_data")
 	}
@@ -79,18 +80,21 @@ func (s *itemServices) saveCheckpoint(request []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.keepCheckpoint(data); err != nil {
+	if err := s.keepCheckpoint(ctx, data); err != nil {
 		return nil, err
 	}
 	return hostcall.Done(), nil
 }
 
 // keepCheckpoint keeps the checkpoint itself.
-func (s *itemServices) keepCheckpoint(data []byte) error {
+func (s *itemServices) keepCheckpoint(ctx context.Context, data []byte) error {
 	if err := hostcall.CheckCheckpoint(data); err != nil {
 		return err
 	}
 	if err := s.keep(func(k *kept) { k.checkpoint = data }); err != nil {
+		return err
+	}
+	if err := s.share(ctx, data); err != nil {
 		return err
 	}
 	s.run.job.executor.events.Checkpointed.Publish(ItemCheckpointed{Job: s.run.job.name, Item: s.item, Run: s.run.id, Data: data})
@@ -192,7 +196,7 @@ func (j *Job) endReason(item int) string {
 	case j.current.How == registry.HowBroadcast && j.current.Items.Len() > 0:
 		// It is this instance's, whatever its number is now.
 		return ""
-	case !j.current.Items.Contains(item):
+	case !j.current.Items.Contains(item) && !j.isTakenOver(item):
 		return hostcall.ReasonReshard
 	default:
 		return ""

@@ -31,7 +31,7 @@ func (j *Job) step() {
 // hasStep reports whether there is something to do. Until the assignment is
 // adopted under a new session, that is reports only.
 func (j *Job) hasStep() bool {
-	return !j.rejoined && (len(j.waiting) > 0 || j.catchUp || j.triggered) || j.isReportDue()
+	return !j.rejoined && (len(j.waiting) > 0 || j.claims || j.catchUp || j.triggered) || j.isReportDue()
 }
 
 // isReportDue reports whether finished items are to be reported now: their
@@ -74,6 +74,9 @@ func (j *Job) nextStep() func() {
 		j.waiting = append(j.waiting[:0], j.waiting[1:]...)
 		j.begun = f.instant
 		return func() { j.begin(f) }
+	case j.claims:
+		j.claims = false
+		return j.claimOrphans
 	case j.triggered:
 		// Before what is caught up: a job that is always behind would never let a
 		// manual run have its turn.
@@ -123,7 +126,7 @@ func (j *Job) complete(reports []report) {
 	for _, r := range reports {
 		for outcome, list := range r.items {
 			items := registry.NewItems(list...)
-			request := registry.CompleteRequest{Lease: r.run.session.lease, Job: j.name, Fence: r.run.fence, Items: items, Outcome: outcome, Manual: r.run.isManual()}
+			request := registry.CompleteRequest{Lease: r.run.session.lease, Job: j.name, Fence: r.run.fence, Items: items, Outcome: outcome, Manual: r.run.isManual, Claimed: r.run.isClaimed()}
 			if r.run.meeting != nil {
 				request.Run = r.run.meeting.run
 			}
@@ -134,11 +137,12 @@ func (j *Job) complete(reports []report) {
 				j.executor.logger.Warn("completion not recorded", "job", j.name, "items", items.String(), "run", r.run.id, "err", err)
 				continue
 			}
-			if reply.HasMisfire || reply.HasQueued {
+			if reply.HasMisfire || reply.HasQueued || reply.HasFailover {
 				j.mu.Lock()
 				canBegin := !j.closed && !j.leaving
 				j.catchUp = j.catchUp || reply.HasMisfire && canBegin
 				j.triggered = j.triggered || reply.HasQueued && canBegin
+				j.claims = j.claims || reply.HasFailover && canBegin
 				j.mu.Unlock()
 			}
 		}

@@ -81,12 +81,7 @@ func (j *Job) beginTriggered() {
 // unmonitored job and of code that has outlived its lease, and those that a former
 // owner may still fire, for which it asks again when that is over.
 func (j *Job) unfree() registry.Items {
-	var items []int
-	for item, r := range j.running {
-		if r != nil {
-			items = append(items, item)
-		}
-	}
+	items := j.inHand().Slice()
 	var wait time.Duration
 	for _, d := range j.duties {
 		// Generations are microseconds: nobody has fired a one-off job since.
@@ -105,17 +100,13 @@ func (j *Job) unfree() registry.Items {
 // newManualRun returns the run of a trigger.
 func newManualRun(j *Job, s *session, generation int64, reply registry.BeginReply) *run {
 	r := newRun(j, s, j.spec, reply.Instant, spi.SourceOneOff, reply.Fence, reply.Items, true)
-	r.id, r.parameter = reply.Trigger, reply.Parameter
+	r.id, r.parameter, r.isManual = reply.Trigger, reply.Parameter, true
 	if !j.isMonitored() {
 		r.token = generation
 	}
 	r.gather(reply.Gathering)
 	return r
 }
-
-// isManual reports whether the run is one of a trigger, which a run without a
-// registry is not.
-func (r *run) isManual() bool { return r.source == spi.SourceOneOff && r.marked }
 
 // jobParameter is the parameter of the job in this run.
 func (r *run) jobParameter() string {

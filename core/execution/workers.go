@@ -38,6 +38,13 @@ func (w *workers) submit(t task) {
 	}
 }
 
+// room is how many tasks would find a worker at once.
+func (w *workers) room() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.max - w.busy - w.queue.len()
+}
+
 // hire decides whether one more goroutine is to be started. The caller holds the
 // lock, and then starts it.
 func (w *workers) hire() bool {

@@ -260,6 +260,11 @@ func (m *member) follow(ctx context.Context) error {
 			j.Triggered()
 		}
 	}
+	for _, name := range news.orphaned {
+		if j := m.host.executor.Job(name); j != nil {
+			j.Orphaned()
+		}
+	}
 	if news.left || news.paused {
 		// The lead may be free; the renewal tells how long the quarantine lasts.
 		m.membership.poke()
@@ -290,6 +295,7 @@ type news struct {
 	gathered  []registry.Change // runs whose listeners are waited for no more, or may be called
 	looks     []string          // jobs in which who waits for listeners asks again
 	triggered []string          // jobs of which items wait for a manual run
+	orphaned  []string          // jobs of which items wait for somebody to take them over
 	servers   bool              // a server was disabled or enabled for all jobs
 	left      bool              // an instance is gone
 	paused    bool              // a quarantine has begun
@@ -364,8 +370,11 @@ func (m *member) newsSince(ctx context.Context, since int64) (news, error) {
 			n.released = append(n.released, c.Job)
 		case registry.ChangeTrigger:
 			n.triggered = append(n.triggered, c.Job)
-		case registry.ChangeReleased, registry.ChangeDrain:
+		case registry.ChangeReleased:
 			n.released = append(n.released, c.Job)
+		case registry.ChangeDrain:
+			n.released = append(n.released, c.Job)
+			n.orphaned = append(n.orphaned, c.Job)
 		case registry.ChangeJoin, registry.ChangeLeave, registry.ChangeDepart, registry.ChangeHost, registry.ChangeQuarantine, registry.ChangeRan, registry.ChangeTriggered:
 		}
 	}
@@ -430,6 +439,16 @@ func (m *member) CompleteAll(ctx context.Context, requests []registry.CompleteRe
 // MeetAll asks or tells how far the calls of listeners are that are made once.
 func (m *member) MeetAll(ctx context.Context, requests []registry.MeetRequest) ([]registry.Gathering, error) {
 	return m.partition.MeetAll(ctx, requests)
+}
+
+// ClaimAll takes over items that dead instances were running.
+func (m *member) ClaimAll(ctx context.Context, requests []registry.ClaimRequest) ([]registry.ClaimReply, error) {
+	return m.partition.ClaimAll(ctx, requests)
+}
+
+// SaveCheckpoint keeps what an item has saved for whoever takes it over.
+func (m *member) SaveCheckpoint(ctx context.Context, request registry.CheckpointRequest) error {
+	return m.partition.SaveCheckpoint(ctx, request)
 }
 
 // Fresh reports whether the node has renewed its lease so shortly before the

@@ -153,8 +153,8 @@ func TestValidate(t *testing.T) {
 		{"listener misspelt", func(c *job.Config) { c.ListenerTypes = []string{"audit"} }, []string{"jobListenerTypes type"}},
 		{"too many listeners", func(c *job.Config) { c.ListenerTypes = slices.Repeat([]string{"A"}, 17) }, []string{"jobListenerTypes range"}},
 		{"handler misspelt", func(c *job.Config) { c.ErrorHandlerTypes = []string{"LOG", "e-mail"} }, []string{"jobErrorHandlerType type"}},
-		{"failover", func(c *job.Config) { c.Failover = true }, []string{"failover not-available"}},
-		{"failover without marks", func(c *job.Config) { c.Failover, c.MonitorExecution = true, false }, []string{"failover conflict", "failover not-available"}},
+		{"failover", func(c *job.Config) { c.Failover = true }, nil},
+		{"failover without marks", func(c *job.Config) { c.Failover, c.MonitorExecution = true, false }, []string{"failover conflict"}},
 		{"prop without a key", func(c *job.Config) { c.Props[""] = "x" }, []string{"props. name"}},
 		{"prop key with a space", func(c *job.Config) { c.Props["a b"] = "x" }, []string{"props.a b name"}},
 		{"prop too large", func(c *job.Config) { c.Props["a.b"] = strings.Repeat("x", 65537) }, []string{"props.a.b range"}},
@@ -171,7 +171,7 @@ func TestValidate(t *testing.T) {
 			"jobName name", "elasticJobType required", "shardingTotalCount required", "retryBackoff range", "concurrencyPolicy type",
 			"jobShardingStrategyType required",
 			"jobExecutorThreadPoolSizeProviderType required", "jobErrorHandlerType range", "every schedule", "cron cron", "every range",
-			"shardingItemParameters item-parameters", "shardingItemParameters item-parameters", "failover conflict", "failover not-available",
+			"shardingItemParameters item-parameters", "shardingItemParameters item-parameters", "failover conflict",
 		}},
 	}
 	for _, test := range tests {

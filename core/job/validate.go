@@ -53,9 +53,6 @@ func (c Config) Validate() []Problem {
 			Message: "needs monitorExecution: without marks nobody knows which items a node left behind",
 		})
 	}
-	if c.Failover {
-		found = append(found, Problem{Field: "failover", Rule: RuleNotAvailable, Message: "is true, which is not available in this version"})
-	}
 	if len(found) == 0 {
 		// Only a definition that is otherwise sound: anything else may be why it cannot be encoded.
 		if _, err := Encode(c); err != nil {

@@ -112,8 +112,8 @@ type Assignment struct {
 	// new owners have not waited until From.
 	Forfeited Items
 	// Queued says that items of the job, perhaps of other instances, wait for a
-	// manual run.
-	Queued bool
+	// manual run. Orphaned says that they wait for somebody to take them over.
+	Queued, Orphaned bool
 }
 
 // Orphan is a set of items and the instance that died while it owned them. What
@@ -241,14 +241,14 @@ func (p *Partition) Assignments(ctx context.Context, instance string, jobs []str
 		heads := make([]*redis.SliceCmd, len(batch))
 		owned := make([]*redis.SliceCmd, len(batch))
 		disabled := make([]*redis.BoolCmd, len(batch))
-		queued := make([]*redis.IntCmd, len(batch))
+		queued, orphaned := make([]*redis.IntCmd, len(batch)), make([]*redis.IntCmd, len(batch))
 		var off *redis.BoolCmd
 		_, err := p.config.Client.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
 			off = pipe.HExists(ctx, p.keys.off(), ServerName(instance))
 			for i, name := range batch {
 				heads[i] = pipe.HMGet(ctx, p.keys.job(name), "gen", "pg", "sd", "mon", "from", "st", "dn", "lo", "an", "how")
 				owned[i] = pipe.HMGet(ctx, p.keys.assignments(name), instance, "")
-				queued[i] = pipe.HLen(ctx, p.keys.queued(name))
+				queued[i], orphaned[i] = pipe.HLen(ctx, p.keys.queued(name)), pipe.HLen(ctx, p.keys.failovers(name))
 				disabled[i] = pipe.HExists(ctx, p.keys.states(name), "node:"+ServerName(instance))
 			}
 			return nil
@@ -271,7 +271,7 @@ func (p *Partition) Assignments(ctx context.Context, instance string, jobs []str
 				return nil, fmt.Errorf("reading the assignment of %q in job %s: %w", instance, name, err)
 			}
 			a.Disabled = a.Disabled || disabled[i].Val() || off.Val()
-			a.Queued = queued[i].Val() > 0
+			a.Queued, a.Orphaned = queued[i].Val() > 0, orphaned[i].Val() > 0
 			a.Items = union(a.Floors)
 			a.Forfeited = forfeited(a.Orphans, instance, a.Items)
 			a.Orphans = orphansIn(a.Orphans, a.Items)

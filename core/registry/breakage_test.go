@@ -21,12 +21,11 @@ func breakages() []breakage {
 	return []breakage{
 		{1, "no floors", "commit", "floor[item] = math.max(f, decided)", "floor[item] = 0"},
 		{1, "floors without what was decided", "commit", "floor[item] = math.max(f, decided)", "floor[item] = f"},
-		{1, "marks of others not subtracted", "begin", "  if foreign then\n", "  if false then\n"},
-		{39, "failover queue not subtracted", "begin", "do busy[tonumber(item)] = true end", "do end"},
-		{4, "what was decided drained", "drain", "    put_marks(k.r, dead, keep)\n", "    put_marks(k.r, dead, keep)\n    call('HDEL', k.hw, dead)\n"},
-		{30, "reap without grace", "reap", "'(' .. num(NOW - grace)", "'(' .. num(NOW)"},
-		{48, "reap without brake", "reap", "if force ~= '1' and", "if false and"},
-		{1, "generation not checked", "begin", "if s[1] ~= gen then", "if false then"},
+		{2, "marks of others not subtracted", "begin", "  if foreign then\n", "  if false then\n"},
+		{6, "what was decided drained", "drain", "    put_marks(k.r, dead, keep)\n", "    put_marks(k.r, dead, keep)\n    call('HDEL', k.hw, dead)\n"},
+		{66, "reap without grace", "reap", "'(' .. num(NOW - grace)", "'(' .. num(NOW)"},
+		{62, "reap without brake", "reap", "if force ~= '1' and", "if false and"},
+		{2, "generation not checked", "begin", "if s[1] ~= gen then", "if false then"},
 		{1, "repeated request not known", "begin", "if m.e == epoch and m.q == req then", "if false then"},
 		{1, "lease not checked", "begin", "if not d or d < NOW then return nil end", "if not d then return nil end"},
 		{6, "epoch not checked", "complete", "if m.f == fence and m.e == epoch then", "if m.f == fence then"},
@@ -34,34 +33,72 @@ func breakages() []breakage {
 		{2, "items of the dead no orphans", "commit", "former[i] = was\n", "former[i] = nil\n"},
 		{18, "orphans forgotten by way of nobody", "commit", "local fresh = owner[i] == '' or", "local fresh ="},
 		{2, "orphans forgotten by the next generation", "commit", "or NOW < given + ttl + handover", ""},
-		{3, "end of an unmonitored duty not known", "commit", "floor[i] = math.max(floor[i], over)", ""},
-		{40, "hand-over not waited for", "commit", "local rest = math.max(tonumber(s[6]), leaves", "local rest = math.max(0, leaves"},
-		{20, "nothing of the living held back", "commit", "target[i], moved[i] = owner[i], nil", ""},
-		{37, "new owners not waited for", "commit", "leaves and given + handover or 0", "0"},
-		{6, "next session taken for the last", "commit", "unmonitored and tonumber(s[9] or '0') or math.huge", "math.huge"},
-		{4, "items given to a draining node", "commit", "or stop(w.node)", ""},
+		{4, "end of an unmonitored duty not known", "commit", "floor[i] = math.max(floor[i], over)", ""},
+		{62, "hand-over not waited for", "commit", "local rest = math.max(tonumber(s[6]), leaves", "local rest = math.max(0, leaves"},
+		{33, "nothing of the living held back", "commit", "target[i], moved[i] = owner[i], nil", ""},
+		{41, "new owners not waited for", "commit", "leaves and given + handover or 0", "0"},
+		{12, "next session taken for the last", "commit", "unmonitored and tonumber(s[9] or '0') or math.huge", "math.huge"},
+		{5, "items given to a draining node", "commit", "or stop(w.node)", ""},
 		{26, "first farewell replaced", "depart", "'HSETNX'", "'HSET'"},
-		{50, "misfires of disabled items", "begin", "unranges(s[6] or '', mine, nil)", ""},
-		{2, "items that wait for a trigger not taken off", "begin-all", "  chunked('HDEL', k.q, del)\n", ""},
-		{6, "manual runs of busy items", "begin-all", "if mine[item] and (busy[item] or skip[item]) then", "if mine[item] and skip[item] then"},
-		{34, "what still runs on the node begun", "begin-all", "(busy[item] or skip[item])", "busy[item]"},
-		{26, "later triggers first", "begin-all", "or id < first then", "or id > first then"},
-		{4, "trigger not told of a dead node", "drain", "if is_manual(m) and settle(", "if false and settle("},
-		{2, "trigger not told of items that are gone", "commit", "if settle(k, id, by[id], 'L') then", "if false then"},
-		{21, "items beyond the definition queued", "commit", " or waiting then", " then"},
+		{51, "misfires of disabled items", "begin", "unranges(s[6] or '', mine, nil)", ""},
+		{6, "items that wait for a trigger not taken off", "begin-all", "  chunked('HDEL', k.q, del)\n", ""},
+		{8, "manual runs of busy items", "begin-all", "if mine[item] and (busy[item] or skip[item]) then", "if mine[item] and skip[item] then"},
+		{35, "what still runs on the node begun", "begin-all", "(busy[item] or skip[item])", "busy[item]"},
+		{27, "later triggers first", "begin-all", "or id < first then", "or id > first then"},
+		{15, "trigger not told of a dead node", "drain", "if is_manual(m) and settle(", "if false and settle("},
+		{3, "trigger not told of items that are gone", "commit", "if settle(k, id, by[id], 'L') then", "if false then"},
+		{43, "items beyond the definition queued", "commit", " or waiting then", " then"},
 		{6, "trigger not told of the end", "complete-all", "if string.find(m.t, '-', 1, true) then", "if false then"},
-		{24, "items given back lost", "complete-all", "elseif (not mine or mine[item]) and call('HSETNX', k.q, num(item), id) == 1 then", "elseif false then"},
-		{24, "gone items given back", "complete-all", "if item >= n then", "if false then"},
+		{25, "items given back lost", "complete-all", "elseif (not mine or mine[item]) and call('HSETNX', k.q, num(item), id) == 1 then", "elseif false then"},
+		{25, "gone items given back", "complete-all", "if item >= n then", "if false then"},
 		{1, "trigger takes an item from another", "trigger", "elseif waits[item] then", "elseif false then"},
 		{6, "trigger repeated accepted again", "trigger", "if before then", "if false then"},
-		{2, "refusal of one item only", "trigger", "if blocked then", "if false then"},
+		{4, "refusal of one item only", "trigger", "if blocked then", "if false then"},
 		{4, "disabled server not refused", "begin", "if s[2] == 'D' or off then", "if s[2] == 'D' then"},
 		{1, "called before all have begun", "begin-all", "if not thoroughly or may_begin(k, run, list) then return false end", ""},
-		{1, "called before all have ended", "complete-all", " or any(g, {running = true})", ""},
-		{1, "what cannot begin waited for", "meet", "if s[1] == 'D' then return false end", ""},
+		{15, "called before all have ended", "complete-all", " or any(g, {running = true})", ""},
+		{9, "what cannot begin waited for", "meet", "if s[1] == 'D' then return false end", ""},
 		{1, "held items waited for", "begin-all", "g.class[item] = g.class[item] or 'idle' end", "end"},
-		{5, "runs of the dead waited for", "drain", "s[4] and gather_dead(k, dead, old, own)", "false"},
+		{125, "runs of the dead waited for", "drain", "s[4] and gather_dead(k, dead, old, own, n)", "false"},
 		{1, "calls of others given away", "meet", "if before == 'C,' .. who then", "if before ~= 'D' then"},
+	}
+}
+
+// failoverBreakages are of what dead nodes leave.
+func failoverBreakages() []breakage {
+	return []breakage{
+		{4, "failover queue not subtracted", "begin", "do busy[tonumber(item)] = true end", "do end"},
+		{1, "what is taken over stays queued", "claim", "  chunked('HDEL', k.f, del)\n", ""},
+		{1, "claims not counted as foreign", "claim", "call('HINCRBY', k.j, 'x', 1)", ""},
+		{1, "claim repeated claims again", "claim", "if m.e == epoch and m.q == req then", "if false then"},
+		{2, "claim without lease", "claim", "if not d or d < NOW then return nil end", "if not d then return nil end"},
+		{1, "all taken by one", "claim", "most = math.min(most, math.ceil(waiting", "most = math.max(most, math.ceil(waiting"},
+		{6, "later runs first", "claim", "return a < b", "return a > b"},
+		{6, "runs mixed", "claim", "if one.t == first and #del < most then", "if #del < most then"},
+		{30, "disabled items taken over", "claim", "unranges(s[4] or '', skip, true)", ""},
+		{2, "disabled job taken over", "claim", "if s[2] == 'D' or off then", "if off then"},
+		{4, "what runs on the node taken over", "claim", "if t and not skip[item] then", "if t then"},
+		{1, "checkpoint not handed on", "claim", "if was == fences[item] then", "if false then"},
+		{2, "checkpoint of an ended run saved", "checkpoint", "if m.f == fence and m.e == epoch and", "if"},
+		{1, "given back to nobody", "complete", "  chunked('HSET', k.f, set)\n", ""},
+		{1, "given back as ended", "complete", "if outcome == 'B' and m.k == 'F' then", "if false then"},
+		{1, "runs of who is taken over ended", "drain", "if item >= n and g.class", "if g.class"},
+		{11, "gone items of the dead taken over", "drain", "if item < n then", "if true then"},
+	}
+}
+
+// TestFailoverBreakagesAreCaught is the same where nodes die while they run items.
+func TestFailoverBreakagesAreCaught(t *testing.T) {
+	t.Parallel()
+	const most = 60
+	for _, b := range failoverBreakages() {
+		t.Run(b.name, func(t *testing.T) {
+			t.Parallel()
+			b.mustNotice(t, most, func(t testing.TB, seed uint64, edit func(name, source string) string) {
+				t.Helper()
+				newFailingRun(t, onEmbedded, seed, edit).run(*steps)
+			})
+		})
 	}
 }
 

@@ -96,7 +96,8 @@ const (
 	// OutcomeCancelled is an end before the code was done.
 	OutcomeCancelled Outcome = 'C'
 	// OutcomeReturned is of items of a manual run that were not started: they wait for
-	// another turn.
+	// another turn; or of items that were taken over and not started: they wait for
+	// somebody else to take them over.
 	OutcomeReturned Outcome = 'B'
 )
 
@@ -107,9 +108,11 @@ type CompleteRequest struct {
 	Fence   int64
 	Items   Items
 	Outcome Outcome
-	// Manual says that the mark is of a KindOneOff.
-	Manual bool
-	// Run is Gathering.Run of the begin, empty if there was none.
+	// Manual says that the mark is of a KindOneOff, or takes over such a run. Claimed
+	// says that it takes over a run.
+	Manual, Claimed bool
+	// Run is Gathering.Run of the begin or Run of the claim; empty if the run is not
+	// gathered.
 	Run string
 }
 
@@ -230,15 +233,19 @@ func readBegin(r *reply, kind Kind) BeginReply {
 }
 
 func (b *BeginReply) readTrigger(r *reply) {
-	b.Trigger, b.More = r.text(), r.flag()
-	if hasParameter := r.flag(); hasParameter {
-		b.Parameter = new(r.text())
-	} else {
-		r.text()
-	}
+	b.Trigger, b.More, b.Parameter = r.text(), r.flag(), r.parameter()
 	if err := checkTrigger(b.Trigger); err != nil && r.err == nil {
 		r.fail("%v", err)
 	}
+}
+
+// parameter reads whether a trigger has one, and which.
+func (r *reply) parameter() *string {
+	has, text := r.flag(), r.text()
+	if !has {
+		return nil
+	}
+	return &text
 }
 
 // Complete reports items of one mark as ended. See CompleteAll.
@@ -295,8 +302,8 @@ func (b *CompleteRequest) check(lease Lease) error {
 	if b.Lease != lease {
 		return errors.New("marks of several sessions in one call")
 	}
-	if b.Outcome == OutcomeReturned && !b.Manual {
-		return errors.New("only items of a manual run can be given back")
+	if b.Outcome == OutcomeReturned && !b.Manual && !b.Claimed {
+		return errors.New("only items of a manual run or of a claim can be given back")
 	}
 	switch b.Outcome {
 	case OutcomeSuccess, OutcomeFailure, OutcomeCancelled, OutcomeReturned:

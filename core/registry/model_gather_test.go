@@ -210,11 +210,11 @@ func (m *model) gatherDead(dead Lease) {
 	for _, g := range m.runs {
 		touched := false
 		for _, k := range m.marks[dead.Instance] {
-			if k.epoch != dead.Epoch || k.trigger != g.trigger || g.trigger == "" && (k.instant != g.instant || k.kind != KindNormal) {
+			if k.epoch != dead.Epoch || k.trigger != g.trigger || g.trigger == "" && (k.instant != g.instant || k.kind == KindMisfire) {
 				continue
 			}
 			for item := range k.items {
-				if g.fate[item] == fateRuns {
+				if g.fate[item] == fateRuns && !m.takesOver(item) {
 					g.fate[item], touched = fateCancelled, true
 				}
 			}

@@ -36,7 +36,8 @@ type model struct {
 	marks    map[string][]*modelMark
 	last     map[string]modelDecision
 	missed   map[int]int64
-	queued   map[int]string // failover
+	queued   map[int]modelOrphan // failover
+	saved    map[int]modelCheckpoint
 	former   map[int]string // owners that died
 	waits    map[int]string // the trigger that an item waits for
 	triggers map[string]*modelTrigger
@@ -99,7 +100,7 @@ func newModel(us int64) *model {
 		us: us, sessions: map[string]*modelSession{},
 		offItems: map[int]bool{}, offServers: map[string]bool{}, off: map[string]bool{},
 		owned: map[string]map[int]int64{}, marks: map[string][]*modelMark{}, last: map[string]modelDecision{},
-		missed: map[int]int64{}, queued: map[int]string{}, former: map[int]string{},
+		missed: map[int]int64{}, queued: map[int]modelOrphan{}, saved: map[int]modelCheckpoint{}, former: map[int]string{},
 		waits: map[int]string{}, triggers: map[string]*modelTrigger{},
 		dead: map[Lease]modelEnd{}, stops: map[string]int64{}, runs: map[string]*modelRun{},
 	}
@@ -392,10 +393,13 @@ func (m *model) commit(p Plan) CommitResult {
 		_, inMissed := m.missed[item]
 		_, inQueue := m.queued[item]
 		id, waits := m.waits[item]
-		if inMissed || inQueue || waits {
+		_, isSaved := m.saved[item]
+		if inMissed || inQueue || waits || isSaved {
 			dropped[item] = true
 		}
-		if failed, trigger := triggerOf(m.queued[item]); trigger {
+		m.gatherGone(item)
+		delete(m.saved, item)
+		if failed, trigger := m.queued[item].trigger(); trigger {
 			m.settle(failed, map[int]bool{item: true}, 'L')
 		}
 		m.settle(id, map[int]bool{item: true}, 'L')
@@ -623,7 +627,7 @@ func (m *model) running(item int) bool {
 }
 
 func (m *model) complete(q CompleteRequest) CompleteReply {
-	node, released, rest := q.Lease.Instance, map[int]bool{}, false
+	node, released, rest, back := q.Lease.Instance, map[int]bool{}, false, false
 	for _, k := range m.marks[node] {
 		if k.fence != q.Fence || k.epoch != q.Lease.Epoch {
 			continue
@@ -632,12 +636,22 @@ func (m *model) complete(q CompleteRequest) CompleteReply {
 		for item := range q.Items.All() {
 			if k.items[item] {
 				ended[item] = true
-				released[item] = k.gen != m.gen
 			}
 			delete(k.items, item)
 		}
+		outcome := q.Outcome
+		if outcome == OutcomeReturned && k.kind == KindFailover {
+			m.giveBack(node, q.Run, k, ended)
+			outcome, back = OutcomeCancelled, true
+		}
+		for item := range ended {
+			released[item] = k.gen != m.gen
+			if outcome == OutcomeSuccess {
+				delete(m.saved, item)
+			}
+		}
 		if k.trigger != "" {
-			m.endManual(node, k.trigger, ended, q.Outcome)
+			m.endManual(node, k.trigger, ended, outcome)
 		}
 		rest = len(k.items) > 0
 		m.dirty = m.dirty || m.how == HowEveryRun && len(k.items) == 0
@@ -647,7 +661,7 @@ func (m *model) complete(q CompleteRequest) CompleteReply {
 	r := CompleteReply{
 		Code: CodeOK, Released: setOf(released), HasFailover: len(m.queued) > 0, HasMisfire: len(m.missed) > 0, HasQueued: len(m.waits) > 0,
 	}
-	if q.Run != "" {
+	if q.Run != "" && !back {
 		r.Gathering = m.gatherEnded(q, rest)
 	}
 	return r
@@ -661,8 +675,8 @@ func (m *model) drain(dead Lease) []Drained {
 			continue
 		}
 		for item := range k.items {
-			if m.failover && item < m.assigned {
-				m.queued[item] = fmt.Sprintf("%s|%c|%d|%s|%d", k.at(), k.kind, k.fence, dead.Instance, dead.Epoch)
+			if m.takesOver(item) {
+				m.queued[item] = modelOrphan{k.at(), k.kind, k.fence, dead.Instance, dead.Epoch}
 				delete(k.items, item)
 			}
 		}
@@ -695,7 +709,7 @@ func (m *model) sweep(node string) {
 
 // dump is what the keys of the job hold, by letter and field.
 func (m *model) dump() map[string]map[string]string {
-	d := map[string]map[string]string{"a": {}, "r": {}, "hw": {}, "m": {}, "f": {}, "q": {}, "t": {}, "j": {}, "g": m.dumpRuns()}
+	d := map[string]map[string]string{"a": {}, "r": {}, "hw": {}, "m": {}, "q": {}, "t": {}, "j": {}, "g": m.dumpRuns()}
 	foreign := 0
 	for node, floors := range m.owned {
 		d["a"][node] = groupText(groupsOf(floors))
@@ -722,9 +736,7 @@ func (m *model) dump() map[string]map[string]string {
 	for id, t := range m.triggers {
 		d["t"][id] = t.text()
 	}
-	for item, text := range m.queued {
-		d["f"][strconv.Itoa(item)] = text
-	}
+	m.dumpFailover(d)
 	if m.exists {
 		state := map[bool]string{true: "E", false: "D"}[m.enabled]
 		d["j"] = map[string]string{
@@ -754,6 +766,10 @@ func (m *model) orphans() string {
 	for item, node := range m.former {
 		by[node] = append(by[node], item)
 	}
+	return orphanText(by)
+}
+
+func orphanText(by map[string][]int) string {
 	var parts []string
 	for _, node := range slices.Sorted(maps.Keys(by)) {
 		parts = append(parts, NewItems(by[node]...).String()+"|"+node)

@@ -192,12 +192,6 @@ func (m *model) settle(id string, items map[int]bool, outcome byte) {
 	}
 }
 
-// triggerOf is the trigger of an item that waits for failover.
-func triggerOf(text string) (string, bool) {
-	id, _, _ := strings.Cut(text, "|")
-	return id, strings.Contains(id, "-")
-}
-
 // text is what the key t holds.
 func (t *modelTrigger) text() string {
 	by := map[byte][]int{}

@@ -33,6 +33,10 @@ func TestScriptsFollowModel(t *testing.T) {
 				t.Parallel()
 				newRandomRun(t, on, seed, untouched).run(*steps)
 			})
+			t.Run(fmt.Sprintf("failover, seed %d", seed), func(t *testing.T) {
+				t.Parallel()
+				newFailingRun(t, on, seed, untouched).run(*steps)
+			})
 		}
 	})
 }
@@ -118,7 +122,8 @@ type randomRun struct {
 	*bench
 	rand     *rand.Rand
 	m        *model
-	how      How // what the job's strategy is like
+	how      How  // what the job's strategy is like
+	fails    bool // nodes die while they run items, which others take over
 	leader   Leadership
 	leases   map[string]Lease
 	paused   map[string]time.Time // nodes that do not renew until then
@@ -135,6 +140,8 @@ type randomRun struct {
 	triggers []TriggerRequest
 	// everySteps, if not zero, is how often all keys are dumped.
 	everySteps int
+	claims     []ClaimRequest
+	claimed    int // items
 	dumps      []map[string]any
 }
 
@@ -160,63 +167,8 @@ func (r *randomRun) run(steps int) {
 	counts := map[string]int{}
 	for step := range steps {
 		r.tick()
-		var op string
-		switch weight := r.rand.IntN(100); {
-		case r.gathers && len(r.open) > 0 && r.rand.IntN(4) == 0:
-			op = "meet"
-			r.meet()
-		case weight < 5:
-			op = "trigger"
-			r.trigger()
-		case weight < 10:
-			op = "begin one-off"
-			r.beginOneOff()
-		case weight < 42:
-			op = "begin"
-			r.beginNormal()
-		case weight < 48:
-			op = "catch up"
-			r.beginCatchUp()
-		case weight < 53:
-			op = "repeat"
-			r.repeat()
-		case weight < 76:
-			op = "complete"
-			r.completeSome()
-		case weight < 84:
-			op = "commit"
-			r.commit()
-		case weight < 86:
-			op = "put"
-			r.put()
-		case weight < 87:
-			op = "state"
-			r.setState()
-		case weight < 88:
-			op = "server"
-			r.setInstance(r.node(), r.rand.IntN(3) == 0)
-		case weight < 91:
-			op = "enable"
-			r.enableAll()
-		case weight < 95:
-			op = "register"
-			for _, node := range []string{"a", "b", "c"} {
-				r.register(node)
-			}
-		case weight < 96:
-			op = "leave"
-			r.leave()
-		case weight < 97 && r.rand.IntN(2) == 0:
-			op = "depart"
-			r.depart()
-		case weight < 98:
-			op = "reap"
-			r.reap()
-			r.reconcile()
-		default:
-			op = "drain"
-			r.drainAll()
-		}
+		op := r.draw()
+		r.do(op)
 		counts[op]++
 		r.compare(op)
 		if r.everySteps > 0 && step%r.everySteps == 0 {
@@ -226,7 +178,66 @@ func (r *randomRun) run(steps int) {
 			return
 		}
 	}
-	r.t.Logf("steps: %v; items run: %d; moments: %d", counts, len(r.ran), len(r.called))
+	r.t.Logf("steps: %v; items run: %d, taken over: %d; moments: %d", counts, len(r.ran), r.claimed, len(r.called))
+}
+
+// weight is how often a step is drawn.
+type weight struct {
+	op     string
+	weight int
+}
+
+// weights are those of a life with everything, or of one in which nodes die while
+// they run items.
+func (r *randomRun) weights() []weight {
+	if r.fails {
+		return []weight{
+			{"trigger", 4}, {"begin one-off", 5}, {"begin", 34}, {"catch up", 3}, {"claim", 14}, {"checkpoint", 6}, {"repeat", 4},
+			{"complete", 9}, {"commit", 6}, {"put", 1}, {"state", 1}, {"enable", 5}, {"register", 6}, {"reap", 5}, {"drain", 7},
+		}
+	}
+	return []weight{
+		{"trigger", 5}, {"begin one-off", 5}, {"begin", 29}, {"claim", 3}, {"catch up", 6}, {"checkpoint", 2}, {"repeat", 3},
+		{"complete", 23}, {"commit", 8}, {"put", 2}, {"state", 1}, {"server", 1}, {"enable", 3}, {"register", 4}, {"leave", 1}, {"depart", 1}, {"reap", 1}, {"drain", 2},
+	}
+}
+
+// draw picks the next step.
+func (r *randomRun) draw() string {
+	if r.gathers && len(r.open) > 0 && r.rand.IntN(4) == 0 {
+		return "meet"
+	}
+	weights, sum := r.weights(), 0
+	for _, w := range weights {
+		sum += w.weight
+	}
+	at := r.rand.IntN(sum)
+	for _, w := range weights {
+		if at -= w.weight; at < 0 {
+			return w.op
+		}
+	}
+	panic("the weights are more than their sum")
+}
+
+func (r *randomRun) do(op string) {
+	r.t.Helper()
+	steps := map[string]func(){
+		"meet": r.meet, "trigger": r.trigger, "begin one-off": r.beginOneOff, "begin": r.beginNormal, "catch up": r.beginCatchUp,
+		"claim": r.claim, "checkpoint": r.save, "repeat": r.repeat, "complete": r.completeSome, "commit": r.commit, "put": r.put,
+		"state": r.setState, "server": func() { r.setInstance(r.node(), r.rand.IntN(3) == 0) }, "enable": r.enableAll,
+		"register": func() {
+			for _, node := range []string{"a", "b", "c"} {
+				r.register(node)
+			}
+		},
+		"leave": r.leave, "depart": r.depart, "drain": r.drainAll,
+		"reap": func() {
+			r.reap()
+			r.reconcile()
+		},
+	}
+	steps[op]()
 }
 
 func (r *randomRun) node() string { return []string{"a", "b", "c"}[r.rand.IntN(3)] }
@@ -357,9 +368,10 @@ func (r *randomRun) put() {
 		Name: "j", Config: []byte("{}"), Items: 2 + r.rand.IntN(6), Monitored: r.rand.IntN(5) > 0,
 		Misfire: r.rand.IntN(3) > 0, Failover: r.rand.IntN(12) == 0, Overwrite: r.rand.IntN(5) > 0,
 	}
-	if r.how == HowBroadcast {
-		d.Monitored, d.Failover = true, false
+	if r.how == HowBroadcast || r.fails {
+		d.Monitored = true
 	}
+	d.Failover = d.Failover || r.fails
 	got := r.bench.put(d)
 	if want := r.m.put(d); got.Outcome != want || got.Version != r.m.version {
 		r.t.Errorf("PutJobs = %s, version %d, want %s, %d", got.Outcome, got.Version, want, r.m.version)
@@ -481,7 +493,11 @@ func (r *randomRun) spread(p *Plan) {
 func (r *randomRun) beginNormal() {
 	r.t.Helper()
 	// Near the clock, on a grid, so that nodes meet at the same instants.
-	instant := r.now.Truncate(2 * time.Second).Add(time.Duration(r.rand.IntN(4)-2) * 2 * time.Second)
+	back := 2
+	if r.fails {
+		back = 0
+	}
+	instant := r.now.Truncate(2 * time.Second).Add(time.Duration(r.rand.IntN(4-back)-back) * 2 * time.Second)
 	r.begin(BeginRequest{Kind: KindNormal, Instant: instant})
 }
 
@@ -592,9 +608,11 @@ func (r *randomRun) completeSome() {
 		q.Lease = l // the next session of the node
 	}
 	q.Outcome = []Outcome{OutcomeSuccess, OutcomeFailure, OutcomeCancelled}[r.rand.IntN(3)]
-	if q.Manual && r.rand.IntN(4) == 0 {
+	if (q.Manual || q.Claimed) && r.rand.IntN(4) == 0 {
 		q.Outcome = OutcomeReturned
-		r.returned(q)
+		if !q.Claimed {
+			r.returned(q)
+		}
 	}
 	got, err := r.Complete(r.t.Context(), q)
 	if !r.m.live(q.Lease.Instance, q.Lease.Epoch) {
@@ -710,9 +728,5 @@ func (r *randomRun) compare(op string) {
 			}
 		}
 	}
-	for item := range r.m.queued {
-		if node, ok := busy[item]; ok {
-			r.t.Errorf("after %s item %d waits for failover and runs on %s", op, item, node)
-		}
-	}
+	r.checkOrphans(op, busy)
 }

@@ -114,6 +114,30 @@ func FuzzReply(f *testing.F) {
 	})
 }
 
+// FuzzClaim reads arbitrary values as replies of claim: none may panic, and what is
+// accepted is consistent.
+func FuzzClaim(f *testing.F) {
+	f.Add(int64(1), "1795248000000123", "0-3", "", "1-2|node;3|b", "1", "cGFnZSA3")
+	f.Add(int64(1), "7", "9", "018f0000-0000-7000-8000-000000000001", "", "9", "")
+	f.Add(int64(0), "1", "", "", "", "", "=")
+	f.Add(int64(3), "x", "9-", "-", "|", "2", "A")
+	f.Fuzz(func(t *testing.T, code int64, fence, items, id, former, saved, data string) {
+		r := &reply{source: "script claim", values: []any{code, fence, items, "1795248000000", id, "1", data, former, int64(1), saved, data}}
+		c := readClaim(r)
+		if r.end() != nil || c.Code != CodeOK {
+			return
+		}
+		if c.Items.Len() == 0 || c.Fence <= 0 || c.Trigger != "" && checkTrigger(c.Trigger) != nil {
+			t.Errorf("readClaim = %+v", c)
+		}
+		for item, data := range c.Checkpoints {
+			if !c.Items.Contains(item) || len(data) > MaxCheckpoint {
+				t.Errorf("readClaim = %+v with %d bytes for item %d", c, len(data), item)
+			}
+		}
+	})
+}
+
 // FuzzSessionReplies reads arbitrary values as replies of the scripts that keep
 // sessions and assignments: none may panic, and what is accepted is consistent.
 func FuzzSessionReplies(f *testing.F) {

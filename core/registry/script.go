@@ -26,7 +26,8 @@ type scripts struct {
 	commit, begin, complete script
 	reap, drain, bury       script
 	reconcile, meet         script
-	trigger                 script
+	trigger, claim          script
+	checkpoint              script
 	// beginAll and completeAll are begin and complete of runs that are gathered or
 	// manual, apart because the embedded server reads a script anew each time.
 	beginAll, completeAll script
@@ -37,8 +38,8 @@ type scripts struct {
 func parts() map[string][]string {
 	return map[string][]string{
 		"begin-all": {"gather", "manual", "begin"}, "complete-all": {"gather", "manual", "complete"},
-		"drain": {"gather", "manual", "drain"}, "reconcile": {"gather", "manual", "reconcile"},
-		"meet": {"gather", "meet"}, "commit": {"manual", "commit"}, "trigger": {"manual", "trigger"},
+		"claim": {"manual", "claim"}, "drain": {"gather", "manual", "drain"}, "reconcile": {"gather", "manual", "reconcile"},
+		"meet": {"gather", "meet"}, "commit": {"gather", "manual", "commit"}, "trigger": {"manual", "trigger"},
 	}
 }
 
@@ -70,7 +71,7 @@ func (s *scripts) byName() map[string]*script {
 		"server": &s.server, "raise": &s.raise, "restore": &s.restore,
 		"commit": &s.commit, "begin": &s.begin, "complete": &s.complete,
 		"reap": &s.reap, "drain": &s.drain, "bury": &s.bury, "reconcile": &s.reconcile,
-		"meet": &s.meet, "trigger": &s.trigger, "begin-all": &s.beginAll, "complete-all": &s.completeAll,
+		"meet": &s.meet, "trigger": &s.trigger, "claim": &s.claim, "checkpoint": &s.checkpoint, "begin-all": &s.beginAll, "complete-all": &s.completeAll,
 	}
 }
 

@@ -47,11 +47,11 @@ func Secret(ctx context.Context, s spi.Services, name string) (string, error) {
 }
 
 // SaveCheckpoint keeps data, at most 64 KiB, as the checkpoint of the item: a
-// later attempt, on this or another node, finds it in its context. In this
-// version a node keeps it with the running item and forgets both together; a
-// later attempt gets it once retries and failover exist. It may be called as
-// often as is handy. It fails with CodeLeaseLost when this node does not own the
-// item any more, and with CodeTooLarge above the bound.
+// later attempt at the same run, a retry or a failover on another node, finds it in
+// its context. A success forgets it. It may be called as often as is handy; with
+// failover each call is a round trip to the registry. It fails with CodeLeaseLost
+// when this node does not own the item any more, with CodeTooLarge above the bound,
+// and with CodeUnavailable when the registry has not kept it.
 func SaveCheckpoint(ctx context.Context, s spi.Services, data []byte) error {
 	if err := wire.CheckCheckpoint(data); err != nil {
 		return err

@@ -89,6 +89,20 @@ local function forsake(k, name, n)
   end
 end
 
+-- gather_orphans ends in all runs the part of items that no longer exist and that
+-- nobody has taken over.
+local function gather_orphans(k, n)
+  local gone, h = {}, call('HGETALL', k.f)
+  for i = 1, #h, 2 do
+    local t, item = string.match(h[i + 1], '^[^|]*'), tonumber(h[i])
+    if item >= n then
+      gone[t] = gone[t] or {}
+      gone[t][item] = true
+    end
+  end
+  for _, run in ipairs(sorted(gone)) do gather_gone(k, run, gone[run]) end
+end
+
 -- drop removes what belongs to items that no longer exist.
 local function drop(k, n, off)
   local dropped, gone = {}, {}
@@ -169,7 +183,7 @@ local function end_waits(k, name, n, owner, target)
 end
 
 local function commit(k, name, gen, ver, n, how, seen, wanted)
-  local s = call('HMGET', k.j, 'gen', 'cver', 'tok', 'mon', 'fl', 'from', 'an', 'dn', 'ep', 'lo', 'nf', 'pg', 'lg', 'how')
+  local s = call('HMGET', k.j, 'gen', 'cver', 'tok', 'mon', 'fl', 'from', 'an', 'dn', 'ep', 'lo', 'nf', 'pg', 'lg', 'how', 'gr')
   if not s[1] then return {NOJOB, '0', '', '0'} end
   if s[1] ~= gen or s[2] ~= ver then return {STALE, s[1], '', '0'} end
   local target = {}
@@ -229,6 +243,7 @@ local function commit(k, name, gen, ver, n, how, seen, wanted)
   end
   if tonumber(s[7] or '0') > n or (s[8] or '') ~= '' or waiting then
     forsake(k, name, n)
+    if s[15] then gather_orphans(k, n) end
     dropped = drop(k, n, s[8] or '')
   end
   if same then return {NONE, gen, dropped, s[6]} end

@@ -1,15 +1,32 @@
 -- Ends items of a mark. ARGV: node, epoch, number of reports, then for each:
--- name, fence, items, outcome (S, F, C, or B: given back, they were not started), the
--- run that is gathered ('': none).
+-- name, fence, items, outcome (S, F, C, or B: given back, they were not started; what
+-- was taken over waits for failover again), the run that is gathered ('': none).
 -- Reply: OK, for each {OK, released, hasFailover, hasMisfire, hasQueued, 0 or
 -- gathered} | LOST. With a run, or an item of a manual run, gather.lua and manual.lua
 -- stand before this.
 local node, epoch, count = take(), take(), tonumber(take())
 if not deadline(node, epoch) then return {LOST} end
-local reply, names, gens, ran, triggers = {OK}, {}, {}, {}, false
+local reply, names, gens, ran, given, triggers = {OK}, {}, {}, {}, {}, false
+
+-- give_back lets others take items over that were taken over here, and tells which
+-- do not exist any more.
+local function give_back(k, name, m, items, n)
+  local set, gone = {}, {}
+  for _, item in ipairs(sorted(items)) do
+    if item < n then
+      set[#set + 1] = num(item)
+      set[#set + 1] = table.concat({m.t, 'F', m.f, node, epoch}, '|')
+    else
+      gone[item] = true
+    end
+  end
+  chunked('HSET', k.f, set)
+  if #set > 0 then given[#given + 1] = name end
+  return gone
+end
 
 local function complete(k, name, fence, items, outcome, run)
-  local done, freed, rest = unranges(items, {}, true), {}, false
+  local done, freed, rest, back = unranges(items, {}, true), {}, false, false
   local own = marks(call('HGET', k.r, node))
   for i, m in ipairs(own) do
     if m.f == fence and m.e == epoch then
@@ -17,7 +34,7 @@ local function complete(k, name, fence, items, outcome, run)
       for item in pairs(unranges(m.it, {}, true)) do
         if done[item] then ended[item] = true else left[item] = true end
       end
-      local s = call('HMGET', k.j, 'gen', 'how')
+      local s = call('HMGET', k.j, 'gen', 'how', 'an')
       local gen, foreign = s[1], m.g ~= s[1]
       m.it = ranges(left)
       rest = m.it ~= ''
@@ -27,6 +44,11 @@ local function complete(k, name, fence, items, outcome, run)
         if s[2] == 'E' then ran[#ran + 1] = name end
       end
       put_marks(k.r, node, own)
+      if outcome == 'B' and m.k == 'F' then
+        ended = give_back(k, name, m, ended, tonumber(s[3] or '0'))
+        outcome, back = 'C', true
+        if run ~= '' then gather_gone(k, run, ended) end
+      end
       if string.find(m.t, '-', 1, true) then
         local mine = outcome == 'B' and s[2] == 'B' and ungroup(call('HGET', k.a, node) or '', {})
         end_manual(k, name, m.t, ended, outcome, mine)
@@ -45,13 +67,14 @@ local function complete(k, name, fence, items, outcome, run)
       break
     end
   end
-  local all = run ~= '' and gather_ended(k, run, fence .. ',' .. epoch .. ',' .. node, items, outcome, rest) or 0
+  local all = run ~= '' and not back and gather_ended(k, run, fence .. ',' .. epoch .. ',' .. node, items, outcome, rest) or 0
   return {OK, ranges(freed), call('HLEN', k.f), call('HLEN', k.m), call('HLEN', k.q), all}
 end
 
 for i = 1, count do reply[#reply + 1] = complete(job(i), take(), take(), take(), take(), take()) end
 -- The new owners of these items may try what they had to hold back.
 if #names > 0 then bump('released', node, table.concat(names, ','), table.concat(gens, ',')) end
+if #given > 0 then bump('drain', node, table.concat(given, ','), '') end
 -- A run is over, after which the strategies of these are asked again.
 if #ran > 0 then mark_dirty(ran, bump('ran', node, table.concat(ran, ','), '')) end
 if triggers then tell_manual(node) end

@@ -9,14 +9,16 @@ local reply, names, dirty = {OK}, {}, {}
 for i = 1, count do
   local k, name = job(i), take()
   local keep, moved, foreign, lost = {}, {}, 0, {}
-  local s = call('HMGET', k.j, 'gen', 'fo', 'an', 'gr')
+  local s = call('HMGET', k.j, 'gen', 'fo', 'an', 'gr', 'how')
+  -- What an instance was told by a broadcast is not another one's to do.
+  local n = s[2] == '1' and s[5] ~= 'B' and tonumber(s[3] or '0') or 0
   local own = marks(call('HGET', k.r, dead))
   for _, m in ipairs(own) do
     if m.e ~= old then
       keep[#keep + 1] = m
     else
       if m.g ~= s[1] then foreign = foreign + 1 end
-      local ended, n = {}, s[2] == '1' and tonumber(s[3] or '0') or 0
+      local ended = {}
       for _, item in ipairs(sorted(unranges(m.it, {}, true))) do
         if item < n then
           moved[#moved + 1] = num(item)
@@ -31,7 +33,7 @@ for i = 1, count do
       end
     end
   end
-  local gathers = s[4] and gather_dead(k, dead, old, own)
+  local gathers = s[4] and gather_dead(k, dead, old, own, n)
   if #keep < #own then
     put_marks(k.r, dead, keep)
     chunked('HSET', k.f, moved)

@@ -257,18 +257,30 @@ local function gather_ended(k, run, who, items, outcome, rest)
   return gathered(run, g, what)
 end
 
+-- gather_gone notes that items will not end in a run.
+local function gather_gone(k, run, items)
+  local g, touched = read_run(k, run), false
+  for item in pairs(g and items or {}) do
+    if g.class[item] == 'running' then
+      g.class[item] = 'cancelled'
+      touched = true
+    end
+  end
+  if touched then write_run(k, run, g) end
+end
+
 -- gather_dead takes a dead session out of the runs of a job: its items count as
--- cancelled, and calls that it was to make are not made. It is whether there was
--- anything.
-local function gather_dead(k, dead, old, list)
+-- cancelled, but for those below n, which others take over, and calls that it was to
+-- make are not made. It is whether there was anything.
+local function gather_dead(k, dead, old, list, n)
   local h, changed = call('HGETALL', k.g), false
   local suffix = ',' .. old .. ',' .. dead
   for i = 1, #h, 2 do
     local run, g, touched = h[i], parse_run(h[i + 1]), false
     for _, m in ipairs(g and list or {}) do
-      if m.e == old and m.t == run and (m.k == 'N' or m.k == 'O') then
+      if m.e == old and m.t == run and (m.k == 'N' or m.k == 'O' or m.k == 'F') then
         for item in pairs(unranges(m.it, {}, true)) do
-          if g.class[item] == 'running' then
+          if item >= n and g.class[item] == 'running' then
             g.class[item] = 'cancelled'
             touched = true
           end
