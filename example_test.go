@@ -458,6 +458,22 @@ func ExampleNode_TriggerState() {
 	// Output: [1] 1 <nil>
 }
 
+func ExampleNode_AwaitTrigger() {
+	ctx := context.Background()
+	node := startOrders(ctx)
+	defer func() { _ = node.Stop(ctx) }()
+	result, err := node.Trigger(ctx, elasticjob.Trigger{Job: "orders"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	bounded, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	info, err := node.AwaitTrigger(bounded, "orders", result.ID)
+	fmt.Println("succeeded", info.Succeeded, "failed", info.Failed, err)
+	// Output: succeeded [0 1] failed [] <nil>
+}
+
 func ExampleNode_UpdateJob() {
 	ctx := context.Background()
 	node := startOrders(ctx)

@@ -12,7 +12,8 @@ import (
 // does not have.
 var ErrUnknownJob = registry.ErrUnknownJob
 
-// The errors of [Node.Trigger] and [Node.TriggerState], besides [ErrUnknownJob].
+// The errors of [Node.Trigger], [Node.TriggerState] and [Node.AwaitTrigger],
+// besides [ErrUnknownJob].
 var (
 	// ErrRefused: no item was accepted; the result says why.
 	ErrRefused = host.ErrRefused
@@ -22,6 +23,8 @@ var (
 	ErrTooManyTriggers = registry.ErrTooManyTriggers
 	// ErrUnknownTrigger: nothing is known of a trigger of this id, or no more.
 	ErrUnknownTrigger = registry.ErrUnknownTrigger
+	// ErrStopped: the node has stopped while [Node.AwaitTrigger] waited.
+	ErrStopped = host.ErrStopped
 )
 
 // ErrConflict is the error of [Node.UpdateJob] when the job has another version
@@ -191,4 +194,16 @@ func (n *Node) Trigger(ctx context.Context, t Trigger) (TriggerResult, error) {
 // an hour afterwards, or [ErrUnknownTrigger].
 func (n *Node) TriggerState(ctx context.Context, job, id string) (TriggerInfo, error) {
 	return n.host.TriggerState(ctx, job, id)
+}
+
+// AwaitTrigger waits until the last item of a trigger has ended, wherever it runs,
+// and returns what became of it as TriggerState does: items that failed are no error.
+// It hears of the end, and goes on waiting while the registry center does not answer
+// or this node has lost its session.
+//
+// It ends earlier with what is known by then and an error: the cause of ctx when ctx
+// is over, [ErrUnknownTrigger] also when the job is removed meanwhile, and
+// [ErrStopped]. An item that waits so for a trigger of itself never ends.
+func (n *Node) AwaitTrigger(ctx context.Context, job, id string) (TriggerInfo, error) {
+	return n.host.AwaitTrigger(ctx, job, id)
 }

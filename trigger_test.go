@@ -6,6 +6,8 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/elasticjob-go/elasticjob"
 	"github.com/elasticjob-go/elasticjob/core/registry/redistest"
 )
@@ -38,13 +40,12 @@ elasticjob:
 			if err != nil || len(result.Accepted) != 4 {
 				t.Fatalf("Trigger(%s) = %+v, %v, want all items accepted", name, result, err)
 			}
-			var info elasticjob.TriggerInfo
-			waitFor(t, "the trigger of "+name+" has ended", func() bool {
-				info, err = second.TriggerState(t.Context(), name, result.ID)
-				return err == nil && !info.Ended.IsZero()
-			})
-			if !slices.Equal(info.Succeeded, []int{0, 1, 2, 3}) || info.By != "test" {
-				t.Errorf("TriggerState(%s) = %+v, want all items to have succeeded", name, info)
+			info, err := second.AwaitTrigger(t.Context(), name, result.ID)
+			if err != nil || !slices.Equal(info.Succeeded, []int{0, 1, 2, 3}) || info.By != "test" {
+				t.Errorf("AwaitTrigger(%s) = %+v, %v, want all items to have succeeded", name, info, err)
+			}
+			if state, err := first.TriggerState(t.Context(), name, result.ID); err != nil || !cmp.Equal(state, info) {
+				t.Errorf("TriggerState(%s) = %+v, %v, want what the wait has returned, %+v", name, state, err, info)
 			}
 			started := map[any]int{}
 			for _, log := range []*records{firstLog, secondLog} {
@@ -75,6 +76,9 @@ elasticjob:
 	}
 	if result, err := second.Trigger(t.Context(), elasticjob.Trigger{Job: "rebuild"}); !errors.Is(err, elasticjob.ErrRefused) || len(result.Refused) != 1 || result.Refused[0].Reason != elasticjob.RefusedJobDisabled {
 		t.Errorf("Trigger of a disabled job = %+v, %v, want it refused", result, err)
+	}
+	if _, err := first.AwaitTrigger(t.Context(), "rebuild", "00000000-0000-7000-8000-000000000001"); !errors.Is(err, elasticjob.ErrUnknownTrigger) {
+		t.Errorf("AwaitTrigger of an unknown id = %v, want %v", err, elasticjob.ErrUnknownTrigger)
 	}
 	for _, node := range []*elasticjob.Node{first, second} {
 		if err := node.Stop(t.Context()); err != nil {

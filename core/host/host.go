@@ -78,6 +78,7 @@ type Host struct {
 	tracer     *tracing.Tracer // nil without a tracing sink
 	members    []*member
 	group      *service.Group
+	waits      *waits
 	isUp       atomic.Bool // the node has started
 	// leaving is when the node paused to leave, in milliseconds, zero before.
 	leaving atomic.Int64
@@ -97,7 +98,7 @@ var _ service.Service = (*Host)(nil)
 // jobs beyond the problems that their definitions have by themselves. A node
 // that is not started must be closed.
 func New(ctx context.Context, c Config) (*Host, config.Problems) {
-	h := &Host{config: c, elapsed: c.Machine.Elapsed}
+	h := &Host{config: c, elapsed: c.Machine.Elapsed, waits: newWaits()}
 	if h.elapsed == nil {
 		h.elapsed = newLeaseClock()
 	}
@@ -284,6 +285,7 @@ func (e *engineService) Stop(ctx context.Context) error {
 		h.executor.Stop(ctx),
 		h.each(func(m *member) error { return m.membership.Stop(context.WithoutCancel(ctx)) }),
 	)
+	h.waits.end()
 	h.logger.Info("node stopped")
 	return err
 }

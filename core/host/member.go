@@ -228,6 +228,7 @@ func (m *member) follow(ctx context.Context) error {
 		return err
 	}
 	m.tellMeetings(news)
+	m.tellWaits(news)
 	if news.servers {
 		if m.disabled, err = m.partition.DisabledServers(ctx); err != nil {
 			return err
@@ -295,6 +296,8 @@ type news struct {
 	gathered  []registry.Change // runs whose listeners are waited for no more, or may be called
 	looks     []string          // jobs in which who waits for listeners asks again
 	triggered []string          // jobs of which items wait for a manual run
+	answered  []string          // jobs of which a trigger has ended, or is forgotten
+	gap       bool              // what ended meanwhile is not known
 	orphaned  []string          // jobs of which items wait for somebody to take them over
 	servers   bool              // a server was disabled or enabled for all jobs
 	left      bool              // an instance is gone
@@ -336,7 +339,7 @@ func (m *member) newsSince(ctx context.Context, since int64) (news, error) {
 				n.released = append(n.released, name)
 			}
 		}
-		n.assigned, n.servers, n.looks = n.defined, true, n.defined
+		n.assigned, n.servers, n.looks, n.gap = n.defined, true, n.defined, true
 		return n, nil
 	}
 	seen := make(map[registry.Change]bool)
@@ -363,6 +366,7 @@ func (m *member) newsSince(ctx context.Context, since int64) (news, error) {
 			n.assigned = append(n.assigned, c.Job)
 		case registry.ChangeRemoved:
 			n.removed = append(n.removed, c.Job)
+			n.answered = append(n.answered, c.Job)
 		case registry.ChangeAssigned:
 			n.assigned = append(n.assigned, c.Job)
 		case registry.ChangeRepair:
@@ -370,12 +374,14 @@ func (m *member) newsSince(ctx context.Context, since int64) (news, error) {
 			n.released = append(n.released, c.Job)
 		case registry.ChangeTrigger:
 			n.triggered = append(n.triggered, c.Job)
+		case registry.ChangeTriggered:
+			n.answered = append(n.answered, c.Job)
 		case registry.ChangeReleased:
 			n.released = append(n.released, c.Job)
 		case registry.ChangeDrain:
 			n.released = append(n.released, c.Job)
 			n.orphaned = append(n.orphaned, c.Job)
-		case registry.ChangeJoin, registry.ChangeLeave, registry.ChangeDepart, registry.ChangeHost, registry.ChangeQuarantine, registry.ChangeRan, registry.ChangeTriggered:
+		case registry.ChangeJoin, registry.ChangeLeave, registry.ChangeDepart, registry.ChangeHost, registry.ChangeQuarantine, registry.ChangeRan:
 		}
 	}
 	n.removed = slices.DeleteFunc(n.removed, func(name string) bool {
@@ -406,6 +412,15 @@ func (m *member) tellMeetings(n news) {
 			j.LookAgain("")
 		}
 	}
+}
+
+// tellWaits tells those that wait for the end of triggers.
+func (m *member) tellWaits(n news) {
+	if n.gap {
+		m.host.waits.callEveryone()
+		return
+	}
+	m.host.waits.call(n.answered...)
 }
 
 // adopt reads the assignments of hosted jobs and hands them over.

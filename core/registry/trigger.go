@@ -245,7 +245,7 @@ func (p *Partition) TriggerState(ctx context.Context, job, id string) (TriggerSt
 		err = checkTrigger(id)
 	}
 	if err != nil {
-		return TriggerState{}, fmt.Errorf("reading trigger %s of job %s: %w", clip(id), clip(job), err)
+		return TriggerState{}, fmt.Errorf("reading trigger %s of job %s: %w: %w", clip(id), clip(job), ErrUnknownTrigger, err)
 	}
 	text, err := p.config.Client.HGet(ctx, p.keys.triggers(job), id).Result()
 	if errors.Is(err, redis.Nil) {

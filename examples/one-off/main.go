@@ -1,6 +1,6 @@
 // Command one-off runs a job that has no schedule, whenever the program wants it:
 // all items, not while they run, and those that failed with another parameter. The
-// lesson: a trigger says what was accepted, and can be asked what became of it.
+// lesson: a trigger says what was accepted, and can be waited for.
 package main
 
 import (
@@ -56,7 +56,7 @@ func run(ctx context.Context, config elasticjob.Config, out io.Writer) (err erro
 	_, err = node.Trigger(ctx, elasticjob.Trigger{Job: "rebuildIndex", Mode: elasticjob.TriggerRefuse, By: "example"})
 	_, _ = fmt.Fprintln(out, "once more:  refused", errors.Is(err, elasticjob.ErrRefused))
 
-	info, err := ended(ctx, node, all.ID)
+	info, err := node.AwaitTrigger(ctx, "rebuildIndex", all.ID)
 	if err != nil {
 		return err
 	}
@@ -67,28 +67,11 @@ func run(ctx context.Context, config elasticjob.Config, out io.Writer) (err erro
 	if err != nil {
 		return err
 	}
-	if info, err = ended(ctx, node, again.ID); err != nil {
+	if info, err = node.AwaitTrigger(ctx, "rebuildIndex", again.ID); err != nil {
 		return err
 	}
 	_, _ = fmt.Fprintln(out, "again:      succeeded", info.Succeeded, "failed", info.Failed)
 	return nil
-}
-
-// ended waits until all items of a trigger have ended.
-func ended(ctx context.Context, node *elasticjob.Node, id string) (elasticjob.TriggerInfo, error) {
-	again := time.NewTicker(50 * time.Millisecond)
-	defer again.Stop()
-	for {
-		info, err := node.TriggerState(ctx, "rebuildIndex", id)
-		if err != nil || len(info.Left) == 0 {
-			return info, err
-		}
-		select {
-		case <-again.C:
-		case <-ctx.Done():
-			return info, context.Cause(ctx)
-		}
-	}
 }
 
 // rebuild is the job: a second of work on one index. The orders cannot be rebuilt
