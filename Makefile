@@ -14,7 +14,7 @@ QUICKSTART    := examples/quickstart
 GUEST         := GOOS=wasip1 GOARCH=wasm $(GO) build -trimpath -ldflags '-s -w'
 
 .DEFAULT_GOAL := help
-.PHONY: help run test race soak sim lint fmt fuzz generate verify bench build check binary quickstart test-tools fmt-check
+.PHONY: help run test race soak sim model lint fmt fuzz generate verify bench build check binary quickstart test-tools fmt-check
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -41,6 +41,9 @@ soak: test-tools ## what takes long: a Redis that is away for a minute, hundreds
 
 sim: ## lives of simulated fleets under faults: SEEDS of them, from SEED on
 	$(GO) test ./core/host/sim -run '^TestLives$$' -count=1 -timeout 0 -v -sim.seed $(SEED) -sim.seeds $(SEEDS)
+
+model: ## check the model of the marks, whole and with each rule taken out
+	@scripts/check-model.sh
 
 race: ## run all tests three times with the race detector
 	$(GO) test -race -shuffle=on -count=3 -timeout $(TEST_TIMEOUT) ./...

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what tests need and a machine with Go only does not have: a C
 # compiler for the race detector, redis-server, PostgreSQL, MariaDB, an SMTP server
-# in Python, Node.js with npm, Perl, and a compiler of guests in C. It does so where it
+# in Python, Node.js with npm, Perl, Spin, and a compiler of guests in C. It does so where it
 # may: as root, with apt. It fails when one of them is missing in the end.
 set -euo pipefail
 
@@ -22,6 +22,7 @@ has_mariadb() { PATH=$PATH:/usr/sbin command -v mariadbd >/dev/null && command -
 # The first python3 of the PATH may be another one than the system's.
 has_smtp() { python3 -c 'import aiosmtpd' 2>/dev/null || /usr/bin/python3 -c 'import aiosmtpd' 2>/dev/null; }
 has_perl() { perl -e 1 2>/dev/null; }
+has_spin() { command -v spin >/dev/null; }
 has_node() { command -v npm >/dev/null && node -e 'process.exit(parseInt(process.versions.node) >= 18 ? 0 : 1)' 2>/dev/null; }
 has_c || missing+=(gcc libc6-dev)
 # Packages that bring a service, and the names of their services.
@@ -31,6 +32,7 @@ has_postgres || { missing+=(postgresql); services+=(postgresql); }
 has_mariadb || { missing+=(mariadb-server); services+=(mariadb); }
 has_smtp || missing+=(python3-aiosmtpd)
 has_perl || missing+=(perl)
+has_spin || missing+=(spin)
 has_node || missing+=(nodejs npm)
 has_guest_c || missing+=(clang-19 lld-19 wasi-libc libclang-rt-19-dev-wasm32)
 
@@ -95,6 +97,10 @@ if ! has_smtp; then
 fi
 if ! has_perl; then
   echo "Tests of scripts need perl on the PATH: install it (Debian and Ubuntu: apt-get install perl) and try again." >&2
+  status=1
+fi
+if ! has_spin; then
+  echo "The model in docs/model needs spin 6.5: install it (Debian and Ubuntu: apt-get install spin; macOS: brew install spin) and try again." >&2
   status=1
 fi
 if ! has_node; then

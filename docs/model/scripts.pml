@@ -1,0 +1,340 @@
+/*
+ * The scripts of the registry center as the model has them, each one step, and the
+ * promotion of a replica. core/registry/scripts has the real ones.
+ */
+
+/* is_first says whether no item before i belongs to the same mark. */
+inline is_first(i) {
+	seen = false;
+	for (k : 0 .. ITEMS - 1) {
+		if
+		:: k < i && R.markNode[k] != 0 && R.markFence[k] == R.markFence[i] -> seen = true
+		:: else
+		fi
+	}
+}
+
+inline count_marks(onlyForeign, into) {
+	into = 0;
+	EACH(c) {
+		is_first(c);
+		if
+		:: R.markNode[c] != 0 && !seen && (!onlyForeign || R.markGen[c] != R.gen) -> into++
+		:: else
+		fi
+	}
+}
+
+inline clear_mark(i) {
+	R.markNode[i] = 0; R.markFence[i] = 0; R.markEpoch[i] = 0;
+	R.markGen[i] = 0; R.markT[i] = 0; R.markId[i] = 0
+}
+
+/* end_mark takes an item off its mark; the last one ends it. */
+inline end_mark(i) {
+	freed = R.markFence[i];
+	seen = R.markGen[i] != R.gen;
+	clear_mark(i);
+	for (k : 0 .. ITEMS - 1) {
+		if
+		:: R.markNode[k] != 0 && R.markFence[k] == freed -> seen = false
+		:: else
+		fi
+	}
+	if
+	:: seen -> R.x--
+	:: else
+	fi
+}
+
+inline is_busy(n, i) {
+	busy = IS_MINE(n, i);
+#ifndef NO_MARKS
+	busy = busy || (R.x > 0 && R.markNode[i] != 0);
+#endif
+#ifndef NO_QUEUE
+	busy = busy || R.failover[i] != 0;
+#endif
+}
+
+/* grant marks an item; what it may rest on is asserted here. */
+inline grant(n, i, e, g, t, id) {
+	assert(R.markNode[i] == 0 && R.failover[i] == 0); /* one: an item is in at most one mark or waits for failover */
+	assert(!(R.done[i] & BIT(t))); /* again: nothing whose completion the server has is run again */
+#ifdef PROMOTE
+	assert(oFence > newest[i]); /* I3: tokens rise in the order of the begins, and so I2 */
+	newest[i] = oFence;
+#endif
+	assert(SERVED(n, e)); /* I7: no session that is over gets anything */
+	R.markNode[i] = n + 1; R.markFence[i] = oFence; R.markEpoch[i] = e;
+	R.markGen[i] = g; R.markT[i] = t; R.markId[i] = id;
+	oItems = oItems | BIT(i)
+}
+
+inline begin_normal(n, e, t, g, id) {
+	gen = R.gen;
+	oFence = R.tok + 1;
+	EACH(i) {
+		if
+		:: R.owner[i] == n && R.floor[i] < t ->
+			is_busy(n, i);
+			if
+			:: busy ->
+				R.missed[i] = t;
+				verdict[i] = verdict[i] | BIT(t);
+				debt[i] = t
+			:: else ->
+				R.missed[i] = 0;
+				grant(n, i, e, gen, t, id)
+			fi
+		:: else
+		fi
+	}
+	R.hw[n] = t
+}
+
+inline begin_misfire(n, e, g, id) {
+	best = 0;
+	EACH(i) {
+		is_busy(n, i);
+		if
+		:: R.owner[i] == n && !busy && R.missed[i] != 0 && (best == 0 || R.missed[i] < best) -> best = R.missed[i]
+		:: else
+		fi
+	}
+	oT = best;
+	gen = R.gen;
+	oFence = R.tok + 1;
+	EACH(i) {
+		is_busy(n, i);
+		if
+		:: R.owner[i] == n && !busy && best != 0 && R.missed[i] == best ->
+			R.missed[i] = 0;
+			grant(n, i, e, gen, best, id)
+		:: else
+		fi
+	}
+}
+
+/* claim takes at most as many items of the earliest instant as were asked for. */
+inline claim(n, e, most, id) {
+	best = 0;
+	EACH(i) {
+		if
+		:: R.failover[i] != 0 && (best == 0 || R.failover[i] < best) -> best = R.failover[i]
+		:: else
+		fi
+	}
+	oT = best;
+	oFence = R.tok + 1;
+	c = 0;
+	EACH(i) {
+		if
+		:: best != 0 && R.failover[i] == best && c < most ->
+			R.failover[i] = 0;
+			grant(n, i, e, 0, best, id);
+			c++
+		:: else
+		fi
+	}
+	if
+	:: oItems != 0 -> R.x++
+	:: else
+	fi
+}
+
+inline complete(n, e, fence, items) {
+	EACH(i) {
+		if
+		:: (items & BIT(i)) && IS_MINE(n, i) && R.markFence[i] == fence && R.markEpoch[i] == e ->
+			R.done[i] = R.done[i] | BIT(R.markT[i]);
+			end_mark(i)
+		:: else
+		fi
+	}
+}
+
+#ifdef NO_GENERATION
+#define IS_CURRENT(g) true
+#else
+#define IS_CURRENT(g) ((g) == R.gen)
+#endif
+#ifdef NO_ORDER
+#define IS_REPEATED(n, id) false
+#else
+#define IS_REPEATED(n, id) ((id) <= R.last[n])
+#endif
+
+/* serve runs a script; what it answers is in oCode, oFence, oItems and oT. */
+inline serve(n, kind, e, t, g, id, fence, items) {
+	oCode = 0; oFence = 0; oItems = 0; oT = t;
+	count_marks(true, best);
+	assert(best == R.x); /* I8: what is stored twice never differs */
+	EACH(i) {
+		if
+		:: IS_MINE(n, i) && R.markEpoch[i] == e && R.markId[i] == id && kind != COMPLETE ->
+			oFence = R.markFence[i]; oT = R.markT[i]; oItems = oItems | BIT(i)
+		:: else
+		fi
+	}
+	if
+	:: kind != COMPLETE && quarantine -> oCode = QUARANTINED; oItems = 0
+	:: else ->
+		if
+		:: !SERVED(n, e) -> oCode = LOST; oItems = 0
+		:: else ->
+			if
+			:: kind == COMPLETE -> complete(n, e, fence, items); oCode = OK
+			:: kind != COMPLETE && oItems != 0 -> oCode = OK
+			:: kind == FAILOVER && oItems == 0 && !IS_REPEATED(n, id) -> R.last[n] = id; claim(n, e, items, id)
+			:: kind == FAILOVER && oItems == 0 && IS_REPEATED(n, id)
+			:: kind <= MISFIRE && oItems == 0 && !IS_CURRENT(g) -> oCode = STALE
+			:: kind == NORMAL && oItems == 0 && IS_CURRENT(g) && t <= R.hw[n]
+			:: kind == NORMAL && oItems == 0 && IS_CURRENT(g) && t > R.hw[n] -> begin_normal(n, e, t, g, id)
+			:: kind == MISFIRE && oItems == 0 && IS_CURRENT(g) && !IS_REPEATED(n, id) -> R.last[n] = id; begin_misfire(n, e, g, id)
+			:: kind == MISFIRE && oItems == 0 && IS_CURRENT(g) && IS_REPEATED(n, id)
+			fi;
+			if
+			:: oCode == 0 && oItems == 0 -> oCode = NOTHING; oFence = 0
+			:: oCode == 0 && oItems != 0 -> oCode = OK; R.tok = oFence
+			:: else
+			fi
+		fi
+	fi
+}
+
+/* commit gives items owners. Their floors are what the former ones have decided. */
+inline commit(a, b) {
+	EACH(i) {
+#ifdef NO_FLOORS
+		R.floor[i] = 0;
+#else
+#ifndef NO_HW
+		if
+		:: R.hw[R.owner[i]] > R.floor[i] -> R.floor[i] = R.hw[R.owner[i]]
+		:: else
+		fi
+#else
+		skip
+#endif
+#endif
+	}
+	for (k : 0 .. NODES - 1) { R.hw[k] = 0 }
+	R.owner[0] = a;
+	R.owner[1] = b;
+	R.tok++;
+	R.gen = R.tok;
+	count_marks(false, total);
+	R.x = total
+}
+
+/* drain takes the marks of a session that has ended away. */
+inline drain(n, e) {
+	EACH(i) {
+		if
+		:: IS_MINE(n, i) && R.markEpoch[i] == e ->
+			assert(R.failover[i] == 0); /* one: an item is in at most one mark or waits for failover */
+			R.failover[i] = R.markT[i];
+			if
+			:: debt[i] < R.markT[i] -> debt[i] = R.markT[i]
+			:: else
+			fi
+			end_mark(i)
+		:: else
+		fi
+	}
+	R.dead[n] = R.dead[n] & ~BIT(e)
+}
+
+/* IS_UNKNOWN: the server lacks the mark of what the node runs. IS_FORGOTTEN: the node
+   runs nothing, and has nothing to report, of a mark of its session. */
+#ifdef NO_REASSERTION
+#define IS_UNKNOWN(n, i) false
+#else
+#define IS_UNKNOWN(n, i) (code[AT(n, i)] != 0 && !(IS_MINE(n, i) && R.markEpoch[i] == ep[n] && R.markFence[i] == codeF[AT(n, i)]))
+#endif
+#ifdef NO_ABANDONMENT
+#define IS_FORGOTTEN(n, i) false
+#else
+#define IS_FORGOTTEN(n, i) (code[AT(n, i)] == 0 && IS_MINE(n, i) && R.markEpoch[i] == ep[n])
+#endif
+#define DIFFERS(n, i) (IS_UNKNOWN(n, i) || IS_FORGOTTEN(n, i))
+
+/* reassert makes what the server stores of a session equal to what its node runs. A
+   mark with a later token is the truth about an item. */
+inline reassert(n) {
+	EACH(i) {
+		if
+		:: IS_UNKNOWN(n, i) ->
+			if
+			:: R.markNode[i] != 0 ->
+				assert(R.markFence[i] < codeF[AT(n, i)]); /* I3: the later token is the truth */
+				end_mark(i)
+			:: else
+			fi
+			R.failover[i] = 0;
+			/* What had been decided, and which flag was taken, is lost, too. */
+			if
+			:: R.missed[i] <= codeT[AT(n, i)] -> R.missed[i] = 0
+			:: else
+			fi
+			if
+			:: R.floor[i] < codeT[AT(n, i)] -> R.floor[i] = codeT[AT(n, i)]
+			:: else
+			fi
+			if
+			:: debt[i] <= codeT[AT(n, i)] -> debt[i] = 0
+			:: else
+			fi
+			seen = false;
+			for (k : 0 .. ITEMS - 1) {
+				if
+				:: R.markNode[k] != 0 && R.markFence[k] == codeF[AT(n, i)] -> seen = true; best = k
+				:: else
+				fi
+			}
+			R.markNode[i] = n + 1; R.markFence[i] = codeF[AT(n, i)]; R.markEpoch[i] = ep[n];
+			R.markT[i] = codeT[AT(n, i)];
+			if
+			:: seen -> R.markGen[i] = R.markGen[best]; R.markId[i] = R.markId[best]
+			:: else -> R.markGen[i] = 0; R.markId[i] = 0; R.x++
+			fi
+		:: IS_FORGOTTEN(n, i) ->
+			R.done[i] = R.done[i] | BIT(R.markT[i]);
+			end_mark(i)
+		:: else
+		fi
+	}
+}
+
+#ifdef PROMOTE
+#define COPY(to, from) \
+	to.tok = from.tok; to.gen = from.gen; to.x = from.x; \
+	EACH(i) { \
+		to.owner[i] = from.owner[i]; to.floor[i] = from.floor[i]; to.missed[i] = from.missed[i]; \
+		to.failover[i] = from.failover[i]; to.done[i] = from.done[i]; to.markNode[i] = from.markNode[i]; \
+		to.markFence[i] = from.markFence[i]; to.markEpoch[i] = from.markEpoch[i]; to.markGen[i] = from.markGen[i]; \
+		to.markT[i] = from.markT[i]; to.markId[i] = from.markId[i] \
+	} \
+	for (k : 0 .. NODES - 1) { \
+		to.hw[k] = from.hw[k]; to.last[k] = from.last[k]; to.sess[k] = from.sess[k]; to.lease[k] = from.lease[k]; to.dead[k] = from.dead[k] \
+	}
+
+/* promote goes back to what the replica has. Tokens follow the clock, so they rise all
+   the same. What was only stored in the lost writes nobody owes any more. */
+inline promote() {
+	best = R.tok;
+	COPY(R, Z);
+#ifndef NO_CLOCK
+	R.tok = best;
+#endif
+	EACH(i) { debt[i] = (R.missed[i] > R.failover[i] -> R.missed[i] : R.failover[i]) }
+	for (k : 0 .. NODES - 1) { fresh[k] = false; reFormer[k] = reCode[k] != 0 }
+#ifndef NO_QUARANTINE
+	quarantine = true;
+#endif
+	skip
+}
+
+#define HAS_DIFFERENCE(n) (loc[n] == VALID && (DIFFERS(n, 0) || DIFFERS(n, 1)))
+#endif
