@@ -8,13 +8,14 @@ TEST_TIMEOUT  ?= 8m
 BENCHFLAGS    ?=
 SEED          ?= 1
 SEEDS         ?= 200
+FOR           ?= 2m
 GOLANGCI      := $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT)
 PLATFORMS     := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 QUICKSTART    := examples/quickstart
 GUEST         := GOOS=wasip1 GOARCH=wasm $(GO) build -trimpath -ldflags '-s -w'
 
 .DEFAULT_GOAL := help
-.PHONY: help run test race soak sim model lint fmt fuzz generate verify bench build check binary quickstart test-tools fmt-check
+.PHONY: help run test race soak sim model chaos lint fmt fuzz generate verify bench build check binary quickstart test-tools fmt-check
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -44,6 +45,9 @@ sim: ## lives of simulated fleets under faults: SEEDS of them, from SEED on
 
 model: ## check the model of the marks, whole and with each rule taken out
 	@scripts/check-model.sh
+
+chaos: test-tools ## a fleet of real processes through faults FOR a time (2m), from SEED (0: a new one)
+	$(GO) test ./chaos -run '^TestChaos$$' -count=1 -timeout 0 -v -chaos.for $(FOR) -chaos.seed $(SEED)
 
 race: ## run all tests three times with the race detector
 	$(GO) test -race -shuffle=on -count=3 -timeout $(TEST_TIMEOUT) ./...

@@ -78,6 +78,7 @@ func importRules() []importRule {
 		{who: "cmd/...", may: []string{"..."}, others: anyOther},
 		{who: "examples/...", may: []string{"..."}, others: anyOther},
 		{who: "docs", external: []string{"..."}},
+		{who: "chaos", external: []string{"..."}},
 		{who: ".", may: []string{"core/...", "runtime/...", "plugins/...", "spi/...", "sdk"}, others: anyOther},
 	}
 }

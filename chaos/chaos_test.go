@@ -1,0 +1,57 @@
+//go:build unix
+
+// Package chaos has tests only: it runs fleets of real node processes on a real
+// Redis, does to them what happens in production, and checks what became of their
+// items.
+//
+// A round is made of a seed. The plan of faults, in plan_test.go, is a function of
+// it; what the processes make of that is not, so a seed that has found something
+// may have to be run more than once. The program of a node is this test binary, in
+// node_test.go. Its items change a resource that refuses tokens which are older
+// than what it has seen, in resource_test.go; its way to Redis is a proxy, in
+// proxy_test.go. What is to hold is in check_test.go.
+package chaos_test
+
+import (
+	"flag"
+	"os"
+	"testing"
+	"time"
+)
+
+var (
+	chaosFor  = flag.Duration("chaos.for", 16*time.Second, "how long faults happen")
+	chaosSeed = flag.Uint64("chaos.seed", 1, "what the faults are made of; 0 takes the time")
+)
+
+func TestMain(m *testing.M) {
+	if len(os.Args) == 4 && os.Args[1] == nodeCommand {
+		os.Exit(runNode(os.Args[2], os.Args[3]))
+	}
+	os.Exit(m.Run())
+}
+
+// TestChaos is one round. The others of this package are about its parts.
+func TestChaos(t *testing.T) {
+	t.Parallel()
+	seed := *chaosSeed
+	if seed == 0 {
+		seed = uint64(time.Now().UnixMicro())
+	}
+	p := newPlan(seed, *chaosFor)
+	t.Logf("seed %d: %d faults in %v; again with: make chaos FOR=%v SEED=%d", seed, len(p.faults), *chaosFor, *chaosFor, seed)
+	began := time.Now()
+	f := newFleet(t)
+	f.live(p)
+	h := f.history()
+	if moved := time.Since(began) - time.Now().Round(0).Sub(began.Round(0)); moved.Abs() > 100*time.Millisecond {
+		t.Fatalf("the clock of this machine was set by %v during the round, which thus shows nothing", -moved)
+	}
+	for _, i := range h.ills {
+		t.Log(i)
+	}
+	for _, v := range check(h) {
+		t.Error(v)
+	}
+	t.Log(measure(h))
+}
