@@ -140,7 +140,7 @@ const clockReadings = 5
 // alignClock reads the clock of the server, and refuses to start when it differs
 // more from this machine's than a job allows.
 func (h *Host) alignClock(ctx context.Context) error {
-	h.clock = &serverClock{wall: h.config.Machine.Now}
+	h.clock = newServerClock(h.config.Machine.Now, h.elapsed)
 	for range clockReadings {
 		sent := h.clock.local()
 		server, err := h.connection.commands.Time(ctx).Result()

@@ -515,7 +515,7 @@ func TestDisabledInstantsAreRecordedOnce(t *testing.T) {
 // TestTheServersClockIsFollowedAfterAStep steps this machine's clock.
 func TestTheServersClockIsFollowedAfterAStep(t *testing.T) {
 	t.Parallel()
-	c := &serverClock{}
+	c := newServerClock(nil, newSteadyClock())
 	server := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	for i := range clockSamples {
 		at := server.Add(time.Duration(i) * 5 * time.Second)
@@ -526,6 +526,26 @@ func TestTheServersClockIsFollowedAfterAStep(t *testing.T) {
 	c.observe(at, local.Add(-time.Millisecond), local.Add(time.Millisecond))
 	if got := c.difference(); got > -9*time.Second {
 		t.Errorf("difference after the local clock was set forward by 10s = %v, want -10s", got)
+	}
+}
+
+// TestAStepOfTheMachinesClockMakesNothingDue sets this machine's clock while the
+// server is not asked.
+func TestAStepOfTheMachinesClockMakesNothingDue(t *testing.T) {
+	t.Parallel()
+	wall, elapsed := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), time.Minute
+	c := newServerClock(func() time.Time { return wall }, func() time.Duration { return elapsed })
+	server := wall.Add(3 * time.Second)
+	c.observe(server, c.local(), c.local())
+	for _, step := range []time.Duration{time.Hour, -2 * time.Hour} {
+		wall, elapsed = wall.Add(step+time.Second), elapsed+time.Second
+		server = server.Add(time.Second)
+		if got := c.now().Sub(server).Abs(); got > time.Millisecond {
+			t.Errorf("a second after the clock was set by %v the server's time is off by %v, want as before", step, got)
+		}
+		if got, want := c.difference(), server.Sub(wall); (got - want).Abs() > time.Millisecond {
+			t.Errorf("difference after the clock was set by %v = %v, want %v", step, got, want)
+		}
 	}
 }
 

@@ -7,11 +7,15 @@ import (
 )
 
 // serverClock tells the time of the registry's server, so that all nodes name
-// the same instants whatever their own clocks say. It is safe for concurrent
-// use.
+// the same instants whatever their own clocks say. It runs by the clock of leases
+// and not by the one that somebody may set: a step forward would make instants due
+// that are still to come, and once begun they are decided for everybody. It is safe
+// for concurrent use.
 type serverClock struct {
-	offset atomic.Int64     // nanoseconds that the server is ahead
-	wall   func() time.Time // this machine's clock, nil for the system's
+	offset  atomic.Int64     // nanoseconds that the server is ahead of local
+	wall    func() time.Time // the clock of this machine that may be set
+	elapsed leaseClock
+	origin  time.Time // what wall has shown when elapsed was zero
 
 	mu      sync.Mutex
 	samples [clockSamples]clockSample
@@ -33,15 +37,24 @@ const clockSamples = 16
 // some minutes at most.
 const clockDrift = 20 * time.Millisecond
 
+// newServerClock returns a clock that has not observed the server yet. wall is the
+// system's if it is nil.
+func newServerClock(wall func() time.Time, elapsed leaseClock) *serverClock {
+	if wall == nil {
+		wall = time.Now
+	}
+	return &serverClock{wall: wall, elapsed: elapsed, origin: wall().Round(0).Add(-elapsed())}
+}
+
 // now returns the server's time.
 func (c *serverClock) now() time.Time { return c.local().Add(time.Duration(c.offset.Load())) }
 
-// local returns the time of this machine.
+// local returns the time of this machine, whatever its clock was set to since.
 func (c *serverClock) local() time.Time {
-	if c == nil || c.wall == nil {
+	if c == nil {
 		return time.Now()
 	}
-	return c.wall()
+	return c.origin.Add(c.elapsed())
 }
 
 // observe takes a reading of the server's clock, to the millisecond, that was
@@ -68,5 +81,5 @@ func (c *serverClock) observe(server, sent, received time.Time) {
 	c.offset.Store(int64(best.offset))
 }
 
-// difference returns how far the server is ahead of this machine.
-func (c *serverClock) difference() time.Duration { return time.Duration(c.offset.Load()) }
+// difference returns how far the server is ahead of what this machine's clock shows.
+func (c *serverClock) difference() time.Duration { return c.now().Sub(c.wall().Round(0)) }
