@@ -41,7 +41,7 @@ soak: test-tools ## what takes long: a Redis that is away for a minute, hundreds
 	$(GO) test -race -count=1 -timeout 60m ./core/host -run 'Chaos|ComeAndGo|Storm' -host.seeds 200
 
 sim: ## lives of simulated fleets under faults: SEEDS of them, from SEED on
-	$(GO) test ./core/host/sim -run '^TestLives$$' -count=1 -timeout 0 -v -sim.seed $(SEED) -sim.seeds $(SEEDS)
+	cd core/host/sim && $(GO) test -run '^TestLives$$' -count=1 -timeout 0 -sim.seed $(SEED) -sim.seeds $(SEEDS)
 
 model: ## check the model of the marks, whole and with each rule taken out
 	@scripts/check-model.sh

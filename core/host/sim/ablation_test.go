@@ -41,8 +41,12 @@ func ablations() []ablation {
 		{"floors without what was decided", 1, without("commit", "floor[item] = math.max(f, decided)", "floor[item] = f")},
 		{"marks of others not subtracted", 1, without("begin", "  if foreign then\n", "  if false then\n")},
 		// The lease clock is as slow as it takes to use the margin up.
-		{"no margin", 1, setting{slowClock: func(d time.Duration) time.Duration {
+		{"no margin", 2, setting{slowClock: func(d time.Duration) time.Duration {
 			return time.Duration(float64(d) * float64(ttl-margin-ttl/100) / float64(ttl))
+		}}},
+		{"no grace", 6, without("reap", "local refused =", "grace = 0\nlocal refused =")},
+		{"no quarantine", 1, setting{edit: func(_, text string) string {
+			return strings.Replace(text, "local function quarantined() return not_before() > NOW end", "local function quarantined() return false end", 1)
 		}}},
 	}
 }

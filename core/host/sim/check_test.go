@@ -41,6 +41,7 @@ func invariants() []invariant {
 		{"I7 nothing begins under an old session or generation", guards},
 		{"I8 all is well in the end", rest},
 		{"I9 nothing runs on after its lease", leases},
+		{"I9 no session is evicted before its lease is over", evictions},
 		{"I10 nothing begins in a quarantine", quarantines},
 	}
 }
@@ -108,7 +109,10 @@ func overlaps(h *history) (all []violation) {
 	for p, runs := range h.runsOf() {
 		var last *run
 		for _, r := range runs {
-			if last != nil && h.actsUntil(last) > r.from {
+			// A job that is not monitored has no marks: what moves while it runs longer
+			// than the hand-over overlaps. The tokens of the two tell them apart.
+			isMoved := last != nil && h.loose[p.job] && last.node != r.node && last.token != r.token
+			if last != nil && !isMoved && h.actsUntil(last) > r.from {
 				all = append(all, violation{at: r.from, text: fmt.Sprintf("%s begins %s of %s while %s still runs %s from %.4f to %.4f",
 					r.node, p, r.id, last.node, last.id, last.from.Seconds(), h.actsUntil(last).Seconds())})
 			}
@@ -153,7 +157,7 @@ func begins(h *history) (all []violation) {
 		granted[token{g.job, g.fence}] = g
 	}
 	for _, r := range h.runs {
-		if h.loose[r.job] && r.source != spi.SourceOneOff {
+		if h.loose[r.job] { // its token is the generation
 			continue
 		}
 		g, ok := granted[token{r.job, r.token}]
@@ -215,6 +219,11 @@ func rest(h *history) (all []violation) {
 				add("%s/%d is owned by %q, who is none of %v", name, item, owners[item], h.up)
 			}
 		}
+		for item := range s.total {
+			if !s.disabled && !h.runsLate(place{name, item}) {
+				add("%s/%d has not run since %v before then", name, item, liveliness)
+			}
+		}
 		for node := range s.marks {
 			if !slices.Contains(h.up, node) {
 				add("%s has marks of %s: %v", name, node, s.marks)
@@ -230,13 +239,25 @@ func rest(h *history) (all []violation) {
 	return all
 }
 
+// liveliness is in what time every item runs in the end: the longest run of a slow one
+// and some instants.
+const liveliness = 30 * time.Second
+
+// runsLate reports whether an item has run in the end, or runs still.
+func (h *history) runsLate(p place) bool {
+	return slices.ContainsFunc(h.runs, func(r *run) bool {
+		return r.place == p && (r.from > h.concluded-liveliness || r.to == 0 || r.to > h.concluded-liveliness)
+	})
+}
+
 func leases(h *history) (all []violation) {
 	for _, r := range h.runs {
 		until, ok := h.leaseEnd(r.node, r.from)
 		for _, p := range h.pauses[r.node] {
-			// It may notice at the end of the pause, and has the margin then.
+			// It notices when the next timer comes, as those here do not come at once
+			// after a pause, and has the margin then.
 			if p.from < until && p.to > until-margin {
-				until = max(until, p.to+margin)
+				until = max(until, p.to+renewPause+margin)
 			}
 		}
 		to := r.to
@@ -245,6 +266,19 @@ func leases(h *history) (all []violation) {
 		}
 		if !ok || to > until {
 			all = append(all, violation{at: to, text: fmt.Sprintf("%s runs %s of %s until then under a lease that ended at %.4f", r.node, r.place, r.id, until.Seconds())})
+		}
+	}
+	return all
+}
+
+func evictions(h *history) (all []violation) {
+	until := map[string]time.Duration{}
+	for _, l := range h.leases {
+		until[l.node+l.epoch] = l.until
+	}
+	for _, e := range h.evicted {
+		if end, ok := until[e.node+e.epoch]; ok && e.at < end && !h.lostBetween(0, e.at) {
+			all = append(all, violation{at: e.at, text: fmt.Sprintf("%s is evicted, and its lease ends at %.4f", e.node, end.Seconds())})
 		}
 	}
 	return all
@@ -270,17 +304,18 @@ func quarantines(h *history) (all []violation) {
 func verdicts(h *history) (all []violation) {
 	type fire struct {
 		place
-		at time.Duration
+		at      time.Duration
+		trigger string
 	}
 	since := func(t time.Time) time.Duration { return t.Sub(h.begin) }
 	seen := map[fire]bool{}
 	started := map[fire]*run{}
 	for _, r := range h.runs {
 		at, timed := instantOf(r.id)
-		if !timed {
-			continue
+		f := fire{place: r.place, trigger: r.id}
+		if timed {
+			f = fire{place: r.place, at: since(at)}
 		}
-		f := fire{r.place, since(at)}
 		seen[f] = true
 		if r.attempt > 1 || r.source == spi.SourceFailover {
 			continue
@@ -297,13 +332,13 @@ func verdicts(h *history) (all []violation) {
 			at = h.begin // whoever knows no floor says so of decades
 		}
 		for ; !at.After(m.To); at = at.Add(h.periods[m.Job]) {
-			seen[fire{place{m.Job, m.Item}, since(at)}] = true
+			seen[fire{place: place{m.Job, m.Item}, at: since(at)}] = true
 		}
 	}
 	for _, l := range h.lost {
 		if at, timed := instantOf(l.run); timed {
 			for item := range l.items.All() {
-				seen[fire{place{l.job, item}, since(at)}] = true
+				seen[fire{place: place{l.job, item}, at: since(at)}] = true
 			}
 		}
 	}
@@ -314,15 +349,16 @@ func verdicts(h *history) (all []violation) {
 		at := since(time.UnixMilli(g.instant))
 		for _, items := range []registry.Items{g.items, g.held} {
 			for item := range items.All() {
-				seen[fire{place{g.job, item}, at}] = true
+				seen[fire{place: place{g.job, item}, at: at}] = true
 			}
 		}
 	}
+	last := h.onServer(h.concluded)
 	for _, name := range slices.Sorted(maps.Keys(h.periods)) {
-		period, from := h.periods[name], h.firstSpread(name)
-		for item := range h.state[name].total {
-			for at := from.Truncate(period) + period; at < h.concluded-2*period; at += period {
-				if !seen[fire{place{name, item}, at}] && !h.excused(name, at) {
+		period := h.periods[name]
+		for at := h.onServer(h.firstSpread(name, 0)).Truncate(period) + period; at < last-2*period; at += period {
+			for item := range h.totalAt(name, at) {
+				if !seen[fire{place: place{name, item}, at: at}] && !h.excused(name, at) {
 					all = append(all, violation{at: at, text: fmt.Sprintf("%s/%d has no verdict", name, item)})
 				}
 			}
@@ -336,20 +372,39 @@ func (h *history) lostBetween(from, to time.Duration) bool {
 	return slices.ContainsFunc(h.switches, func(c change) bool { return c.at >= from && c.since <= to })
 }
 
-// excused reports whether an instant may have no verdict: the server has lost what it
-// knew of it, or the job is not monitored and its owner may have died around it: what
+// excused reports whether an instant of the server's clock may have no verdict: the
+// server has lost what it knew of it, or its clock was set; the job was disabled or got
+// other items; or it is not monitored and its owner may have died around it: what
 // nobody has asked the registry for, only the node itself can tell.
 func (h *history) excused(job string, at time.Duration) bool {
-	if slices.ContainsFunc(h.switches, func(c change) bool { return at >= c.since && at <= c.until }) {
-		return true
+	isNear := func(from, to, reach time.Duration) bool {
+		return at > h.onServer(from)-reach && at < h.onServer(to)+reach
 	}
 	const around = 3 * ttl
-	return h.loose[job] && slices.ContainsFunc(h.faults, func(f fault) bool { return at > f.at-around && at < f.at+around })
+	return slices.ContainsFunc(h.switches, func(c change) bool { return isNear(c.since, h.firstSpread(job, c.at), around) }) ||
+		slices.ContainsFunc(h.clock, func(c clockChange) bool { return isNear(c.at, c.at, around) }) ||
+		slices.ContainsFunc(h.unsettled, func(u unsettled) bool {
+			// What was not decided yet when a job is disabled is forgotten with its enabling.
+			return (u.job == "" || u.job == job) && isNear(u.from-around, u.to, 2*h.periods[job])
+		}) ||
+		h.loose[job] && slices.ContainsFunc(h.faults, func(f fault) bool { return isNear(f.at, f.at, around) })
 }
 
-func (h *history) firstSpread(job string) time.Duration {
+// totalAt is how many items a job has when the server's clock shows a time.
+func (h *history) totalAt(job string, at time.Duration) int {
+	total := 0
 	for _, s := range h.spreads {
-		if s.job == job {
+		if s.job == job && h.onServer(s.at) <= at {
+			total = s.total
+		}
+	}
+	return total
+}
+
+// firstSpread is when a job gets its first assignment after a time.
+func (h *history) firstSpread(job string, after time.Duration) time.Duration {
+	for _, s := range h.spreads {
+		if s.job == job && s.at > after {
 			return s.at
 		}
 	}

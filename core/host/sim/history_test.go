@@ -32,22 +32,24 @@ type token struct {
 type history struct {
 	mu sync.Mutex
 
-	runs     []*run
-	effects  []*effect
-	missed   []missed
-	grants   []grant
-	ends     []end
-	leases   []lease
-	spreads  []spread
-	lost     []lost
-	repairs  []string
-	faults   []fault
-	noted    []noted
-	switches []change // of the server's data
-	enabled  []enabled
-	pauses   map[string][]span // by node
-	periods  map[string]time.Duration
-	loose    map[string]bool // jobs that are not monitored
+	runs      []*run
+	effects   []*effect
+	missed    []missed
+	grants    []grant
+	ends      []end
+	leases    []lease
+	spreads   []spread
+	lost      []lost
+	repairs   []string
+	faults    []fault
+	noted     []noted
+	switches  []change // of the server's data
+	unsettled []unsettled
+	evicted   []evicted
+	clock     []clockChange
+	pauses    map[string][]span // by node
+	periods   map[string]time.Duration
+	loose     map[string]bool // jobs that are not monitored
 	// state is what the registry had at concluded, and up the nodes that lived.
 	state     map[string]jobState
 	up        []string
@@ -151,9 +153,30 @@ type lost struct {
 	run   string
 }
 
+// clockChange is a setting of the server's clock: how far it is ahead from then on.
+type clockChange struct{ at, ahead time.Duration }
+
+// onServer is what the server's clock shows at a time, since the begin of the life.
+func (h *history) onServer(at time.Duration) time.Duration {
+	ahead := time.Duration(0)
+	for _, c := range h.clock {
+		if c.at <= at {
+			ahead = c.ahead
+		}
+	}
+	return at + ahead
+}
+
+// evicted is a session that the leader ended because its lease was over.
+type evicted struct {
+	at          time.Duration
+	node, epoch string
+}
+
 // fault is something that was done to the fleet.
 type fault struct {
 	at   time.Duration
+	kind string
 	what string
 	node string
 }
@@ -165,25 +188,22 @@ type noted struct {
 }
 
 // change is another server, or other data: what was written after since is gone.
-type change struct {
-	since, at, until time.Duration
-	isEmpty          bool
-}
+type change struct{ since, at time.Duration }
 
-// enabled is a change of desired state.
-type enabled struct {
-	at   time.Duration
-	job  string
-	item int // -1: the job
-	on   bool
+// unsettled is a stretch in which somebody had disabled a job, a part of it or a node,
+// or given it other items.
+type unsettled struct {
+	span
+	job string // empty: all
 }
 
 // jobState is what the registry has of a job.
 type jobState struct {
-	total  int
-	owned  map[string]string
-	marks  map[string]string
-	failed map[string]string
+	total    int
+	disabled bool // it, or a part of it
+	owned    map[string]string
+	marks    map[string]string
+	failed   map[string]string
 }
 
 func (h *history) add(do func()) {
@@ -229,7 +249,7 @@ func (h *history) story() string {
 		lines = append(lines, noted{l.at, fmt.Sprintf("lost %s/%s of %s", l.job, l.items, l.run)})
 	}
 	for _, f := range h.faults {
-		lines = append(lines, noted{f.at, fmt.Sprintf("FAULT %s %s", f.what, f.node)})
+		lines = append(lines, noted{f.at, fmt.Sprintf("FAULT: %s %s %s", f.node, f.kind, f.what)})
 	}
 	slices.SortStableFunc(lines, func(a, b noted) int { return cmp.Compare(a.at, b.at) })
 	var text strings.Builder

@@ -19,6 +19,8 @@ const (
 	// grace is what the registry adds to it, margin what nodes take off.
 	grace  = time.Second
 	margin = time.Second
+	// renewPause is between two tries to renew.
+	renewPause = 500 * time.Millisecond
 	// lag is what a replica may be behind.
 	lag = 2 * time.Second
 	// stormy is how long there are faults, calm how long there are none afterwards,
@@ -56,7 +58,9 @@ type life struct {
 	resource    map[place]int64 // the highest token by item; under the history's lock
 	fences      map[token]bool  // that the registry has given out; likewise
 	generations map[string]string
-	off         map[string]bool // what is disabled
+	off         map[string]time.Duration // what is disabled, and since when
+	jumped      time.Duration            // when the server's clock was set forward last
+	isReplaced  bool                     // the server is about to be another one
 }
 
 // errand is something that is to be done at a time.
@@ -76,7 +80,7 @@ func live(t *testing.T, lib library, seed uint64, s setting) *history {
 	t.Helper()
 	l := &life{
 		t: t, seed: seed, slowClock: s.slowClock, resource: map[place]int64{}, fences: map[token]bool{}, generations: map[string]string{},
-		off: map[string]bool{}, random: rand.New(rand.NewPCG(seed, 0)),
+		off: map[string]time.Duration{}, random: rand.New(rand.NewPCG(seed, 0)),
 	}
 	synctest.Test(t, func(t *testing.T) {
 		l.t, l.begin = t, time.Now()
@@ -133,9 +137,9 @@ func (l *life) run() {
 	l.done.Wait()
 }
 
-// up are the nodes that live.
+// up are the nodes that live and are not about to stop.
 func (l *life) up() []*node {
-	return slices.DeleteFunc(slices.Clone(l.nodes), func(n *node) bool { return n.dead.Load() })
+	return slices.DeleteFunc(slices.Clone(l.nodes), func(n *node) bool { return n.dead.Load() || n.leaves })
 }
 
 // healthy are those of them that do not stand still.
@@ -181,51 +185,14 @@ func (l *life) wait(until time.Duration) {
 	}
 }
 
-func (l *life) fault(node *node, format string, args ...any) {
+func (l *life) fault(node *node, kind, format string, args ...any) {
 	name := ""
 	if node != nil {
 		name = node.id
 	}
 	l.history.add(func() {
-		l.history.faults = append(l.history.faults, fault{l.elapsed(), fmt.Sprintf(format, args...), name})
+		l.history.faults = append(l.history.faults, fault{l.elapsed(), kind, fmt.Sprintf(format, args...), name})
 	})
-}
-
-// strike does something to the fleet.
-func (l *life) strike() {
-	n := l.pick(l.healthy())
-	switch what := l.random.IntN(10); {
-	case what < 2 && n != nil && len(l.up()) > 1:
-		l.fault(n, "kill")
-		n.kill()
-		again := n.id
-		if l.chance(0.5) {
-			again = fmt.Sprintf("node-%d", len(l.nodes))
-		}
-		l.later(l.upTo(2*ttl), func() { l.start(again) })
-	case what < 4 && n != nil:
-		d := l.upTo(300 * time.Millisecond)
-		if l.chance(0.2) {
-			d *= 5
-		}
-		l.fault(n, "slow by %v", d)
-		n.link.change(func() { n.link.slow = d })
-		l.later(l.upTo(2*ttl), func() { n.link.change(func() { n.link.slow = 0 }) })
-	}
-}
-
-// heal ends all faults.
-func (l *life) heal() {
-	l.history.healed = l.elapsed()
-	l.fault(nil, "none any more")
-	for _, n := range l.up() {
-		if n.halted.Load() {
-			n.resume()
-		}
-		n.link.change(func() {
-			n.link.slow, n.link.isDown, n.link.stalled, n.link.cuts = 0, false, [2]bool{}, [2]float64{}
-		})
-	}
 }
 
 // conclude notes what the registry has in the end.
@@ -237,7 +204,8 @@ func (l *life) conclude() {
 	for _, c := range l.jobs {
 		key := func(letter string) string { return "ej:{sim.0}:" + letter + ":" + c.Name }
 		h.state[c.Name] = jobState{
-			total: int(integer(redis.HGet(key("j"), "n"))), owned: hashOf(redis, key("a")), marks: hashOf(redis, key("r")), failed: hashOf(redis, key("f")),
+			disabled: redis.HGet(key("j"), "st") == "D" || len(hashOf(redis, key("st"))) > 0,
+			total:    int(integer(redis.HGet(key("j"), "n"))), owned: hashOf(redis, key("a")), marks: hashOf(redis, key("r")), failed: hashOf(redis, key("f")),
 		}
 	}
 	for _, n := range l.up() {

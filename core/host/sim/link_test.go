@@ -277,6 +277,7 @@ func (c *conn) receive() {
 // paused waits for neither.
 func (c *conn) Read(b []byte) (int, error) {
 	for {
+		_, changed := c.link.holds(toNode)
 		n, wait, err := c.tryRead(b)
 		if n > 0 || err != nil {
 			return n, err
@@ -287,11 +288,14 @@ func (c *conn) Read(b []byte) (int, error) {
 			timer = time.NewTimer(wait)
 			alarm = timer.C
 		}
-		_, changed := c.link.holds(toNode)
+		broken := c.broken
+		if wait == paused {
+			broken = nil // it does not notice
+		}
 		select {
 		case <-alarm:
 		case <-c.came:
-		case <-c.broken:
+		case <-broken:
 		case <-changed:
 		}
 		if timer != nil {
@@ -299,6 +303,12 @@ func (c *conn) Read(b []byte) (int, error) {
 		}
 	}
 }
+
+// What tryRead returns when no time is known.
+const (
+	forever time.Duration = -1 - iota
+	paused                // nothing counts before the pause is over
+)
 
 // tryRead returns what there is, or how long it may take until there is something;
 // a negative time is not known.
@@ -315,11 +325,11 @@ func (c *conn) tryRead(b []byte) (n int, wait time.Duration, err error) {
 	case c.closed:
 		return 0, 0, net.ErrClosed
 	case isPaused:
-		return 0, -1, nil
+		return 0, paused, nil
 	case c.isBroken():
 		return 0, 0, &net.OpError{Op: "read", Net: "sim", Err: os.NewSyscallError("read", syscall.ECONNRESET)}
 	}
-	wait = -1
+	wait = forever
 	if len(c.inbox) > 0 && !isHeld {
 		if wait = c.inbox[0].at.Sub(now); wait <= 0 {
 			n = copy(b, c.inbox[0].data)

@@ -31,6 +31,7 @@ type node struct {
 	giveUp  context.CancelFunc
 	started chan struct{}
 
+	leaves bool // it stops; for the goroutine of the life
 	dead   atomic.Bool
 	halted atomic.Bool
 	// skew is how far its clock is off, in nanoseconds.
@@ -182,6 +183,7 @@ func (n *node) kill() {
 
 // leave is SIGTERM.
 func (n *node) leave() {
+	n.leaves = true
 	n.life.done.Go(func() {
 		<-n.started
 		if err := n.Stop(context.Background()); err != nil {

@@ -6,9 +6,11 @@ import (
 	"crypto/sha1" //nolint:gosec // the name of a script in Redis
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -234,9 +236,12 @@ func get(redis *miniredis.Miniredis, key string) (v stored, err error) {
 	case "hash":
 		v.hash = hashOf(redis, key)
 	case "zset":
+		// What these return goes on to change with the data.
 		v.scores, err = redis.SortedSet(key)
+		v.scores = maps.Clone(v.scores)
 	case "stream":
 		v.stream, err = redis.Stream(key)
+		v.stream = slices.Clone(v.stream)
 	default:
 		err = fmt.Errorf("a %s", kind)
 	}

@@ -16,6 +16,11 @@ func (l *life) watch(c call) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	switch c.script {
+	case "begin", "complete", "renew", "state", "put":
+	default:
+		h.noted = append(h.noted, noted{c.at, fmt.Sprintf("script %s%v: %v", c.script, c.args, c.reply)})
+	}
+	switch c.script {
 	case "begin":
 		l.watchBegin(c)
 	case "complete":
@@ -40,6 +45,13 @@ func (l *life) watch(c call) {
 		if c.script == "reconcile" && isOK(c.reply) {
 			for _, r := range c.reply[1:] {
 				h.repairs = append(h.repairs, fmt.Sprintf("%.3f %v", c.at.Seconds(), r))
+			}
+		}
+	case "reap":
+		if isOK(c.reply) {
+			for _, dead := range c.reply[3:] {
+				node, epoch, _ := strings.Cut(text(dead), ":")
+				h.evicted = append(h.evicted, evicted{c.at, node, epoch})
 			}
 		}
 	case "drain":
