@@ -20,8 +20,9 @@ import (
 )
 
 var (
-	chaosFor  = flag.Duration("chaos.for", 16*time.Second, "how long faults happen")
-	chaosSeed = flag.Uint64("chaos.seed", 1, "what the faults are made of; 0 takes the time")
+	chaosFor  = flag.Duration("chaos.for", 18*time.Second, "how long faults happen")
+	sentinel  = flag.Bool("chaos.sentinel", false, "a replica and Sentinels, with promotions that lose writes, and no proxies")
+	chaosSeed = flag.Uint64("chaos.seed", 3193, "what the faults are made of; 0 takes the time")
 )
 
 func TestMain(m *testing.M) {
@@ -38,8 +39,12 @@ func TestChaos(t *testing.T) {
 	if seed == 0 {
 		seed = uint64(time.Now().UnixMicro())
 	}
-	p := newPlan(seed, *chaosFor)
-	t.Logf("seed %d: %d faults in %v; again with: make chaos FOR=%v SEED=%d", seed, len(p.faults), *chaosFor, *chaosFor, seed)
+	of, more := kinds(), ""
+	if *sentinel {
+		of, more = sentinelKinds(), " SENTINEL=true"
+	}
+	p := newPlan(seed, *chaosFor, of)
+	t.Logf("seed %d: %d faults in %v; again with: make chaos FOR=%v SEED=%d%s", seed, len(p.faults), *chaosFor, *chaosFor, seed, more)
 	began := time.Now()
 	f := newFleet(t)
 	f.live(p)

@@ -51,9 +51,16 @@ func tokens(h *history) (wrong []string) {
 	return wrong
 }
 
-// overlaps finds items that ran in two places at once.
-func overlaps(h *history) (wrong []string) {
-	for _, executions := range h.byPlace() {
+// overlaps finds items of jobs with marks that ran in two places at once.
+func overlaps(h *history) []string { return h.overlapsOf(true) }
+
+// overlapsOf finds items that ran in two places at once. Without marks nobody knows
+// that an item still runs where it was before it moved.
+func (h *history) overlapsOf(isMonitored bool) (wrong []string) {
+	for at, executions := range h.byPlace() {
+		if h.spec(at.job).monitored != isMonitored {
+			continue
+		}
 		var last *execution
 		for _, e := range executions {
 			if last != nil && h.actsUntil(last).After(e.from) {
@@ -68,13 +75,12 @@ func overlaps(h *history) (wrong []string) {
 }
 
 // begins finds executions whose token is not higher than that of the one before.
-// Without marks it is that of the assignment and may stay.
+// Without marks it is that of the assignment, and a node that was away makes up under
+// an old one for what came due before the item moved.
 func begins(h *history) (wrong []string) {
 	for at, executions := range h.byPlace() {
-		isMonitored := h.spec(at.job).monitored
-		for i := 1; i < len(executions); i++ {
-			before, e := executions[i-1], executions[i]
-			if e.fence < before.fence || isMonitored && e.fence == before.fence {
+		for i := 1; i < len(executions) && h.spec(at.job).monitored; i++ {
+			if before, e := executions[i-1], executions[i]; e.fence <= before.fence {
 				wrong = append(wrong, fmt.Sprintf("%s after %s", e, before))
 			}
 		}
@@ -82,19 +88,31 @@ func begins(h *history) (wrong []string) {
 	return wrong
 }
 
-// reportTime is within what time a node surely reports the end of an item, unless
-// something is in its way.
-const reportTime = 2 * time.Second
+// Within reportTime a node surely reports the end of an item, unless something is
+// in its way, or was: a call that waits for its time-out holds up those after it for
+// stuckTime.
+const (
+	reportTime = 2 * time.Second
+	stuckTime  = 6 * time.Second
+)
 
 // isHampered says that a node may have been unable to reach Redis in a span.
 func (h *history) isHampered(p *process, s span) bool {
 	for _, i := range h.ills {
 		isTold := i.slot == noSlot || strings.HasPrefix(p.name, fmt.Sprintf("%d-", i.slot))
-		if isTold && i.kind != kill && i.kind != roll && i.kind != join && i.overlaps(s) {
+		if isTold && i.kind != kill && i.kind != roll && i.kind != join && s.overlaps(span{i.from, i.to.Add(stuckTime)}) {
 			return true
 		}
 	}
 	return false
+}
+
+// isForgotten says that Redis has lost what it was told in a part of a span, and the
+// marks of what ran then.
+func (h *history) isForgotten(s span) bool {
+	return slices.ContainsFunc(h.ills, func(i ill) bool {
+		return i.kind == promote && s.overlaps(span{i.from, i.to.Add(2 * sessionTimeout)})
+	})
 }
 
 // twice finds runs of an item that were begun again without need: after an end that
@@ -106,6 +124,9 @@ func twice(h *history) (wrong []string) {
 		spec := h.spec(r.job)
 		for i := 1; i < len(executions); i++ {
 			before, e := executions[i-1], executions[i]
+			if h.isForgotten(span{before.from, e.from}) {
+				continue
+			}
 			if !spec.failover {
 				// What an unmonitored job started after its node's last renewal nobody knows.
 				if spec.monitored || h.sessionEnd(before.node, before.from).IsZero() {
@@ -132,7 +153,7 @@ func unfinished(h *history) (cut []*execution) {
 	by := h.byRun()
 	for _, r := range sortedRuns(by) {
 		executions := by[r]
-		if last := executions[len(executions)-1]; h.spec(r.job).failover && last.isCut() {
+		if last := executions[len(executions)-1]; h.spec(r.job).failover && last.isCut() && !h.isForgotten(span{last.from, last.to}) {
 			cut = append(cut, last)
 		}
 	}
@@ -236,7 +257,7 @@ func verdicts(h *history) (wrong []string) {
 			continue
 		}
 		for _, m := range h.undecided(spec) {
-			if !h.isTaken(m) {
+			if !h.isTaken(m) && !h.isForgotten(span{m.at, m.at.Add(time.Second)}) {
 				wrong = append(wrong, fmt.Sprintf("%s at %s", m.place, clock(m.at)))
 			}
 		}
@@ -263,7 +284,7 @@ func (h *history) isTaken(m moment) bool {
 			switch r.Msg {
 			case "items assigned":
 				isOwned = slices.Contains(itemsOf(r.Items), m.item)
-			case "item started", "item misfired":
+			case "item started":
 				hasRun = hasRun || r.Item == m.item && r.Time.After(m.at)
 			}
 		}

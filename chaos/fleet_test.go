@@ -4,6 +4,7 @@ package chaos_test
 
 import (
 	"fmt"
+	"net"
 	"strings"
 	"syscall"
 	"testing"
@@ -21,6 +22,8 @@ type fleet struct {
 	t        *testing.T
 	book     *book
 	redis    *redistest.Server
+	replica  *redistest.Server    // of redis, if there are Sentinels
+	watchers *redistest.Sentinels // if any
 	resource *resource
 	proxies  [slots]*proxy
 	nodes    [slots]*process // that live
@@ -46,6 +49,10 @@ func (i ill) String() string {
 func newFleet(t *testing.T) *fleet {
 	t.Helper()
 	f := &fleet{t: t, book: &book{}, redis: redistest.Start(t, redistest.AppendOnly()), resource: newResource(t)}
+	if *sentinel {
+		f.replica = redistest.StartReplica(t, f.redis, redistest.AppendOnly())
+		f.watchers = redistest.StartSentinels(t, "chaos", f.redis, 3)
+	}
 	for i := range f.proxies {
 		f.proxies[i] = newProxy(t, f.redis.Addr())
 	}
@@ -93,7 +100,11 @@ func (f *fleet) live(p plan) {
 func (f *fleet) start(slot int) {
 	f.t.Helper()
 	name := fmt.Sprintf("%d-%d", slot, len(f.all))
-	p := startProcess(f.t, f.book, name, nodeFile(f.proxies[slot].addr()), f.resource.server.URL)
+	center := fmt.Sprintf("serverLists: %q", f.proxies[slot].addr())
+	if f.watchers != nil {
+		center = fmt.Sprintf("serverLists: %q, masterName: %s", strings.Join(f.watchers.Addrs(), ","), f.watchers.Name())
+	}
+	p := startProcess(f.t, f.book, name, nodeFile(center), f.resource.server.URL)
 	f.nodes[slot], f.all = p, append(f.all, p)
 }
 
@@ -141,6 +152,9 @@ func (f *fleet) do(ft fault) time.Time {
 		f.start(ft.slot)
 	case restart:
 		f.redis.Kill()
+	case promote:
+		// To where nobody answers: it stays a replica, of what it has.
+		f.follow(f.replica, "127.0.0.1", "1")
 	}
 	return at
 }
@@ -163,8 +177,26 @@ func (f *fleet) undo(ft fault) time.Time {
 		f.stop(ft.slot)
 	case restart:
 		f.redis.Restart()
+	case promote:
+		f.redis.Kill()
+		f.watchers.AwaitMaster(f.replica)
+		f.redis, f.replica = f.replica, f.redis
+		f.replica.Restart()
+		host, port, err := net.SplitHostPort(f.redis.Addr())
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		f.follow(f.replica, host, port)
 	}
 	return time.Now()
+}
+
+// follow makes a server the replica of another.
+func (f *fleet) follow(s *redistest.Server, host, port string) {
+	f.t.Helper()
+	if err := s.Client().ReplicaOf(f.t.Context(), host, port).Err(); err != nil {
+		f.t.Fatalf("making %s a replica of %s:%s: %v", s.Addr(), host, port, err)
+	}
 }
 
 // pass lets the fleet run for a while.

@@ -45,7 +45,7 @@ func measure(h *history) string {
 		line("%s: %d started, %d missed, %d lost, %d failed over, %d without a verdict, which died with a node or are not monitored",
 			spec.name, v.started, v.missed, v.lost, v.failedOver, len(h.undecided(spec)))
 	}
-	line("overlaps: %d, run twice: %d", len(overlaps(h)), len(twice(h)))
+	line("overlaps: %d, of items without marks: %d; run twice: %d", len(overlaps(h)), len(h.overlapsOf(false)), len(twice(h)))
 	line("from kill -9 to the taker's start: %s", spread(h.failovers()))
 	line("from SIGTERM to the adoption of an item by another: %s", spread(h.handovers()))
 	return b.String()

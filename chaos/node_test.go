@@ -50,11 +50,11 @@ func jobSpecs() []jobSpec {
 	}
 }
 
-// nodeFile is the file of a node that reaches Redis at an address.
-func nodeFile(redis string) string {
+// nodeFile is the file of a node with some keys of its regCenter.
+func nodeFile(center string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "elasticjob:\n  shutdownGraceMilliseconds: 4000\n")
-	fmt.Fprintf(&b, "  regCenter: {serverLists: %q, namespace: chaos, sessionTimeoutMilliseconds: %d, connectionTimeoutMilliseconds: 60000}\n", redis, sessionTimeout.Milliseconds())
+	fmt.Fprintf(&b, "  regCenter: {%s, namespace: chaos, sessionTimeoutMilliseconds: %d, connectionTimeoutMilliseconds: 60000}\n", center, sessionTimeout.Milliseconds())
 	fmt.Fprintf(&b, "  jobs:\n")
 	for _, j := range jobSpecs() {
 		fmt.Fprintf(&b, "    %s: {elasticJobType: SIMPLE, every: %v, shardingTotalCount: %d, monitorExecution: %t, failover: %t}\n",

@@ -35,7 +35,19 @@ const (
 	join kind = "join"
 	// restart kills Redis, and starts it with what it has on disk.
 	restart kind = "restart"
+	// promote cuts a replica off, ends the master, and has Sentinels put the replica
+	// in its place: what was written in between is lost.
+	promote kind = "promote"
 )
+
+// kinds are the faults of a fleet on one Redis, each as often as it is to be.
+func kinds() []kind {
+	return []kind{kill, kill, pause, pause, refuse, hang, mute, slow, roll, join, restart}
+}
+
+// sentinelKinds are those of a fleet on Sentinels, which name the master's own
+// address: no proxy is in the way.
+func sentinelKinds() []kind { return []kind{kill, kill, pause, roll, join, promote} }
 
 // noSlot is the slot of what is done to Redis.
 const noSlot = -1
@@ -61,20 +73,19 @@ type plan struct{ faults []fault }
 
 // How long a fault is left to itself, and a node before the next one.
 const (
-	shortestGap, longestGap = 400 * time.Millisecond, 2500 * time.Millisecond
+	shortestGap, longestGap = 300 * time.Millisecond, 1700 * time.Millisecond
 	recovery                = 2 * time.Second
 )
 
-// newPlan returns the faults of a round, all of which end before it does. At any
-// time two nodes at least are well.
-func newPlan(seed uint64, length time.Duration) plan {
+// newPlan returns the faults of a round, of some kinds, all of which end before it
+// does. At any time two nodes at least are well.
+func newPlan(seed uint64, length time.Duration, kinds []kind) plan {
 	r := rand.New(rand.NewPCG(seed, 0))
 	between := func(low, high time.Duration) time.Duration { return low + time.Duration(r.Int64N(int64(high-low))) }
 	var p plan
 	var illUntil [slots]time.Duration
 	var redisUntil time.Duration
 	for at := between(0, longestGap); at < length; at += between(shortestGap, longestGap) {
-		kinds := []kind{kill, kill, pause, pause, refuse, hang, mute, slow, roll, join, restart}
 		f := fault{kind: kinds[r.IntN(len(kinds))], slot: r.IntN(spare), at: at}
 		switch f.kind {
 		case kill:
@@ -89,6 +100,8 @@ func newPlan(seed uint64, length time.Duration) plan {
 			f.for_ = between(0, sessionTimeout)
 		case restart:
 			f.slot, f.for_ = noSlot, between(100*time.Millisecond, sessionTimeout/2)
+		case promote:
+			f.slot, f.for_ = noSlot, between(100*time.Millisecond, sessionTimeout/3)
 		}
 		if f.kind == join {
 			f.slot = spare
@@ -100,7 +113,7 @@ func newPlan(seed uint64, length time.Duration) plan {
 			if at < redisUntil {
 				continue
 			}
-			redisUntil = f.end() + 3*recovery
+			redisUntil = f.end() + 5*sessionTimeout
 		} else {
 			ill := 0
 			for slot, until := range illUntil {
@@ -147,36 +160,45 @@ func TestPlan(t *testing.T) {
 	const length = time.Minute
 	seen := map[kind]bool{}
 	for seed := range uint64(50) {
-		p := newPlan(seed, length)
-		if diff := gocmp.Diff(p.faults, newPlan(seed, length).faults, gocmp.AllowUnexported(fault{})); diff != "" {
-			t.Fatalf("newPlan(%d) twice (-first +second):\n%s", seed, diff)
-		}
-		ill := map[int]bool{}
-		for _, c := range p.changes() {
-			seen[c.kind] = true
-			if c.when() > length {
-				t.Errorf("newPlan(%d) has %v at %v, want it before %v", seed, c.kind, c.when(), length)
+		for _, kinds := range [][]kind{kinds(), sentinelKinds()} {
+			p := newPlan(seed, length, kinds)
+			if diff := gocmp.Diff(p.faults, newPlan(seed, length, kinds).faults, gocmp.AllowUnexported(fault{})); diff != "" {
+				t.Fatalf("newPlan(%d) twice (-first +second):\n%s", seed, diff)
 			}
-			if c.isEnd {
-				delete(ill, c.slot)
-				continue
+			for _, f := range p.faults {
+				seen[f.kind] = true
 			}
-			if ill[c.slot] {
-				t.Errorf("newPlan(%d) has %v at %v in slot %d, want one fault at a time there", seed, c.kind, c.at, c.slot)
-			}
-			ill[c.slot] = true
-			nodes := 0
-			for slot := range spare {
-				if !ill[slot] {
-					nodes++
-				}
-			}
-			if nodes < 2 {
-				t.Errorf("newPlan(%d) leaves %d nodes well at %v, want 2", seed, nodes, c.at)
-			}
+			checkPlan(t, seed, p, length)
 		}
 	}
-	if len(seen) != 9 {
-		t.Errorf("kinds of faults of 50 seeds = %d, want 9", len(seen))
+	if len(seen) != 10 {
+		t.Errorf("kinds of faults of 50 seeds = %d, want 10", len(seen))
+	}
+}
+
+func checkPlan(t *testing.T, seed uint64, p plan, length time.Duration) {
+	t.Helper()
+	ill := map[int]bool{}
+	for _, c := range p.changes() {
+		if c.when() > length {
+			t.Errorf("newPlan(%d) has %v at %v, want it before %v", seed, c.kind, c.when(), length)
+		}
+		if c.isEnd {
+			delete(ill, c.slot)
+			continue
+		}
+		if ill[c.slot] {
+			t.Errorf("newPlan(%d) has %v at %v in slot %d, want one fault at a time there", seed, c.kind, c.at, c.slot)
+		}
+		ill[c.slot] = true
+		nodes := 0
+		for slot := range spare {
+			if !ill[slot] {
+				nodes++
+			}
+		}
+		if nodes < 2 {
+			t.Errorf("newPlan(%d) leaves %d nodes well at %v, want 2", seed, nodes, c.at)
+		}
 	}
 }

@@ -81,6 +81,10 @@ func TestCheck(t *testing.T) {
 			s.ran("marked", "NORMAL_TRIGGER", s.a, 0, 0, 2, 2, success)
 			s.ran("marked", "NORMAL_TRIGGER", s.a, 10, 10, 12, 2, success)
 		}},
+		"an overlap without marks": {tell: func(s *story) {
+			s.ran("loose", "NORMAL_TRIGGER", s.a, 0, 0, 12, 1, success)
+			s.ran("loose", "NORMAL_TRIGGER", s.b, 10, 10, 12, 2, success)
+		}},
 		"the same token without marks": {tell: func(s *story) {
 			s.ran("loose", "NORMAL_TRIGGER", s.a, 0, 0, 2, 2, success)
 			s.ran("loose", "NORMAL_TRIGGER", s.a, 10, 10, 12, 2, success)
