@@ -174,12 +174,12 @@ func newLayout() layout {
 	l.secret = newShape(fieldsOf(leaf, keyFile, keyEnv)...)
 
 	job := fieldsOf(leaf, keyType, keyClass, "cron", "every", "at", "timeZone", "shardingTotalCount", "shardingItemParameters",
-		"jobParameter", "monitorExecution", "misfire", "failover", keyTimeout, keyMaxRetries,
+		"jobParameter", "monitorExecution", "misfire", "misfirePolicy", "misfireLimit", "failover", keyTimeout, keyMaxRetries,
 		"retryBackoff", "concurrencyPolicy", "maxTimeDiffSeconds",
 		"reconcileIntervalMinutes", "jobShardingStrategyType", keyPool, keyPoolBefore, keyErrorHandler,
 		keyListeners, "startedTimeoutMilliseconds", "completedTimeoutMilliseconds", "description", "disabled", "overwrite", "label")
 	job = append(job, fieldsOf(section, keyProps)...)
-	job = append(job, fieldsOf(refused, "misfirePolicy", "misfireLimit", "retry", "retries", "calendars", "backfill", "jobExtraConfigurations",
+	job = append(job, fieldsOf(refused, "retry", "retries", "calendars", "backfill", "jobExtraConfigurations",
 		"extraConfigurations", "dependsOn", "startAt", "endAt",
 		"jitter", "dstPolicy", "onLeaseLoss", "onZombie")...)
 	job = append(job, field{name: "staticSharding", kind: refused, harmless: "false"})

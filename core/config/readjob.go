@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -56,7 +57,7 @@ func (r *reader) readJob(path []string, g group) {
 	g.str("shardingItemParameters", &c.ShardingItemParameters)
 	g.str("jobParameter", &c.JobParameter)
 	g.boolean("monitorExecution", &c.MonitorExecution)
-	g.boolean("misfire", &c.Misfire)
+	g.misfire(&c)
 	g.boolean("failover", &c.Failover)
 	g.duration(keyTimeout, allowedTimeout, &c.Timeout)
 	g.integer(keyMaxRetries, &c.MaxRetries)
@@ -79,6 +80,29 @@ func (r *reader) readJob(path []string, g group) {
 	g.boolean("overwrite", &c.Overwrite)
 	g.str("label", &c.Label)
 	r.cfg.Jobs = append(r.cfg.Jobs, c)
+}
+
+// misfire reads what becomes of missed fires, which two keys say.
+func (g group) misfire(c *job.Config) {
+	const flag, policy = "misfire", "misfirePolicy"
+	g.boolean(flag, &c.Misfire)
+	g.str(policy, &c.MisfirePolicy)
+	g.integer("misfireLimit", &c.MisfireLimit)
+	if c.MisfirePolicy == "" {
+		return
+	}
+	says := c.Misfire
+	c.Misfire = c.MisfirePolicy != job.MisfireSkip
+	isKnown := slices.Contains([]string{job.MisfireOnce, job.MisfireSkip, job.MisfireAll}, c.MisfirePolicy)
+	path := joined(g.pathOf(flag))
+	at := g.r.cfg.places[path]
+	if at.shown == "" || !isKnown || says == c.Misfire || g.r.broken[path] {
+		return
+	}
+	e, _ := g.pick(policy)
+	g.r.report(e.at, ruleConflict, fmt.Sprintf("%s contradicts %s (line %d, column %d): ONCE and ALL go with true, SKIP with false; keep one",
+		g.r.labelOf(g.path, e.head), flag, at.key.Line, at.key.Column))
+	g.r.broken[joined(g.pathOf(policy))] = true // Validate would say it again
 }
 
 // jobType reads the type of a job, which may stand where ElasticJob has the class.

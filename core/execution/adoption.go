@@ -49,6 +49,9 @@ func (j *Job) takeOver(a registry.Assignment) (adopted, isNew bool) {
 		// The same items, but somebody may have disabled or enabled some.
 		enabled := j.current.Disabled && !a.Disabled || !a.DisabledItems.Equal(j.current.DisabledItems)
 		j.current.Disabled, j.current.DisabledItems = a.Disabled, a.DisabledItems
+		if a.Disabled && j.owes() {
+			j.missBacklog(j.executor.now())
+		}
 		j.endPauses()
 		return enabled, false
 	}
@@ -168,6 +171,11 @@ func (j *Job) findDue(now time.Time) {
 		j.findDuties(now)
 		return
 	}
+	if j.catchesUpAll() {
+		j.findBacklog(now)
+		return
+	}
+	j.behind = false
 	// It is found again, so that nothing is there twice.
 	j.waiting = nil
 	if j.current.Disabled {

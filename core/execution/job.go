@@ -78,6 +78,7 @@ type Job struct {
 	ended      []endedRetry   // likewise
 
 	waiting   []firing  // instants without a verdict, in order
+	behind    bool      // missed instants are begun one by one, each when the one before it has ended
 	begun     time.Time // the instant whose begin is under way
 	decided   time.Time // of a monitored job: instants up to this one have a verdict under the current assignment
 	catchUp   bool      // held items may be free: ask for them
@@ -106,6 +107,8 @@ var _ schedule.Target = (*Job)(nil)
 type firing struct {
 	instant time.Time
 	source  spi.Source
+	// waits says that it begins when nothing of the job runs here any more.
+	waits bool
 
 	reason Reason
 	count  int
@@ -136,6 +139,14 @@ func (j *Job) Fire(due schedule.Due) {
 	}
 	if !j.isMonitored() {
 		j.fireDuties(due)
+		return
+	}
+	if j.isBehind() || j.catchesUpAll() && due.Missed > 0 {
+		if due.Instant.After(j.latest()) {
+			j.missUnowned(due.Instant)
+		}
+		j.behind = true
+		j.findDue(j.executor.now())
 		return
 	}
 	if due.Missed > 0 && due.To.After(j.latest()) {
@@ -278,6 +289,9 @@ func (j *Job) Replace(spec *Spec) *Spec {
 		j.decide(j.duties.latest())
 		j.duties = nil
 	}
+	if j.owes() && spec.Since.After(j.decided) {
+		j.missBacklog(spec.Since)
+	}
 	j.decide(spec.Since)
 	exists := registry.AllItems(spec.Config.ShardingTotalCount)
 	for i := range j.duties {
@@ -413,6 +427,9 @@ func (j *Job) close() {
 		j.missHandOver()
 	case undecided:
 		j.missUndecided(j.executor.now())
+	}
+	if j.owes() && !undecided {
+		j.leaveBacklog()
 	}
 	j.closed = true
 	for _, f := range j.waiting {

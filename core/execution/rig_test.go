@@ -76,6 +76,7 @@ func (r *rig) host(name string, items int, spec *Spec) *Job {
 	spec.Config = job.Defaults(name)
 	spec.Config.Type, spec.Config.MonitorExecution, spec.Config.ShardingTotalCount = "PROBE", said.MonitorExecution, items
 	spec.Config.MaxRetries, spec.Config.Timeout, spec.Config.Failover = said.MaxRetries, said.Timeout, said.Failover
+	spec.Config.MisfirePolicy, spec.Config.MisfireLimit = said.MisfirePolicy, said.MisfireLimit
 	spec.Config.ConcurrencyPolicy = cmp.Or(said.ConcurrencyPolicy, spec.Config.ConcurrencyPolicy)
 	spec.Config.RetryBackoff = cmp.Or(said.RetryBackoff, spec.Config.RetryBackoff)
 	spec.Schedule = never{}

@@ -53,6 +53,7 @@ func (j *Job) isReportDue() bool {
 func (j *Job) nextStep() func() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	j.postpone()
 	switch {
 	case j.isReportDue():
 		reports := j.reports
@@ -69,7 +70,7 @@ func (j *Job) nextStep() func() {
 		j.reports = keep
 		return func() { j.complete(due) }
 	case j.rejoined:
-	case len(j.waiting) > 0:
+	case len(j.waiting) > 0 && !j.givesWay():
 		f := j.waiting[0]
 		j.waiting = append(j.waiting[:0], j.waiting[1:]...)
 		j.begun = f.instant
@@ -255,11 +256,13 @@ func (j *Job) apply(s *session, f firing, under asked, reply registry.BeginReply
 	case registry.CodeDuplicate:
 		// Decided before, as after a step of the clock back.
 	default:
+		j.behind = false
 		j.executor.logger.Warn("firing refused", "job", j.name, "run", registry.FormatRunID(f.instant), "code", reply.Code.String())
 	}
 	j.begun = time.Time{}
 	if j.current.Generation == under.generation {
 		j.decide(f.instant)
+		j.catchUpNext()
 		return
 	}
 	// The assignment changed meanwhile: items that are new here may owe the

@@ -126,6 +126,7 @@ func (j *Job) followUp(r *run, item int) {
 	if !r.marked || !j.isMonitored() {
 		j.catchUpUnmonitored(item)
 	}
+	j.catchUpNext()
 }
 
 // catchUpAfterTriggers runs items of an unmonitored job that missed fires and did

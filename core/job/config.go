@@ -9,6 +9,7 @@
 package job
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -44,6 +45,7 @@ const (
 	DefaultMaxTimeDiffSeconds       = -1
 	DefaultRetryBackoff             = time.Second
 	DefaultConcurrencyPolicy        = ConcurrencySkip
+	DefaultMisfireLimit             = 100 // the reason is in docs/rationale.md
 )
 
 // Time-outs that a job has when its definition does not say otherwise; the
@@ -63,6 +65,16 @@ const (
 	PoolCPU = "CPU"
 	// PoolSingleThread runs one item of the job at a time.
 	PoolSingleThread = "SINGLE_THREAD"
+)
+
+// What becomes of fires that were missed while nobody could run them.
+const (
+	// MisfireOnce runs the latest of them, once for each item.
+	MisfireOnce = "ONCE"
+	// MisfireSkip runs none of them.
+	MisfireSkip = "SKIP"
+	// MisfireAll runs them all in order, up to a limit.
+	MisfireAll = "ALL"
 )
 
 // What becomes of an item that still runs at its next fire.
@@ -101,8 +113,14 @@ type Config struct {
 	JobParameter string `json:"jobParameter,omitempty"`
 	// MonitorExecution says whether each run of an item is marked in the registry.
 	MonitorExecution bool `json:"monitorExecution"`
-	// Misfire says whether fires that were missed are caught up once.
+	// Misfire says whether fires that were missed are caught up.
 	Misfire bool `json:"misfire"`
+	// MisfirePolicy says how: it is MisfireOnce or MisfireAll if Misfire is true and
+	// MisfireSkip if it is false. An empty one is what Misfire says: once or not.
+	MisfirePolicy string `json:"misfirePolicy,omitempty" validate:"omitempty,oneof=ONCE SKIP ALL"`
+	// MisfireLimit bounds the fires that MisfireAll runs of those missed, in
+	// number; 0 is [DefaultMisfireLimit].
+	MisfireLimit int `json:"misfireLimit,omitempty" validate:"min=0,max=10000"`
 	// Failover says whether another instance takes over an item of a dead one at once.
 	Failover bool `json:"failover"`
 	// Timeout bounds one attempt of one item; zero is no bound.
@@ -202,6 +220,12 @@ func (c Config) RetryPause(attempt int) time.Duration {
 
 // CancelsRunning reports whether a fire cancels an item that still runs.
 func (c Config) CancelsRunning() bool { return c.ConcurrencyPolicy == ConcurrencyCancelRunning }
+
+// CatchesUpAll reports whether all fires that were missed are run, in order.
+func (c Config) CatchesUpAll() bool { return c.MisfirePolicy == MisfireAll }
+
+// MostCaughtUp is how many of them are, at most.
+func (c Config) MostCaughtUp() int { return cmp.Or(c.MisfireLimit, DefaultMisfireLimit) }
 
 // CatchesUpHeld reports whether a fire that comes while the item still runs is run
 // when it has ended.

@@ -131,6 +131,19 @@ func TestValidate(t *testing.T) {
 		{"concurrency policy of nobody", func(c *job.Config) { c.ConcurrencyPolicy = "" }, []string{"concurrencyPolicy type"}},
 		{"most retries", func(c *job.Config) { c.MaxRetries, c.RetryBackoff = job.MaxRetries, job.MaxRetryPause }, nil},
 		{"cancel what runs", func(c *job.Config) { c.ConcurrencyPolicy = job.ConcurrencyCancelRunning }, nil},
+		{"missed fires run once", func(c *job.Config) { c.MisfirePolicy = job.MisfireOnce }, nil},
+		{"no missed fire runs", func(c *job.Config) { c.MisfirePolicy, c.Misfire = job.MisfireSkip, false }, nil},
+		{"all missed fires run", func(c *job.Config) { c.MisfirePolicy, c.MisfireLimit = job.MisfireAll, 10_000 }, nil},
+		{"misfire says otherwise", func(c *job.Config) { c.MisfirePolicy = job.MisfireSkip }, []string{"misfirePolicy conflict"}},
+		{"misfire says otherwise of all", func(c *job.Config) { c.MisfirePolicy, c.Misfire = job.MisfireAll, false }, []string{"misfirePolicy conflict"}},
+		{"all without marks", func(c *job.Config) { c.MisfirePolicy, c.MonitorExecution = job.MisfireAll, false }, []string{"misfirePolicy conflict"}},
+		{"all that cancel each other", func(c *job.Config) {
+			c.MisfirePolicy, c.ConcurrencyPolicy = job.MisfireAll, job.ConcurrencyCancelRunning
+		}, []string{"misfirePolicy conflict"}},
+		{"misfire policy", func(c *job.Config) { c.MisfirePolicy, c.MisfireLimit = "all", 3 }, []string{"misfirePolicy type"}},
+		{"misfire limit", func(c *job.Config) { c.MisfirePolicy, c.MisfireLimit = job.MisfireAll, 10_001 }, []string{"misfireLimit range"}},
+		{"misfire limit below none", func(c *job.Config) { c.MisfirePolicy, c.MisfireLimit = job.MisfireAll, -1 }, []string{"misfireLimit range"}},
+		{"misfire limit of one", func(c *job.Config) { c.MisfireLimit = 5 }, []string{"misfireLimit conflict"}},
 		{"clock difference", func(c *job.Config) { c.MaxTimeDiffSeconds = -2 }, []string{"maxTimeDiffSeconds range"}},
 		{"reconcile interval", func(c *job.Config) { c.ReconcileIntervalMinutes = 1 << 30 }, []string{"reconcileIntervalMinutes range"}},
 		{"strategy", func(c *job.Config) { c.ShardingStrategyType = "avg" }, []string{"jobShardingStrategyType type"}},
@@ -201,6 +214,8 @@ func TestProblemNamesRuleAndBound(t *testing.T) {
 		{func(c *job.Config) { c.Timeout = -time.Second }, "timeout must be more than 0 and at most 87600h, not \"-1s\""},
 		{func(c *job.Config) { c.RetryBackoff = time.Microsecond }, "retryBackoff must be at least 1ms and at most 5m, not \"1µs\""},
 		{func(c *job.Config) { c.ConcurrencyPolicy = "QUEUE" }, "concurrencyPolicy must be SKIP or CANCEL_RUNNING, not \"QUEUE\""},
+		{func(c *job.Config) { c.MisfirePolicy = "LAST" }, "misfirePolicy must be ONCE, SKIP or ALL, not \"LAST\""},
+		{func(c *job.Config) { c.MisfirePolicy, c.MisfireLimit = job.MisfireAll, -3 }, "misfireLimit must be at least 0, not \"-3\""},
 		{func(c *job.Config) { c.PoolType = "few" }, "jobExecutorThreadPoolSizeProviderType must be CPU, SINGLE_THREAD or a number from 1 to 10000, not \"few\""},
 		{func(c *job.Config) { c.Every = time.Minute }, "every cannot be given together with cron: a job has at most one of cron, every and at"},
 	}

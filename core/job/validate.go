@@ -46,6 +46,7 @@ func (c Config) Validate() []Problem {
 			Message: "must be item=value pairs such as 0=A,1=B: " + fault.message, Column: fault.column,
 		})
 	}
+	found = append(found, c.checkMisfire()...)
 	found = append(found, c.checkTimeouts()...)
 	if c.Failover && !c.MonitorExecution {
 		found = append(found, Problem{
@@ -98,6 +99,28 @@ func (c Config) checkText() []Problem {
 	check("label", c.Label)
 	for _, key := range slices.Sorted(maps.Keys(c.Props)) {
 		check("props."+key, c.Props[key])
+	}
+	return found
+}
+
+// checkMisfire finds settings of missed fires that contradict others.
+func (c Config) checkMisfire() []Problem {
+	var found []Problem
+	conflict := func(field, other, message string) {
+		found = append(found, Problem{Field: field, Related: []string{other}, Rule: RuleConflict, Message: message})
+	}
+	isKnown := slices.Contains([]string{MisfireOnce, MisfireSkip, MisfireAll}, c.MisfirePolicy)
+	if isKnown && c.Misfire != (c.MisfirePolicy != MisfireSkip) {
+		conflict("misfirePolicy", "misfire", "contradicts misfire: ONCE and ALL go with true, SKIP with false")
+	}
+	if c.CatchesUpAll() && !c.MonitorExecution {
+		conflict("misfirePolicy", "monitorExecution", "cannot be ALL without monitorExecution: without marks nobody knows how far the fires were caught up")
+	}
+	if c.CatchesUpAll() && c.CancelsRunning() {
+		conflict("misfirePolicy", "concurrencyPolicy", "cannot be ALL when concurrencyPolicy is CANCEL_RUNNING: one waits for what runs, the other ends it")
+	}
+	if c.MisfireLimit > 0 && !c.CatchesUpAll() && (isKnown || c.MisfirePolicy == "") {
+		conflict("misfireLimit", "misfirePolicy", "is for misfirePolicy ALL only: nothing else runs more than one missed fire")
 	}
 	return found
 }
@@ -228,6 +251,8 @@ func plainRule(broken validator.FieldError) Problem {
 		return mustBe(field, RuleRange, allowedTimeout, value)
 	case field == "retryBackoff":
 		return mustBe(field, RuleRange, allowedBackoff, value)
+	case field == "misfirePolicy":
+		return mustBe(field, RuleType, MisfireOnce+", "+MisfireSkip+" or "+MisfireAll, value)
 	case field == "concurrencyPolicy":
 		return mustBe(field, RuleType, allowedConcurrency, value)
 	case number && tag == "min":

@@ -39,6 +39,37 @@ func Missed(schedule cron.Schedule, after, until time.Time) Gap {
 	return gap
 }
 
+// Latest returns the last instants of the schedule after the first time and not
+// after the second, in order and in UTC: at most this many, of [MaxCount].
+func Latest(schedule cron.Schedule, after, until time.Time, most int) []time.Time {
+	most = min(most, MaxCount)
+	// Too many follow after many, too few after few.
+	many, few := after, until
+	for from := after; ; from = many.Add(few.Sub(many) / 2) {
+		found, isAll := upTo(schedule, from, until)
+		switch {
+		case !isAll:
+			many = from
+		case len(found) >= most || from.Equal(after) || few.Sub(from) <= time.Millisecond:
+			return found[max(0, len(found)-most):]
+		default:
+			few = from
+		}
+	}
+}
+
+// upTo returns the instants between the two, or says that there are more than
+// MaxCount.
+func upTo(schedule cron.Schedule, after, until time.Time) (found []time.Time, isAll bool) {
+	for at := schedule.Next(after); !at.IsZero() && !at.After(until); at = schedule.Next(at) {
+		if len(found) == MaxCount {
+			return nil, false
+		}
+		found = append(found, at.UTC())
+	}
+	return found, true
+}
+
 // lastTwo finds the last two instants not after until by looking back in
 // steps that double; known is one of the instants.
 func lastTwo(schedule cron.Schedule, known, until time.Time) (beforeLast, last time.Time) {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/robfig/cron/v3"
 
+	quartz "github.com/elasticjob-go/elasticjob/core/cron"
 	"github.com/elasticjob-go/elasticjob/core/schedule"
 	"github.com/elasticjob-go/elasticjob/core/service"
 	"github.com/elasticjob-go/elasticjob/core/service/servicetest"
@@ -206,6 +207,55 @@ func TestMissedAgainstPlainCounting(t *testing.T) {
 		}
 		if got := schedule.Missed(period, after, until); got != want {
 			t.Fatalf("Missed(%v, %v, %v) = %+v, want %+v", time.Duration(period), after, until, got, want)
+		}
+	}
+}
+
+func TestLatestAgainstPlainCounting(t *testing.T) {
+	t.Parallel()
+	random := rand.New(rand.NewPCG(3, 4))
+	begin := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	for range 100 {
+		period := every(time.Duration(random.IntN(5000)+500) * time.Millisecond)
+		after := begin.Add(time.Duration(random.IntN(100_000)) * time.Millisecond)
+		until := after.Add(time.Duration(random.IntN(20_000_000)) * time.Millisecond)
+		most := random.IntN(200) + 1
+		var want []time.Time
+		for at := period.Next(after); !at.After(until); at = period.Next(at) {
+			if want = append(want, at); len(want) > most {
+				want = want[1:]
+			}
+		}
+		if got := schedule.Latest(period, after, until, most); !slices.Equal(got, want) {
+			t.Fatalf("Latest(%v, %v, %v, %d) = %v, want %v", time.Duration(period), after, until, most, got, want)
+		}
+	}
+}
+
+// TestLatestIsBounded looks back over years of seconds, and over a month of them
+// that lies months back.
+func TestLatestIsBounded(t *testing.T) {
+	t.Parallel()
+	after := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+	until := time.Date(2026, 10, 1, 0, 0, 0, 0, time.UTC)
+	january, err := quartz.Parse("* * * * 1 ?", time.UTC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		schedule cron.Schedule
+		last     time.Time
+	}{
+		"every second":            {every(time.Second), until},
+		"every second of January": {january, time.Date(2026, 1, 31, 23, 59, 59, 0, time.UTC)},
+	} {
+		counted := &counting{schedule: c.schedule}
+		got := schedule.Latest(counted, after, until, 100)
+		if len(got) != 100 || !got[99].Equal(c.last) || !got[0].Equal(c.last.Add(-99*time.Second)) {
+			t.Errorf("%s: Latest() = %v, want the hundred up to %v", name, got, c.last)
+		}
+		if most := 40 * schedule.MaxCount; counted.calls > most {
+			t.Errorf("%s: Latest asked the schedule %d times, want at most %d", name, counted.calls, most)
 		}
 	}
 }
