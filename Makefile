@@ -34,8 +34,9 @@ quickstart: binary # the modules of the quickstart
 	@$(GUEST) -buildmode=c-shared -o $(QUICKSTART)/modules/departures.wasm ./$(QUICKSTART)/departures
 	@$(GUEST) -o $(QUICKSTART)/modules/arrivals.wasm ./$(QUICKSTART)/arrivals
 
+# vet runs in lint and verify; no debugger needs the tests' symbols.
 test: test-tools ## run all tests with the race detector, in random order
-	$(GO) test -race -shuffle=on -timeout $(TEST_TIMEOUT) ./...
+	$(GO) test -race -vet=off -ldflags=-w -shuffle=on -timeout $(TEST_TIMEOUT) ./...
 
 soak: test-tools ## what takes long: a Redis that is away for a minute, hundreds of random fleets
 	$(GO) test -race -count=1 -timeout 30m ./cmd/elasticjob -run 'TestFleet/Redis' -fleet.outage 1m -v

@@ -141,3 +141,26 @@ func testForfeited(t *testing.T, forfeited registry.Items) {
 	}
 	r.stop(t)
 }
+
+// TestAnInstantThatHasNotComeWaits begins it when the registry's clock says that it
+// has, once, and misses nothing.
+func TestAnInstantThatHasNotComeWaits(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := startRig(t)
+		r.events.Misfired.Subscribe(func(e ItemMisfired) { t.Errorf("misfired %+v, want nothing", e) })
+		j := r.host("orders", 2, &Spec{JobType: code(func(context.Context, spi.ExecuteRequest) error { return nil }), Config: job.Config{MonitorExecution: true}})
+		r.early.Store(4)
+		r.fire(j)
+		synctest.Wait()
+		if got := r.ends(); len(got) != 0 {
+			t.Errorf("%d items ran before their instant, want none", len(got))
+		}
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		r.stop(t)
+		if got := r.ends(); len(got) != 2 {
+			t.Errorf("%d items ran, want 2", len(got))
+		}
+	})
+}

@@ -184,10 +184,23 @@ func (e *Executor) Owns() bool {
 
 // noAnswer logs that the registry did not answer, at most once a second.
 func (e *Executor) noAnswer(name string, err error) {
-	now, last := time.Now().Unix(), e.warned.Load()
-	if now != last && e.warned.CompareAndSwap(last, now) {
+	if e.mayWarn() {
 		e.logger.Warn("registry did not answer, trying again", "job", name, "err", err)
 	}
+}
+
+// tooEarly logs that an instant has not come by the server's clock, at most once a
+// second.
+func (e *Executor) tooEarly(name string, instant time.Time) {
+	if e.mayWarn() {
+		e.logger.Warn("the registry's clock says that an instant has not come; waiting for it", "job", name, "run", registry.FormatRunID(instant))
+	}
+}
+
+// mayWarn is true once a second.
+func (e *Executor) mayWarn() bool {
+	now, last := time.Now().Unix(), e.warned.Load()
+	return now != last && e.warned.CompareAndSwap(last, now)
 }
 
 // Start makes the executor ready.

@@ -29,7 +29,8 @@ type rig struct {
 	saved     []registry.CheckpointRequest
 	saveError error
 
-	stale atomic.Bool // the node does not know whether it is up to date
+	early atomic.Int64 // so many begins are told that their instant has not come
+	stale atomic.Bool  // the node does not know whether it is up to date
 }
 
 // rigGrace is the grace of a rig.
@@ -129,7 +130,9 @@ func (r *rig) BeginAll(_ context.Context, requests []registry.BeginRequest) ([]r
 	defer r.mu.Unlock()
 	replies := make([]registry.BeginReply, len(requests))
 	for i, q := range requests {
-		if q.Kind == registry.KindNormal {
+		if q.Kind == registry.KindNormal && r.early.Add(-1) >= 0 {
+			replies[i] = registry.BeginReply{Code: registry.CodeEarly}
+		} else if q.Kind == registry.KindNormal {
 			r.fence++
 			replies[i] = registry.BeginReply{Code: registry.CodeOK, Fence: r.fence, Items: r.Job(q.Job).Assignment().Items, Instant: q.Instant}
 		}

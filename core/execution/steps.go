@@ -176,16 +176,22 @@ func (j *Job) begin(f firing) {
 			j.undecided(f)
 			return
 		}
-		if reply.Code != registry.CodeStale {
+		switch reply.Code {
+		case registry.CodeEarly:
+			// This node's notion of the server's time is wrong. It is mended by the
+			// next renewal; the instant waits.
+			j.executor.tooEarly(j.name, f.instant)
+		case registry.CodeStale:
+			if reply.Generation < generation {
+				// Generations rise: the registry has lost this one.
+				j.distrust()
+			}
+			if j.partition.center.Refresh(s.ctx, j.name); j.Assignment().Generation != generation {
+				j.undecided(f)
+				return
+			}
+		default:
 			j.apply(s, f, asked{generation, total}, reply)
-			return
-		}
-		if reply.Generation < generation {
-			// Generations rise: the registry has lost this one.
-			j.distrust()
-		}
-		if j.partition.center.Refresh(s.ctx, j.name); j.Assignment().Generation != generation {
-			j.undecided(f)
 			return
 		}
 		if j.isClosed() || !s.sleep(pause) {

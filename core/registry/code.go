@@ -26,6 +26,8 @@ const (
 	CodeDisabled Code = -3
 	// CodeDuplicate: this instant or a later one was decided before.
 	CodeDuplicate Code = -5
+	// CodeEarly: the instant has not come by far, by the server's clock.
+	CodeEarly Code = -10
 	// CodeUnknownJob: there is no such job.
 	CodeUnknownJob Code = -8
 	// CodeOwnerGone: an instance of the plan has no session.
@@ -56,6 +58,8 @@ func (c Code) String() string {
 		return "disabled"
 	case CodeDuplicate:
 		return "duplicate"
+	case CodeEarly:
+		return "early"
 	case CodeUnknownJob:
 		return "unknown job"
 	case CodeOwnerGone:

@@ -53,7 +53,7 @@ type BeginRequest struct {
 
 // BeginReply is the decision on one firing.
 type BeginReply struct {
-	// Code is CodeOK, CodeNone, CodeStale, CodeDisabled, CodeDuplicate or
+	// Code is CodeOK, CodeNone, CodeStale, CodeDisabled, CodeDuplicate, CodeEarly or
 	// CodeUnknownJob.
 	Code Code
 	// Fence is the fencing token of the items that run.
@@ -225,7 +225,7 @@ func readBegin(r *reply, kind Kind) BeginReply {
 		}
 	case CodeStale:
 		b.Generation = r.number()
-	case CodeDisabled, CodeDuplicate, CodeUnknownJob:
+	case CodeDisabled, CodeDuplicate, CodeEarly, CodeUnknownJob:
 	default:
 		r.fail("unknown code %d", int(b.Code))
 	}

@@ -238,9 +238,10 @@ func TestMarksOfANodeAreBounded(t *testing.T) {
 	eachServer(t, func(t *testing.T, on server) {
 		b := setup(t, on)
 		l, g := oneNode(b, 80)
-		// Item i hangs in the run of second 2+i: one more mark each time.
+		instant := func(i int) time.Time { return at(2*time.Second + time.Duration(i)*10*time.Millisecond) }
+		// Item i hangs in the run of an instant of its own: one more mark each time.
 		for i := range 64 {
-			r := b.begin(l.Lease, "j", g, at(time.Duration(2+i)*time.Second))
+			r := b.begin(l.Lease, "j", g, instant(i))
 			if r.Code != CodeOK {
 				t.Fatalf("Begin %d = %s, want ok", i, r.Code)
 			}
@@ -252,10 +253,24 @@ func TestMarksOfANodeAreBounded(t *testing.T) {
 			}
 			b.complete(l.Lease, "j", r.Fence, NewItems(done...).String())
 		}
-		last := b.begin(l.Lease, "j", g, at(time.Minute+20*time.Second))
+		last := b.begin(l.Lease, "j", g, instant(70))
 		if last.Code != CodeNone || last.Held.String() != "0-79" {
 			t.Errorf("Begin with 64 marks = %s, held %q, want none, 0-79", last.Code, last.Held)
 		}
+	})
+}
+
+// TestInstantsThatAreFarAreRefused keeps a node whose clock is wrong from deciding what
+// has not come: it would silence the items until then.
+func TestInstantsThatAreFarAreRefused(t *testing.T) {
+	t.Parallel()
+	eachServer(t, func(t *testing.T, on server) {
+		b := setup(t, on)
+		l, g := oneNode(b, 2)
+		soon := b.now.Truncate(time.Millisecond).Add(5 * time.Second)
+		wantBegin(t, b.begin(l.Lease, "j", g, soon.Add(time.Millisecond)), CodeEarly, "", "")
+		wantBegin(t, b.begin(l.Lease, "j", g, soon.Add(time.Hour)), CodeEarly, "", "")
+		wantBegin(t, b.begin(l.Lease, "j", g, soon), CodeOK, "0-1", "")
 	})
 }
 

@@ -552,6 +552,8 @@ func (m *model) decide(q BeginRequest) BeginReply {
 		return BeginReply{Code: CodeStale, Generation: m.gen}
 	case normal && instant <= last.instant:
 		return BeginReply{Code: CodeDuplicate}
+	case normal && instant > m.now()+5000:
+		return BeginReply{Code: CodeEarly}
 	}
 	free := func(item int) bool {
 		if m.how == HowBroadcast {

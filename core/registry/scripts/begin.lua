@@ -4,7 +4,10 @@
 -- 1). Reply: OK, lease deadline, for each {code, fence, items, held, coalesced, T, 0
 -- or gathered} or {STALE, generation} | refusal. Items of kind O follow at as T and,
 -- at the end, id, more (1: other triggers wait), parameter given (0 or 1), parameter.
+-- A normal instant that is more than AHEAD ms in the future is refused: what is decided
+-- of an item counts up to there, and a clock that is wrong would silence it until then.
 -- With gathers 1 or kind O gather.lua and manual.lua stand before this.
+local AHEAD = 5000
 local node, epoch, count = take(), take(), tonumber(take())
 if quarantined() then return {QUARANTINE} end
 local until_ms = deadline(node, epoch)
@@ -92,6 +95,7 @@ local function begin(k, gen, kind, trig, req)
   end
   if s[1] ~= gen then return {STALE, s[1]} end
   if kind == 'N' and tonumber(trig) <= tonumber(last) then return {DUP} end
+  if kind == 'N' and tonumber(trig) > NOW + AHEAD then return {EARLY} end
 
   local a, foreign = call('HGET', k.a, node) or '', tonumber(s[3]) > 0
   local missed = call('HLEN', k.m) > 0

@@ -9,7 +9,7 @@ local call = redis.call
 local META, LEASE, SESS, INFO, LEADER = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local DEAD, JOBS, DIRTY, FEED, STOP, OFF = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11]
 local OK, NONE, LOST, STALE, DISABLED, QUARANTINE = 1, 0, -1, -2, -3, -4
-local DUP, CONFLICT, NOTLEADER, NOJOB, GONE, PENDING = -5, -6, -7, -8, -9, 2
+local DUP, CONFLICT, NOTLEADER, NOJOB, GONE, EARLY, PENDING = -5, -6, -7, -8, -9, -10, 2
 -- LAG is how far behind, in ms, a replica may be when it is promoted.
 local FEEDLEN, MAXMARKS, CHUNK, LAG = '10000', 64, 1000, 2000
 
