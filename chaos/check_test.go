@@ -134,10 +134,14 @@ func twice(h *history) (wrong []string) {
 				}
 				continue
 			}
-			// A node that is cut off finds out later than the others.
-			end := h.sessionEnd(before.node, before.from)
+			// A node that is cut off finds out later than the others, or not at all if
+			// it stops meanwhile.
+			end, isHampered := h.sessionEnd(before.node, before.from), h.isHampered(before.node, span{before.from, e.from})
+			if end.IsZero() && isHampered {
+				end = before.node.left
+			}
 			switch {
-			case e.source != "FAILOVER", end.IsZero(), end.After(e.from) && !h.isHampered(before.node, span{before.from, e.from}):
+			case e.source != "FAILOVER", end.IsZero(), end.After(e.from) && !isHampered:
 				wrong = append(wrong, fmt.Sprintf("%s after %s, whose session ended at %s", e, before, clock(end)))
 			case !before.isCut() && end.Sub(before.to) > reportTime && !h.isHampered(before.node, span{before.to, end}):
 				wrong = append(wrong, fmt.Sprintf("%s after %s, which was reported before the session ended at %s", e, before, clock(end)))
@@ -285,7 +289,7 @@ func (h *history) isTaken(m moment) bool {
 			case "items assigned":
 				isOwned = slices.Contains(itemsOf(r.Items), m.item)
 			case "item started":
-				hasRun = hasRun || r.Item == m.item && r.Time.After(m.at)
+				hasRun = hasRun || r.Item == m.item && !instantOf(r.Run).Before(m.at)
 			}
 		}
 		return isOwned && !hasRun

@@ -118,6 +118,17 @@ func TestCheck(t *testing.T) {
 			s.ran("marked", "NORMAL_TRIGGER", s.a, 0, 0, 1, 1, "")
 			s.ran("marked", "FAILOVER", s.b, 0, 10, 12, 2, success)
 		}},
+		"a failover of what a node left behind": {want: "nothing is run twice", tell: func(s *story) {
+			s.a.left = s.at(1)
+			s.ran("settle", "NORMAL_TRIGGER", s.a, 0, 0, 2, 1, success)
+			s.ran("settle", "FAILOVER", s.b, 0, 10, 12, 2, success)
+		}},
+		"a failover of what a node that stopped could not report": {tell: func(s *story) {
+			s.a.left = s.at(1)
+			s.ills = []ill{{fault{kind: restart, slot: noSlot}, span{s.at(1), s.at(2)}}}
+			s.ran("settle", "NORMAL_TRIGGER", s.a, 0, 0, 2, 1, success)
+			s.ran("settle", "FAILOVER", s.b, 0, 10, 12, 2, success)
+		}},
 		"two failovers of one death": {want: "nothing is run twice", tell: func(s *story) {
 			s.a.killed = s.at(1)
 			s.ran("settle", "NORMAL_TRIGGER", s.a, 0, 0, 1, 1, "")
