@@ -40,6 +40,7 @@ func ablations() []ablation {
 		{"no floors", 1, without("commit", "floor[item] = math.max(f, decided)", "floor[item] = 0")},
 		{"floors without what was decided", 1, without("commit", "floor[item] = math.max(f, decided)", "floor[item] = f")},
 		{"marks of others not subtracted", 1, without("begin", "  if foreign then\n", "  if false then\n")},
+		{"failover queue not subtracted", 4, without("begin", "do busy[tonumber(item)] = true end", "do end")},
 		// The lease clock is as slow as it takes to use the margin up.
 		{"no margin", 2, setting{slowClock: func(d time.Duration) time.Duration {
 			return time.Duration(float64(d) * float64(ttl-margin-ttl/100) / float64(ttl))

@@ -82,6 +82,21 @@ func TestEveryInvariantRefusesAHistory(t *testing.T) {
 				r.id = "0000-1"
 			}
 		}},
+		{"an item of a dead node that nobody takes over", "I5 ", func(h *history) {
+			h.orphans = []orphan{{30 * time.Second, place{"job", 0}, 9, h.runs[1].id}}
+		}},
+		{"an item that two take over", "I5 ", func(h *history) {
+			h.orphans = []orphan{{21 * time.Second, place{"job", 0}, 9, h.runs[1].id}}
+			for i := range 2 {
+				g := h.grants[1]
+				g.kind, g.at, g.fence = "F", time.Duration(30+i)*time.Second, int64(10+i)
+				h.grants = append(h.grants, g)
+			}
+		}},
+		{"an item that has ended waits for a failover", "I5 ", func(h *history) {
+			h.ends = []end{{26 * time.Second, "a", "job", 2, registry.NewItems(0), "S"}}
+			h.orphans = []orphan{{30 * time.Second, place{"job", 0}, 2, h.runs[1].id}}
+		}},
 		{"an item that nobody has", "I6 ", func(h *history) { h.spreads[0].owned = nil }},
 		{"an item that two have", "I6 ", func(h *history) { h.spreads[0].owned["b"] = "0@0" }},
 		{"an item that is none", "I6 ", func(h *history) { h.spreads[0].owned["b"] = "1@0" }},

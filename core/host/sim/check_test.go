@@ -37,6 +37,7 @@ func invariants() []invariant {
 		{"I2 the resource of an item is linearizable", linear},
 		{"I3 tokens rise with the begins", begins},
 		{"I4 every instant has a verdict, and none two starts", verdicts},
+		{"I5 what a dead node ran is taken over once, if it has not ended", failovers},
 		{"I6 an assignment has every item once", assignments},
 		{"I7 nothing begins under an old session or generation", guards},
 		{"I8 all is well in the end", rest},
@@ -165,6 +166,33 @@ func begins(h *history) (all []violation) {
 			all = append(all, violation{at: r.from, text: fmt.Sprintf("%s runs %s of %s under token %d, which was given to %s for %s of %s",
 				r.node, r.place, r.id, r.token, g.node, g.items, g.name())})
 		}
+	}
+	return all
+}
+
+func failovers(h *history) (all []violation) {
+	for _, o := range h.orphans {
+		for _, e := range h.ends {
+			if e.job == o.job && e.fence == o.fence && e.items.Contains(o.item) && e.at < o.at && !h.lostBetween(e.at, o.at) {
+				all = append(all, violation{at: o.at, text: fmt.Sprintf("%s of %s waits for a failover and has ended at %.4f", o.place, o.run, e.at.Seconds())})
+			}
+		}
+		claims, next := 0, h.concluded
+		for _, other := range h.orphans {
+			if other.place == o.place && other.at > o.at {
+				next = min(next, other.at)
+			}
+		}
+		for _, g := range h.grants {
+			if g.kind == "F" && !g.repeated && g.job == o.job && g.items.Contains(o.item) && g.name() == o.run && g.at >= o.at && g.at <= next {
+				claims++
+			}
+		}
+		isUnsettled := slices.ContainsFunc(h.unsettled, func(u unsettled) bool { return u.job == o.job && u.to > o.at })
+		if h.lostBetween(o.at, next) || isUnsettled && claims == 0 || claims == 1 {
+			continue
+		}
+		all = append(all, violation{at: o.at, text: fmt.Sprintf("%s of %s, which ran under %d on a dead node, was taken over %d times", o.place, o.run, o.fence, claims)})
 	}
 	return all
 }
@@ -320,7 +348,7 @@ func verdicts(h *history) (all []violation) {
 		if r.attempt > 1 || r.source == spi.SourceFailover {
 			continue
 		}
-		if before := started[f]; before != nil && !h.lostBetween(before.from, r.from) {
+		if before := started[f]; before != nil && !h.mayDouble(before, r) {
 			all = append(all, violation{at: r.from, text: fmt.Sprintf("%s starts %s of %s on %s, which %s has started at %.4f",
 				r.source, r.place, r.id, r.node, before.node, before.from.Seconds())})
 		}
@@ -365,6 +393,13 @@ func verdicts(h *history) (all []violation) {
 		}
 	}
 	return all
+}
+
+// mayDouble reports whether both runs of one instant may have started: the server has
+// forgotten the first. What of a job without marks was decided after that is known to
+// nobody but its owners until all have the assignment of the new data.
+func (h *history) mayDouble(first, second *run) bool {
+	return h.lostBetween(first.from, second.from) || h.loose[first.job] && h.lostBetween(first.from-4*ttl, second.from)
 }
 
 // lostBetween reports whether the server lost data between two times.

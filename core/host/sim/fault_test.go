@@ -215,17 +215,19 @@ func (l *life) replaceServer(what string, since time.Duration, data map[string]s
 // within bounds what an operator asks of a node.
 const within = 5 * time.Second
 
-// ask has a node do what an operator wants; that it may fail is part of the life.
-func (l *life) ask(n *node, what string, do func(ctx context.Context) error) {
+// ask has a node do what an operator wants, and reports whether it did; that it may
+// fail is part of the life.
+func (l *life) ask(n *node, what string, do func(ctx context.Context) error) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()
 	select {
 	case <-n.started:
 	default:
-		return
+		return false
 	}
 	err := do(ctx)
 	l.history.note(l.elapsed(), "%s is asked to %s: %v", n.id, what, err)
+	return err == nil
 }
 
 // disable disables a job, an item or a node for a while.
@@ -238,8 +240,8 @@ func (l *life) disable(n *node) {
 	case 1:
 		target, job = host.Target{Job: c.Name, Instance: n.id}, ""
 	}
-	set := func(n *node, on bool) {
-		l.ask(n, fmt.Sprintf("enable=%v %+v", on, target), func(ctx context.Context) error {
+	set := func(n *node, on bool) bool {
+		return l.ask(n, fmt.Sprintf("enable=%v %+v", on, target), func(ctx context.Context) error {
 			_, err := n.SetEnabled(ctx, target, on, "operator")
 			return err
 		})
@@ -247,19 +249,17 @@ func (l *life) disable(n *node) {
 	from := l.elapsed()
 	set(n, false)
 	until := min(l.upTo(2*ttl), stormy-l.elapsed())
-	again := func() {
-		for range 10 {
-			if n := l.pick(l.healthy()); n != nil {
-				set(n, true)
-			}
+	var again func()
+	again = func() {
+		if n := l.pick(l.healthy()); n == nil || !set(n, true) {
+			l.later(time.Second, again)
+			return
 		}
-	}
-	l.later(max(until, 0), func() {
-		again()
 		l.history.add(func() {
 			l.history.unsettled = append(l.history.unsettled, unsettled{span{from, l.elapsed()}, job})
 		})
-	})
+	}
+	l.later(max(until, 0), again)
 }
 
 // resize gives a job another number of items.

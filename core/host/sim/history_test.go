@@ -46,6 +46,7 @@ type history struct {
 	switches  []change // of the server's data
 	unsettled []unsettled
 	evicted   []evicted
+	orphans   []orphan
 	clock     []clockChange
 	pauses    map[string][]span // by node
 	periods   map[string]time.Duration
@@ -171,6 +172,14 @@ func (h *history) onServer(at time.Duration) time.Duration {
 type evicted struct {
 	at          time.Duration
 	node, epoch string
+}
+
+// orphan is an item that ran on a dead node and waits for another one.
+type orphan struct {
+	at time.Duration
+	place
+	fence int64 // under which it ran
+	run   string
 }
 
 // fault is something that was done to the fleet.

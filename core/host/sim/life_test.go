@@ -111,6 +111,7 @@ func (l *life) define() {
 	}
 	add("quick", 3*time.Second, 3)
 	add("slow", 4*time.Second, 3)
+	l.jobs[1].Failover = l.seed%2 == 0
 	add("loose", 3*time.Second, 3).MonitorExecution = false
 	for _, c := range l.jobs {
 		l.history.periods[c.Name], l.history.loose[c.Name] = c.Every, !c.MonitorExecution

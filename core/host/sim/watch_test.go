@@ -2,6 +2,7 @@ package sim_test
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -16,13 +17,15 @@ func (l *life) watch(c call) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	switch c.script {
-	case "begin", "complete", "renew", "state", "put":
+	case "begin", "claim", "complete", "renew", "state", "put":
 	default:
 		h.noted = append(h.noted, noted{c.at, fmt.Sprintf("script %s%v: %v", c.script, c.args, c.reply)})
 	}
 	switch c.script {
 	case "begin":
 		l.watchBegin(c)
+	case "claim":
+		l.watchClaim(c)
 	case "complete":
 		if !isOK(c.reply) {
 			return
@@ -62,8 +65,42 @@ func (l *life) watch(c call) {
 						h.lost = append(h.lost, lost{c.at, name, itemsOf(items), runOf(at)})
 					}
 				}
+				l.watchOrphans(c.at, name, c.keys[11+11*i+5])
 			}
 		}
+	}
+}
+
+// watchOrphans notes which items wait for a failover.
+func (l *life) watchOrphans(at time.Duration, job, key string) {
+	for field, value := range hashOf(l.server.redis, key) {
+		parts := strings.Split(value, "|")
+		o := orphan{at, place{job, int(integer(field))}, integer(parts[2]), runOf(parts[0])}
+		isKnown := slices.ContainsFunc(l.history.orphans, func(k orphan) bool { return k.place == o.place && k.fence == o.fence })
+		if !isKnown {
+			l.history.orphans = append(l.history.orphans, o)
+		}
+	}
+}
+
+func (l *life) watchClaim(c call) {
+	if !isOK(c.reply) {
+		return
+	}
+	session, _, _ := strings.Cut(l.server.redis.HGet(c.keys[2], c.args[0]), "|")
+	for i, args := 0, c.args[3:]; len(args) >= 4; i, args = i+1, args[4:] {
+		reply, ok := c.reply[2+i].([]any)
+		if !ok || len(reply) < 6 || !isOK(reply) {
+			continue
+		}
+		g := grant{
+			at: c.at, node: c.args[0], epoch: c.args[1], kind: "F", job: args[0], code: registry.CodeOK, hasEpoch: session,
+			fence: integer(text(reply[1])), items: itemsOf(text(reply[2])), instant: integer(text(reply[3])), run: text(reply[4]),
+		}
+		t := token{g.job, g.fence}
+		g.repeated = l.fences[t]
+		l.fences[t] = true
+		l.history.grants = append(l.history.grants, g)
 	}
 }
 
