@@ -159,10 +159,18 @@ func (js *jobs) statesIn(partition int) []registry.JobState {
 	var states []registry.JobState
 	for _, name := range names {
 		if h := js.byName[name]; h != nil && h.state.Version != 0 {
-			states = append(states, h.state)
+			states = append(states, restorable(h.state))
 		}
 	}
 	return states
+}
+
+// restorable is a state without what is disabled of items that the job has no more,
+// as long as no assignment has forgotten it: a registry would not take that.
+func restorable(s registry.JobState) registry.JobState {
+	items := s.DisabledItems.Slice()
+	s.DisabledItems = registry.NewItems(slices.DeleteFunc(items, func(item int) bool { return item >= s.Definition.Items })...)
+	return s
 }
 
 // definitionOf is the file's definition as the registry takes it.

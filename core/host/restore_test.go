@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/elasticjob-go/elasticjob/core/job"
+	"github.com/elasticjob-go/elasticjob/core/registry"
 	"github.com/elasticjob-go/elasticjob/spi"
 )
 
@@ -59,4 +60,14 @@ func TestARegistryThatComesBackEmptyIsFilledByTheNodes(t *testing.T) {
 		}
 		f.leaveAll()
 	})
+}
+
+// TestARegistryGetsNoItemsBackThatAJobHasLost gives a job fewer items while one of
+// those is disabled: what a node then knows must be what a registry takes.
+func TestARegistryGetsNoItemsBackThatAJobHasLost(t *testing.T) {
+	t.Parallel()
+	s := registry.JobState{Definition: registry.JobDefinition{Name: "j", Items: 2}, DisabledItems: registry.NewItems(1, 2, 5)}
+	if got := restorable(s).DisabledItems.String(); got != "1" {
+		t.Errorf("restorable(2 items, 1, 2 and 5 disabled).DisabledItems = %q, want %q", got, "1")
+	}
 }
