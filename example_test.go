@@ -81,9 +81,13 @@ func writeFile(text string) (path string, remove func()) {
 
 func ExampleRun() {
 	// A program would make ctx with signal.NotifyContext.
-	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
-	defer cancel()
-	err := elasticjob.Run(ctx, orders(), elasticjob.WithFunc("orders", greet))
+	ctx, stop := context.WithCancel(context.Background())
+	config := orders()
+	config.Jobs[0].Cron = "* * * * * ?"
+	err := elasticjob.Run(ctx, config, elasticjob.WithFunc("orders", func(context.Context, *elasticjob.Job) error {
+		stop()
+		return nil
+	}))
 	fmt.Println(err)
 	// Output: <nil>
 }
@@ -250,7 +254,7 @@ func ExampleWithPlugins() {
 
 func ExampleWithNotes() {
 	path, remove := writeFile(`elasticjob:
-  plugins: [{process: elasticjob.yaml}]
+  plugins: [{process: /bin/sh}]
   jobs: {orders: {elasticJobType: ORDERS, every: 1h, shardingTotalCount: 2}}
 `)
 	defer remove()

@@ -192,13 +192,42 @@ type weight struct {
 func (r *randomRun) weights() []weight {
 	if r.fails {
 		return []weight{
-			{"trigger", 4}, {"begin one-off", 5}, {"begin", 34}, {"catch up", 3}, {"claim", 14}, {"checkpoint", 6}, {"repeat", 4},
-			{"complete", 9}, {"commit", 6}, {"put", 1}, {"state", 1}, {"enable", 5}, {"register", 6}, {"reap", 5}, {"drain", 7},
+			{"trigger", 4},
+			{"begin one-off", 5},
+			{"begin", 34},
+			{"catch up", 3},
+			{"claim", 14},
+			{"checkpoint", 6},
+			{"repeat", 4},
+			{"complete", 9},
+			{"commit", 6},
+			{"put", 1},
+			{"state", 1},
+			{"enable", 5},
+			{"register", 6},
+			{"reap", 5},
+			{"drain", 7},
 		}
 	}
 	return []weight{
-		{"trigger", 5}, {"begin one-off", 5}, {"begin", 29}, {"claim", 3}, {"catch up", 6}, {"checkpoint", 2}, {"repeat", 3},
-		{"complete", 23}, {"commit", 8}, {"put", 2}, {"state", 1}, {"server", 1}, {"enable", 3}, {"register", 4}, {"leave", 1}, {"depart", 1}, {"reap", 1}, {"drain", 2},
+		{"trigger", 5},
+		{"begin one-off", 5},
+		{"begin", 29},
+		{"claim", 3},
+		{"catch up", 6},
+		{"checkpoint", 2},
+		{"repeat", 3},
+		{"complete", 23},
+		{"commit", 8},
+		{"put", 2},
+		{"state", 1},
+		{"server", 1},
+		{"enable", 3},
+		{"register", 4},
+		{"leave", 1},
+		{"depart", 1},
+		{"reap", 1},
+		{"drain", 2},
 	}
 }
 
