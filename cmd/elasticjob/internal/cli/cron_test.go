@@ -140,7 +140,8 @@ func TestCaret(t *testing.T) {
 		{"first", "x 0", 1, "^"},
 		{"past the end", "0 0", 4, "   ^"},
 		{"after a character of several bytes", "é x", 3, "  ^"},
-		{"after an escape", "\t x", 3, `       ^`},
+		{"after a short escape", "\t x", 3, `   ^`},
+		{"after an escape", "\x01 x", 3, `       ^`},
 		{"far past the end", "0", 99, " ^"},
 		{"no column", "0", 0, "^"},
 	} {
