@@ -365,7 +365,9 @@ func (l *liveJob) checkSights(t *testing.T, d *liveDefinition, sights map[string
 
 // TestTwoNodesFollowEveryChange changes two jobs on a real Redis, each time in the
 // midst of a run: what runs ends by the old definition, both nodes follow, and no
-// instant is lost or doubled.
+// instant is lost or doubled. ElasticJob's users could not change jobs like this (#66,
+// #1435, #1466), and items that had failed stood still (#2493, #2513): all of these fail
+// at every instant.
 func TestTwoNodesFollowEveryChange(t *testing.T) { //nolint:tparallel // the group is waited for
 	t.Parallel()
 	file := fmt.Sprintf(`

@@ -404,7 +404,8 @@ func TestABadJobIsItsOwnProblem(t *testing.T) {
 }
 
 // TestAHangingStrategyHoldsUpNobodyElse has jobs whose strategy does not
-// return, while a node dies.
+// return, while a node dies. In ElasticJob jobs waited for their leader for ever (#2102,
+// #123, #730).
 func TestAHangingStrategyHoldsUpNobodyElse(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -361,7 +361,8 @@ func TestOnceListenersWithSlowItems(t *testing.T) {
 	})
 }
 
-// TestReshardsLetNobodyWait has nodes come and go while runs are under way.
+// TestReshardsLetNobodyWait has nodes come and go while runs are under way. In
+// ElasticJob a whole round waited for the sharding (#1471, #2395, #717, #778).
 func TestReshardsLetNobodyWait(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
