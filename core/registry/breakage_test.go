@@ -87,32 +87,28 @@ func failoverBreakages() []breakage {
 	}
 }
 
-// TestFailoverBreakagesAreCaught is the same where nodes die while they run items.
-func TestFailoverBreakagesAreCaught(t *testing.T) {
-	t.Parallel()
-	const most = 60
-	for _, b := range failoverBreakages() {
-		t.Run(b.name, func(t *testing.T) {
-			t.Parallel()
-			b.mustNotice(t, most, func(t testing.TB, seed uint64, edit func(name, source string) string) {
-				t.Helper()
-				newFailingRun(t, onEmbedded, seed, edit).run(*steps)
-			})
-		})
-	}
-}
-
 // TestBreakagesAreCaught takes one rule after the other out of the scripts: the
 // random sequences must notice each.
 func TestBreakagesAreCaught(t *testing.T) {
 	t.Parallel()
+	catchBreakages(t, breakages(), newRandomRun)
+}
+
+// TestFailoverBreakagesAreCaught is the same where nodes die while they run items.
+func TestFailoverBreakagesAreCaught(t *testing.T) {
+	t.Parallel()
+	catchBreakages(t, failoverBreakages(), newFailingRun)
+}
+
+func catchBreakages(t *testing.T, all []breakage, start func(testing.TB, server, uint64, func(name, source string) string) *randomRun) {
+	t.Helper()
 	const most = 60
-	for _, b := range breakages() {
+	for _, b := range all {
 		t.Run(b.name, func(t *testing.T) {
 			t.Parallel()
 			b.mustNotice(t, most, func(t testing.TB, seed uint64, edit func(name, source string) string) {
 				t.Helper()
-				newRandomRun(t, onEmbedded, seed, edit).run(*steps)
+				start(t, onEmbedded, seed, edit).run(*steps)
 			})
 		})
 	}
