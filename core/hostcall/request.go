@@ -127,7 +127,12 @@ func (d *Door) exchange(ctx context.Context, at *hop) (response []byte, next *ho
 	if next, err = at.follow(answer); next != nil || err != nil {
 		return nil, next, err
 	}
-	if response, err = at.message(answer); err != nil {
+	response, err = at.message(answer)
+	if ended := ctx.Err(); ended != nil {
+		// A server that sees its client give up may still have answered.
+		err = ended
+	}
+	if err != nil {
 		return nil, nil, parts.failure(at, err)
 	}
 	return response, nil, nil
