@@ -305,6 +305,45 @@ func TestADeadNodesItemsMove(t *testing.T) {
 	}
 }
 
+// TestADyingNodesInstantsHaveVerdicts lets another node join while one is dead and
+// nobody can be sure of it, so that items of an unmonitored job are to move twice.
+func TestADyingNodesInstantsHaveVerdicts(t *testing.T) {
+	t.Parallel()
+	const ttl = 15 * time.Second
+	for name, joins := range map[string]time.Duration{
+		"renewal is late": ttl/3 + 1100*time.Millisecond, "lease nearly over": ttl - 300*time.Millisecond,
+		"lease over": ttl + 300*time.Millisecond, "about to be reaped": ttl + registryGrace - time.Millisecond,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				c := fleetJob(time.Second, 4, false)
+				f := newFleet(t, setup{jobs: []job.Config{c}, plugins: []spi.Plugin{probe(quick)}})
+				other, dead := f.join(), f.join() // the first leads
+				time.Sleep(20 * time.Second)
+				sleepUntil(nextMultiple(time.Second).Add(300 * time.Millisecond))
+				from := nextMultiple(time.Second).UTC()
+				renewed := dead.members[0].membership.lastRenewal()
+				dead.kill(t)
+				f.up = []*observed{other}
+				sleepUntil(renewed.Add(joins))
+				f.join()
+				time.Sleep(40 * time.Second)
+				last := nextMultiple(time.Second).Add(-time.Second)
+				f.leaveAll()
+				for item := range c.ShardingTotalCount {
+					all := f.verdicts(c, item)
+					for at := from; !at.After(last); at = at.Add(time.Second) {
+						if len(all[at]) != 1 {
+							t.Errorf("item %d at %s: %q, want one verdict", item, at.Format("15:04:05"), all[at])
+						}
+					}
+				}
+			})
+		})
+	}
+}
+
 // kill ends the node without a word to the others.
 func (n *observed) kill(t *testing.T) {
 	t.Helper()

@@ -153,6 +153,8 @@ const (
 	longestPause = 5 * time.Second
 	// conflictPause is the longest while a former session of the id has not ended.
 	conflictPause = 500 * time.Millisecond
+	// conflictSlack is for the last of these pauses and a slow answer.
+	conflictSlack = time.Second
 )
 
 // run holds one session after the other until ctx ends.
@@ -178,10 +180,11 @@ func (m *membership) run(ctx context.Context) {
 			since = m.elapsed()
 		case ctx.Err() != nil:
 			return
-		case errors.Is(err, registry.ErrInstanceConflict) && m.elapsed()-since < m.timeout+m.grace:
-			// The registry ends a session later than its node does, so that code
-			// which is cancelled has time to return. A process that died leaves
-			// its session behind as well; a living one renews it.
+		case errors.Is(err, registry.ErrInstanceConflict) && m.elapsed()-since < m.timeout+m.grace+conflictSlack:
+			// The registry keeps the id for a grace longer than the lease, and the
+			// lease for longer than its node does, so that code which is cancelled
+			// has time to return. A process that died leaves its session behind as
+			// well; a living one renews it.
 			if isFirst && pause == firstPause {
 				m.logger.Warn("the instance id is in use; waiting whether its session ends, as that of a process which died would", "err", err)
 			}

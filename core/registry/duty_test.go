@@ -37,7 +37,7 @@ func TestBrokenDutiesAreCaught(t *testing.T) {
 		{1, "end of the former duty not known", "commit", "floor[i] = math.max(floor[i], over)", ""},
 		{1, "end of the former duty too early", "commit", "f.live and from - 1 or 0", "0"},
 		{1, "hand-over not waited for", "commit", "local rest = math.max(tonumber(s[6]), leaves and given + handover or 0)", "local rest = 0"},
-		{13, "item comes back at once", "commit", "if reborn > NOW then", "if false then"},
+		{74, "item comes back at once", "commit", "if reborn > NOW then", "if false then"},
 		{1, "orphans taken for their owner's", "commit", "former[i] = was\n", "former[i] = nil\n"},
 	} {
 		t.Run(b.name, func(t *testing.T) {

@@ -292,6 +292,7 @@ func TestLostLeaseIsRefused(t *testing.T) {
 			t.Errorf("Complete after the lease = %v, want %v", err, ErrLeaseLost)
 		}
 		// A new session of the same id has another epoch.
+		b.pass(defaultGrace)
 		again := b.register("a")
 		if again.Epoch <= l.Lease.Epoch {
 			t.Errorf("second epoch = %d, want above %d", again.Epoch, l.Lease.Epoch)

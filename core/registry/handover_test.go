@@ -248,7 +248,7 @@ func TestNextSessionOfAnOwnerIsAnotherOwner(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			b.pass(2 * time.Second)
+			b.pass(2*time.Second + time.Millisecond)
 			b.register("b", "j")
 			r := b.assign(l, "j", map[string]string{"b": "0-1"})
 			if r.Code != c.code || (r.Generation > g) != (c.code == CodeOK) {

@@ -120,7 +120,7 @@ func (m *model) live(node string, epoch int64) bool {
 
 func (m *model) register(node string) (int64, bool) {
 	if s := m.sessions[node]; s != nil {
-		if m.live(node, s.epoch) {
+		if !s.gone && s.deadline+defaultGrace.Milliseconds() >= m.now() {
 			return 0, false
 		}
 		m.end(node, nil)
@@ -316,6 +316,11 @@ func (m *model) owner(node string) (live bool, last int64, died bool) {
 	return false, last, died
 }
 
+// renewed is when the session of a node was last renewed.
+func (m *model) renewed(node string) int64 {
+	return m.sessions[node].deadline - sessionTimeout.Milliseconds()
+}
+
 func (m *model) commit(p Plan) CommitResult {
 	r := CommitResult{Job: p.Job, Code: CodeStale, Generation: m.gen}
 	if m.gen != p.ExpectGeneration || m.version != p.ExpectVersion {
@@ -346,6 +351,9 @@ func (m *model) commit(p Plan) CommitResult {
 	for item, node := range owner {
 		was, known := before[item]
 		live, last, _ := m.owner(was)
+		if known && node != was && !m.monitored && live && last == 0 && m.renewed(was)+handOver < m.now() {
+			owner[item], node, later = was, was, true
+		}
 		again := known && was != "" && !live && !m.monitored
 		if known && was == node && !again {
 			continue
@@ -371,7 +379,8 @@ func (m *model) commit(p Plan) CommitResult {
 			r.Code, r.From = CodePending, instantOf(until)
 			return r
 		}
-		if later = len(stays) > 0; later {
+		if len(stays) > 0 {
+			later = true
 			for _, item := range stays {
 				owner[item] = before[item]
 				delete(moved, item)
@@ -411,6 +420,9 @@ func (m *model) commit(p Plan) CommitResult {
 	r.Dropped = setOf(dropped)
 	if same {
 		r.Code, r.From = CodeNone, instantOf(m.from)
+		if later {
+			r.Code, r.From = CodePending, instantOf(m.now()+handOver)
+		}
 		return r
 	}
 	from, handedOver := max(m.now(), m.from), m.from <= m.now()

@@ -49,9 +49,10 @@ type Renewal struct {
 	LeaderUntil time.Time
 }
 
-// Register opens a session. A lost session of the same id is replaced; a live
-// one of another process is ErrInstanceConflict. Jobs of the instance that the
-// registry knows become dirty.
+// Register opens a session. One of the same id is ErrInstanceConflict until it
+// has left, or its lease ended longer than the grace ago, as its code may be
+// stopping until then; only of the same Nonce, while it lives, it is the answer.
+// Jobs of the instance that the registry knows become dirty.
 func (p *Partition) Register(ctx context.Context, i Instance) (Registration, error) {
 	if err := checkInstance(i.ID); err != nil {
 		return Registration{}, fmt.Errorf("registering: %w", err)

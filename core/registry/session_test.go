@@ -32,7 +32,23 @@ func TestRegisterRefusesLiveInstance(t *testing.T) {
 		if diff := cmp.Diff(first, again); diff != "" {
 			t.Errorf("the same registration again (-first +second):\n%s", diff)
 		}
+		// Its code may still be stopping.
 		b.pass(sessionTimeout + time.Millisecond)
+		until := at(sessionTimeout + defaultGrace)
+		for _, nonce := range []string{"1", "2"} {
+			_, err := b.Register(t.Context(), Instance{ID: "a", Nonce: nonce})
+			if !errors.Is(err, ErrInstanceConflict) || !strings.Contains(err.Error(), "until "+until.Format(time.RFC3339)) {
+				t.Errorf("Register after the lease = %v, want %v until %v", err, ErrInstanceConflict, until)
+			}
+		}
+		b.pass(defaultGrace - time.Millisecond)
+		if _, err := b.Register(t.Context(), Instance{ID: "a", Nonce: "2"}); !errors.Is(err, ErrInstanceConflict) {
+			t.Errorf("Register at the end of the grace = %v, want %v", err, ErrInstanceConflict)
+		}
+		if dead := must(b, b.Dead); len(dead) != 0 {
+			t.Errorf("Dead before the end of the grace = %v, want none", dead)
+		}
+		b.pass(time.Millisecond)
 		next, err := b.Register(t.Context(), Instance{ID: "a", Nonce: "2"})
 		if err != nil {
 			t.Fatal(err)
@@ -43,6 +59,13 @@ func TestRegisterRefusesLiveInstance(t *testing.T) {
 		dead := must(b, b.Dead)
 		if diff := cmp.Diff([]Lease{first.Lease}, dead); diff != "" {
 			t.Errorf("Dead (-want +got):\n%s", diff)
+		}
+		// Who has left is not in the way.
+		if err := b.Leave(t.Context(), next.Lease, time.Time{}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := b.Register(t.Context(), Instance{ID: "a", Nonce: "3"}); err != nil {
+			t.Errorf("Register after Leave = %v, want nil", err)
 		}
 	})
 }

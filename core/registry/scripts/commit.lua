@@ -24,10 +24,16 @@ local function stop(n)
 end
 
 -- fate says what became of the session of n, or the last one, that began up to
--- epoch: live, last instant of its duty (nil: not known or not over), died.
+-- epoch: live, last instant of its duty (nil: not known or not over), died, silent.
+-- Who is silent has not renewed for longer than a node that fires may, and is live
+-- or dead: that shows later.
 local function fate(n, upto)
   local e = session(n)
-  if e and e <= upto then return true, stop(n) or nil, false end
+  if e and e <= upto then
+    local last = stop(n) or nil
+    local renewed = (tonumber(call('ZSCORE', LEASE, n) or '') or 0) - ttl
+    return true, last, false, not last and renewed + handover < NOW
+  end
   if not ended then
     ended = {}
     local h = call('HGETALL', DEAD)
@@ -198,16 +204,21 @@ local function commit(k, name, gen, ver, n, how, seen, wanted)
   local upto = unmonitored and tonumber(s[9] or '0') or math.huge
   local fates, moved, stays = {}, {}, {}
   local changes = first or s[7] ~= num(n)
-  local same, leaves, waits = not first and s[7] == num(n), false, false
+  local same, leaves, waits, later = not first and s[7] == num(n), false, false, nil
   for i = 0, n - 1 do
     -- Items that nobody may run keep their floors under the empty name.
     target[i] = target[i] or ''
     local was = owner[i]
     if was and was ~= '' and not fates[was] then
-      local live, at, died = fate(was, upto)
-      fates[was] = {live = live, at = at, died = died}
+      local live, at, died, silent = fate(was, upto)
+      fates[was] = {live = live, at = at, died = died, silent = silent}
     end
     local f = fates[was]
+    if unmonitored and f and f.silent and was ~= target[i] then
+      -- If it is dead, its duty ended with its last renewal, and not when another
+      -- takes over; if it lives, it may fire until it can be reaped.
+      target[i], later = was, num(NOW + handover)
+    end
     if was ~= target[i] or unmonitored and f and not f.live then
       same = false
       moved[i] = was or nil
@@ -220,7 +231,7 @@ local function commit(k, name, gen, ver, n, how, seen, wanted)
       end
     end
   end
-  local given, later = math.floor(tonumber(gen) / 1000), nil
+  local given = math.floor(tonumber(gen) / 1000)
   if unmonitored and not first and not same then
     -- A hand-over is not over, or an owner may not have heard yet of what it would
     -- have to pass on.
@@ -246,7 +257,7 @@ local function commit(k, name, gen, ver, n, how, seen, wanted)
     if s[15] then gather_orphans(k, n) end
     dropped = drop(k, n, s[8] or '')
   end
-  if same then return {NONE, gen, dropped, s[6]} end
+  if same then return {later and PENDING or NONE, gen, dropped, later or s[6]} end
 
   local from = waits and NOW + handover or math.max(NOW, tonumber(s[6]) or 0)
   local before, former = unorphan(s[10]), {}

@@ -1,6 +1,6 @@
 -- Opens a session. ARGV: node, nonce, ttl, grace, schema, partitions, fresh incarnation,
 -- info, hosted jobs...
--- Reply: OK, epoch, version, notBefore, incarnation, now | CONFLICT, deadline
+-- Reply: OK, epoch, version, notBefore, incarnation, now | CONFLICT, until when
 -- | GONE, schema, partitions
 local node, nonce, ttl, grace = take(), take(), tonumber(take()), tonumber(take())
 local schema, parts, fresh, info = take(), take(), take(), take()
@@ -17,7 +17,9 @@ if old then
   if live and by == nonce then
     return {OK, epoch, call('HGET', META, 'ver') or '0', before, inc, num(NOW)}
   end
-  if live then return {CONFLICT, live} end
+  -- Code of a session that is over may be stopping until it can be reaped.
+  local ended = epoch and tonumber(call('ZSCORE', LEASE, node) or '')
+  if ended and ended + grace >= NOW then return {CONFLICT, num(ended + grace)} end
   if epoch then bury_later(node, epoch, nil, ttl) end
   forget(node)
 end
