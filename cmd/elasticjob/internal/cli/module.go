@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -92,9 +94,13 @@ func moduleProblem(ctx context.Context, path string, err error) error {
 	return invalid(config.Problem{File: path, Rule: ruleModule, Message: withoutPath(path, err)}, "")
 }
 
-// withoutPath returns the text of err without the path that it begins with.
+// withoutPath returns the text of err without the path, with which it may begin,
+// and which errors about files repeat.
 func withoutPath(path string, err error) string {
 	text := err.Error()
+	if e, ok := errors.AsType[*fs.PathError](err); ok && e.Path == path {
+		text = strings.Replace(text, e.Error(), e.Err.Error(), 1)
+	}
 	if prefix := path + ": "; len(text) > len(prefix) && text[:len(prefix)] == prefix {
 		return text[len(prefix):]
 	}

@@ -202,8 +202,8 @@ func (a *app) moduleRun(ctx context.Context, cmd *cobra.Command, host *wasm.Host
 	if err != nil {
 		return err
 	}
-	if plugin.Descriptor.Kind == spi.KindShardingStrategy && len(plan.instances) == 0 {
-		return usagef(cmd, "a sharding strategy needs instances: add --instances with their ids")
+	if err := checkKind(cmd, plan, plugin.Descriptor); err != nil {
+		return err
 	}
 	values, err := plan.values(plugin.Descriptor, len(bundle.Plugins) == 0)
 	if err != nil {
@@ -230,6 +230,27 @@ func (a *app) moduleRun(ctx context.Context, cmd *cobra.Command, host *wasm.Host
 	default:
 		return a.runItems(ctx, r)
 	}
+}
+
+// checkKind refuses a plan that lacks what the kind of its plugin needs, or gives
+// what only another kind takes.
+func checkKind(cmd *cobra.Command, plan modulePlan, d spi.Descriptor) error {
+	if d.Kind == spi.KindShardingStrategy && len(plan.instances) == 0 {
+		return usagef(cmd, "a sharding strategy needs instances: add --instances with their ids")
+	}
+	for _, only := range []struct {
+		flag string
+		kind spi.Kind
+	}{
+		{"instances", spi.KindShardingStrategy},
+		{"error", spi.KindErrorHandler},
+		{"error-code", spi.KindErrorHandler},
+	} {
+		if cmd.Flags().Changed(only.flag) && d.Kind != only.kind {
+			return usagef(cmd, "--%s is for the kind %s, and %s is of the kind %s", only.flag, only.kind, d.Type, d.Kind)
+		}
+	}
+	return nil
 }
 
 // values are the properties of the plan, checked, with defaults.
