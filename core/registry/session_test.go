@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/redis/go-redis/v9"
 )
 
 func TestRegisterRefusesLiveInstance(t *testing.T) {
@@ -291,6 +292,62 @@ func TestReapDrainBury(t *testing.T) {
 		g = b.assign(l, "j", map[string]string{"a": "0-1"}).Generation
 		wantBegin(t, b.begin(l.Lease, "j", g, b.now.Add(time.Second)), CodeOK, "0-1", "")
 	})
+}
+
+// TestInstancesThatComeAndGoLeaveNothing is #2009 and #2008 of ElasticJob, where
+// the addresses of containers that are gone stay for ever.
+func TestInstancesThatComeAndGoLeaveNothing(t *testing.T) {
+	t.Parallel()
+	eachServer(t, func(t *testing.T, on server) {
+		b := setup(t, on)
+		l := b.lead("a")
+		b.put(definition("j", 2))
+		for n := range 3 {
+			pod := b.register("pod-" + number(int64(n)))
+			b.begin(pod, "j", b.assign(l, "j", map[string]string{pod.Instance: "0-1"}).Generation, b.now.Add(time.Second))
+			for range 2 {
+				b.pass((sessionTimeout+defaultGrace)/2 + time.Millisecond)
+				_ = must(b, func(ctx context.Context) (Renewal, error) { return b.Renew(ctx, l.Lease, true) })
+			}
+			if got := must(b, func(ctx context.Context) (Reaped, error) { return b.Reap(ctx, l, false) }).Dead; len(got) != 1 {
+				t.Fatalf("Reap = %v, want %s", got, pod.Instance)
+			}
+			_ = must(b, func(ctx context.Context) ([]Drained, error) { return b.Drain(ctx, l, pod, []string{"j"}) })
+			b.assign(l, "j", map[string]string{"a": "0-1"})
+			if err := b.Bury(t.Context(), l, pod); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, key := range must(b, func(ctx context.Context) ([]string, error) { return b.client.Keys(ctx, "*").Result() }) {
+			// A job knows who owned its items just before.
+			if text := strings.ReplaceAll(b.dumped(key), "|pod-2 ", " "); strings.Contains(text, "pod-") {
+				t.Errorf("%s = %s, want nothing of instances that are gone", key, text)
+			}
+		}
+	})
+}
+
+// dumped is what a key holds, whatever its type. The feed has an end of its own,
+// and nothing of it is shown.
+func (b *bench) dumped(key string) string {
+	b.t.Helper()
+	ctx := b.t.Context()
+	var command redis.Cmder
+	switch kind := must(b, func(ctx context.Context) (string, error) { return b.client.Type(ctx, key).Result() }); kind {
+	case "hash":
+		command = b.client.HGetAll(ctx, key)
+	case "zset":
+		command = b.client.ZRange(ctx, key, 0, -1)
+	case "set":
+		command = b.client.SMembers(ctx, key)
+	case "string":
+		command = b.client.Get(ctx, key)
+	case "stream":
+		return ""
+	default:
+		b.t.Fatalf("%s is a %s, want a type that is dumped", key, kind)
+	}
+	return command.String()
 }
 
 func TestDrainAfterShrinkLosesGoneItems(t *testing.T) {
