@@ -86,7 +86,7 @@ func importRules() []importRule {
 // corePackages are the packages of core in their order, the lowest first.
 func corePackages() []string {
 	return []string{
-		"service", "event", "cron", "job", "registry/embedded", "registry/redistest", "registry/dial", "registry", "hostcall", "catalog", "config", "schedule",
+		"service", "event", "cron", "job", "registry/embedded/script", "registry/embedded", "registry/redistest", "registry/dial", "registry", "hostcall", "catalog", "config", "schedule",
 		"execution", "coordinator", "tracing", "host", "server", "console",
 	}
 }

@@ -29,7 +29,7 @@ type scripts struct {
 	trigger, claim          script
 	checkpoint              script
 	// beginAll and completeAll are begin and complete of runs that are gathered or
-	// manual, apart because the embedded server reads a script anew each time.
+	// manual, apart because each run of a script makes all its functions anew.
 	beginAll, completeAll script
 }
 

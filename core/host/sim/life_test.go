@@ -86,7 +86,7 @@ func live(t *testing.T, lib library, seed uint64, s setting) *history {
 		l.t, l.begin = t, time.Now()
 		l.history.begin, l.history.pauses = l.begin, map[string][]span{}
 		l.history.periods, l.history.loose = map[string]time.Duration{}, map[string]bool{}
-		l.server = newServer(lib, s.edit, l.watch)
+		l.server = newServer(t, lib, s.edit, l.watch)
 		l.define()
 		l.run()
 		l.server.redis.Close()

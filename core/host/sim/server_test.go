@@ -19,16 +19,19 @@ import (
 
 	"github.com/alicebob/miniredis/v2"
 	resp "github.com/alicebob/miniredis/v2/server"
+
+	"github.com/elasticjob-go/elasticjob/core/registry/embedded/script"
 )
 
 // server is the Redis of a life: miniredis, with a clock, an identity and failures
 // of its own. It runs one script at a time and tells what it was asked and what it
 // answered, which is the truth that histories are checked against.
 type server struct {
-	redis *miniredis.Miniredis
-	lib   library
-	edit  edit
-	begin time.Time
+	redis  *miniredis.Miniredis
+	runner *script.Runner
+	lib    library
+	edit   edit
+	begin  time.Time
 	// ran is told of every script, before anything else happens in the data.
 	ran func(call)
 
@@ -86,12 +89,14 @@ func (l library) nameOf(text string) string {
 	return ""
 }
 
-func newServer(lib library, edit edit, ran func(call)) *server {
+func newServer(t testing.TB, lib library, edit edit, ran func(call)) *server {
+	t.Helper()
 	s := &server{redis: miniredis.NewMiniRedis(), lib: lib, edit: edit, begin: time.Now(), ran: ran, scripts: map[string]string{}, names: map[string]string{}}
-	// The first connection starts the server, which then takes the hook.
-	if c, err := s.redis.Dial(); err == nil {
-		_ = c.Close() // it said nothing
+	runner, err := script.New(s.redis)
+	if err != nil {
+		t.Fatal(err)
 	}
+	s.runner = runner
 	s.redis.Server().SetPreHook(s.answer)
 	return s
 }
@@ -111,7 +116,7 @@ func (s *server) answer(peer *resp.Peer, cmd string, args ...string) bool {
 		s.peers.Store(peer, true)
 	}
 	if _, isClient := s.peers.Load(peer); !isClient {
-		return false // it is what a script does
+		return s.runner.Answer(peer, cmd, args...) // a script, and what it does
 	}
 	if text := s.refusal.Load(); text != nil {
 		peer.WriteError(*text)
