@@ -71,6 +71,7 @@ func measurements() []measurement {
 	var all []measurement
 	all = append(all, latenessMeasurements()...)
 	all = append(all, fleetMeasurements()...)
+	all = append(all, triggerMeasurements()...)
 	all = append(all, schedulingMeasurements()...)
 	return append(all,
 		measurement{name: "cron", run: measureCron},

@@ -97,6 +97,11 @@ type Job struct {
 	leaving   bool      // what is due after it is for other nodes
 	closed    bool      // nothing begins any more
 
+	// triggeredSince is the version of the feed that last told of items which wait for
+	// a manual run, and askedSince the one that the last ask for them knew of; zero if
+	// it is not known.
+	triggeredSince, askedSince int64
+
 	firstRunning [1]*run // where running begins: most jobs have no other item
 }
 

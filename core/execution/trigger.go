@@ -9,10 +9,16 @@ import (
 	"github.com/elasticjob-go/elasticjob/spi"
 )
 
-// Triggered says that items of the job wait for a manual run.
-func (j *Job) Triggered() {
+// Triggered says that items of the job wait for a manual run since the given version
+// of the feed, zero if that is not known. Said twice, by the doorbell and the feed,
+// it is asked for once.
+func (j *Job) Triggered(version int64) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	if version != 0 && version == j.askedSince {
+		return
+	}
+	j.triggeredSince = version
 	j.askForTriggered()
 }
 
@@ -43,6 +49,7 @@ func (j *Job) beginTriggered() {
 		var busy registry.Items
 		if canBegin = canBegin && j.queued; canBegin {
 			busy = j.unfree()
+			j.askedSince = j.triggeredSince
 		}
 		j.mu.Unlock()
 		if !canBegin {
@@ -92,7 +99,7 @@ func (j *Job) unfree() registry.Items {
 		}
 	}
 	if wait > 0 {
-		time.AfterFunc(wait, j.Triggered)
+		time.AfterFunc(wait, func() { j.Triggered(0) })
 	}
 	return registry.NewItems(items...)
 }

@@ -256,10 +256,8 @@ func (m *member) follow(ctx context.Context) error {
 			j.Released()
 		}
 	}
-	for _, name := range news.triggered {
-		if j := m.host.executor.Job(name); j != nil {
-			j.Triggered()
-		}
+	for _, c := range news.triggered {
+		m.heard(c)
 	}
 	for _, name := range news.orphaned {
 		if j := m.host.executor.Job(name); j != nil {
@@ -295,7 +293,7 @@ type news struct {
 	released  []string          // hosted jobs of which items became free
 	gathered  []registry.Change // runs whose listeners are waited for no more, or may be called
 	looks     []string          // jobs in which who waits for listeners asks again
-	triggered []string          // jobs of which items wait for a manual run
+	triggered []registry.Change // the last of each job of which items wait for a manual run
 	answered  []string          // jobs of which a trigger has ended, or is forgotten
 	gap       bool              // what ended meanwhile is not known
 	orphaned  []string          // jobs of which items wait for somebody to take them over
@@ -343,7 +341,11 @@ func (m *member) newsSince(ctx context.Context, since int64) (news, error) {
 		return n, nil
 	}
 	seen := make(map[registry.Change]bool)
+	last := make(map[string]int64) // versions of triggers
 	for _, c := range changes {
+		if c.Kind == registry.ChangeTrigger {
+			last[c.Job] = c.Version
+		}
 		n.left = n.left || c.Kind == registry.ChangeLeave
 		n.paused = n.paused || c.Kind == registry.ChangeQuarantine
 		if c.Kind == registry.ChangeState && c.Job == "" && !n.servers {
@@ -373,7 +375,7 @@ func (m *member) newsSince(ctx context.Context, since int64) (news, error) {
 			n.assigned = append(n.assigned, c.Job)
 			n.released = append(n.released, c.Job)
 		case registry.ChangeTrigger:
-			n.triggered = append(n.triggered, c.Job)
+			n.triggered = append(n.triggered, c)
 		case registry.ChangeTriggered:
 			n.answered = append(n.answered, c.Job)
 		case registry.ChangeReleased:
@@ -383,6 +385,9 @@ func (m *member) newsSince(ctx context.Context, since int64) (news, error) {
 			n.orphaned = append(n.orphaned, c.Job)
 		case registry.ChangeJoin, registry.ChangeLeave, registry.ChangeDepart, registry.ChangeHost, registry.ChangeQuarantine, registry.ChangeRan:
 		}
+	}
+	for i := range n.triggered {
+		n.triggered[i].Version = last[n.triggered[i].Job]
 	}
 	n.removed = slices.DeleteFunc(n.removed, func(name string) bool {
 		// Removed and put again: reading it says what it is now.
@@ -411,6 +416,18 @@ func (m *member) tellMeetings(n news) {
 		if j := m.host.executor.Job(name); j != nil {
 			j.LookAgain("")
 		}
+	}
+}
+
+// heard begins what waits for a manual run, and calls those who wait for the end of
+// one. The feed tells the same as the doorbell, a little later.
+func (m *member) heard(c registry.Change) {
+	if c.Kind == registry.ChangeTriggered {
+		m.host.waits.call(c.Job)
+		return
+	}
+	if j := m.host.executor.Job(c.Job); j != nil {
+		j.Triggered(c.Version)
 	}
 }
 

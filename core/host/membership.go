@@ -27,6 +27,9 @@ type follower interface {
 	// this node leads. It returns when it wants to be called again at the latest,
 	// by the server's clock; zero for when something changes.
 	changed(ctx context.Context, leadership *registry.Leadership) (time.Time, error)
+	// heard says what the doorbell tells ahead of the feed, if it does. It comes from
+	// another goroutine than the others, also before joined, and must be quick.
+	heard(change registry.Change)
 	// renewed says that the lease was renewed, and lets everything wait until
 	// notBefore if that is not zero. It comes from another goroutine than the
 	// others and must be quick.
@@ -294,7 +297,7 @@ const pollInterval = time.Second
 // follow sets the follower up and tells it of changes until ctx ends. It fails
 // only if the set-up does, or when the lease is refused.
 func (m *membership) follow(ctx context.Context, s *session, registration registry.Registration) error {
-	bell := &bell{partition: m.partition, logger: m.logger}
+	bell := &bell{partition: m.partition, heard: m.follower.heard, logger: m.logger}
 	defer bell.close()
 	bell.hang(ctx)
 	if err := m.follower.joined(ctx, registration); err != nil {
@@ -468,6 +471,7 @@ func (m *membership) leave(ctx context.Context, lease registry.Lease) {
 // it changes are found by looking, once a second.
 type bell struct {
 	partition *registry.Partition
+	heard     func(registry.Change)
 	logger    *slog.Logger
 	doorbell  *registry.Doorbell
 	next      time.Time // of a try to hang it up
@@ -480,7 +484,7 @@ func (b *bell) hang(ctx context.Context) {
 	}
 	bounded, cancel := context.WithTimeout(ctx, registerTimeout)
 	defer cancel()
-	doorbell, err := b.partition.Watch(bounded)
+	doorbell, err := b.partition.Watch(bounded, b.heard)
 	if err != nil {
 		b.next = time.Now().Add(longestPause)
 		if ctx.Err() == nil {

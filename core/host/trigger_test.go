@@ -6,11 +6,14 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/elasticjob-go/elasticjob/core/job"
 	"github.com/elasticjob-go/elasticjob/core/registry"
@@ -389,6 +392,54 @@ func TestALostDoorbellDelaysATrigger(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		if calls := d.of(id); len(calls) != 2 {
 			t.Errorf("calls = %v, want both items within a renewal", calls)
+		}
+		f.leaveAll()
+	})
+}
+
+// isManualBegin reports whether a command asks for what waits for a manual run.
+func isManualBegin(args []any) bool {
+	return slices.ContainsFunc(args, func(arg any) bool {
+		text, ok := arg.(string)
+		id, isNamed := strings.CutPrefix(text, "o")
+		_, err := uuid.Parse(id)
+		return ok && isNamed && err == nil
+	})
+}
+
+// TestATriggerDoesNotWaitForTheFeed lets the feed be read late: the doorbell says
+// enough, and what the feed says afterwards costs the owner nothing.
+func TestATriggerDoesNotWaitForTheFeed(t *testing.T) {
+	t.Parallel()
+	eachMonitored(t, func(t *testing.T, monitored bool) {
+		c := oneOffJob(2, monitored)
+		// So long that both have begun before one has ended, which asks whether others wait.
+		d := &diary{t: t, takes: 50 * time.Millisecond}
+		var begins atomic.Int64
+		f := newFleet(t, setup{jobs: []job.Config{c}, plugins: []spi.Plugin{d.plugin()}, before: func(args []any) error {
+			switch {
+			case isManualBegin(args):
+				begins.Add(1)
+			case len(args) > 1 && strings.EqualFold(fmt.Sprint(args[0]), "xrange"):
+				time.Sleep(time.Second)
+			}
+			return nil
+		}})
+		asked := f.join()
+		f.join()
+		time.Sleep(30 * time.Second)
+		before := begins.Load()
+		id := asked.trigger(t, Trigger{Job: c.Name}).ID
+		time.Sleep(100 * time.Millisecond)
+		if calls := d.of(id); len(calls) != 2 {
+			t.Errorf("calls = %v, want both items before the feed is read", calls)
+		}
+		if info, err := asked.AwaitTrigger(t.Context(), c.Name, id); err != nil || time.Since(info.Ended) > 100*time.Millisecond {
+			t.Errorf("AwaitTrigger() = %+v, %v after %v, want the end before the feed is read", info, err, time.Since(info.Ended))
+		}
+		time.Sleep(10 * time.Second)
+		if n := begins.Load() - before; n != 2 {
+			t.Errorf("the two owners have asked %d times for one trigger, want once each", n)
 		}
 		f.leaveAll()
 	})

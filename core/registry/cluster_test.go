@@ -130,12 +130,12 @@ func TestDoorbellOfACluster(t *testing.T) {
 	job := "job"
 	p := f.Partition(job)
 	other := f.Partitions()[(p.Index()+1)%32]
-	d, err := p.Watch(t.Context())
+	d, err := p.Watch(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer d.Close()
-	silent, err := other.Watch(t.Context())
+	silent, err := other.Watch(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

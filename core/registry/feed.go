@@ -175,8 +175,11 @@ type Doorbell struct {
 	done         sync.WaitGroup
 }
 
-// Watch subscribes to the doorbell. The caller closes it.
-func (p *Partition) Watch(ctx context.Context) (*Doorbell, error) {
+// Watch subscribes to the doorbell. The caller closes it. Unless heard is nil, it is
+// told what a ring says of manual triggers, whose owners and askers need not wait
+// until the feed is read; it comes from a goroutine of the doorbell, before the
+// ring, and must be quick.
+func (p *Partition) Watch(ctx context.Context, heard func(Change)) (*Doorbell, error) {
 	// A subscription cannot be closed while it connects anew. On the client that
 	// never tries twice that is short, and a session's end does not wait for it.
 	subscribe := p.config.Sessions.Subscribe
@@ -190,7 +193,12 @@ func (p *Partition) Watch(ctx context.Context) (*Doorbell, error) {
 	d := &Doorbell{subscription: s, ring: make(chan struct{}, 1)}
 	messages := s.Channel()
 	d.done.Go(func() {
-		for range messages {
+		for message := range messages {
+			if heard != nil {
+				for _, c := range readRing(message.Payload) {
+					heard(c)
+				}
+			}
 			select {
 			case d.ring <- struct{}{}:
 			default: // one unheard ring says it all
@@ -198,6 +206,30 @@ func (p *Partition) Watch(ctx context.Context) (*Doorbell, error) {
 		}
 	})
 	return d, nil
+}
+
+// maxRing bounds the text of a ring that is read, in bytes.
+const maxRing = 16 << 10
+
+// readRing reads "prev ver kind jobs gens", as lib.lua rings it, if it is of a manual
+// trigger. What is not understood says nothing: the feed does.
+func readRing(text string) []Change {
+	fields := strings.SplitN(text, " ", 5)
+	if len(text) > maxRing || len(fields) != 5 {
+		return nil
+	}
+	version, kind := parseNumber(fields[1]), ChangeKind(fields[2])
+	if version <= 0 || kind != ChangeTrigger && kind != ChangeTriggered {
+		return nil
+	}
+	var changes []Change
+	for name := range strings.SplitSeq(fields[3], ",") {
+		if checkName(name) != nil {
+			return nil
+		}
+		changes = append(changes, Change{Version: version, Kind: kind, Job: name})
+	}
+	return changes
 }
 
 // C receives a value after the feed has grown; rings that were not heard in time

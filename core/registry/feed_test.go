@@ -3,7 +3,9 @@ package registry
 import (
 	"context"
 	"maps"
+	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -152,7 +154,7 @@ func TestDoorbellRings(t *testing.T) {
 	t.Parallel()
 	eachServer(t, func(t *testing.T, on server) {
 		b := setup(t, on)
-		d, err := b.Watch(t.Context())
+		d, err := b.Watch(t.Context(), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -167,6 +169,70 @@ func TestDoorbellRings(t *testing.T) {
 			t.Errorf("Close() = %v, want nil", err)
 		}
 	})
+}
+
+// TestRingsTellOfTriggers holds that a ring tells the same as the feed, before C has
+// a value.
+func TestRingsTellOfTriggers(t *testing.T) {
+	t.Parallel()
+	eachServer(t, func(t *testing.T, on server) {
+		b := setup(t, on)
+		l := b.lead("a")
+		b.put(definition("j", 2))
+		g := b.assign(l, "j", map[string]string{"a": "0-1"}).Generation
+		since := func() int64 {
+			_, latest, _, err := b.Changes(t.Context(), 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return latest
+		}()
+		heard := make(chan Change, 100)
+		d, err := b.Watch(t.Context(), func(c Change) { heard <- c })
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = must(b, func(ctx context.Context) (TriggerReply, error) {
+			return b.Trigger(ctx, TriggerRequest{Job: "j", ID: triggerID(1), Mode: TriggerQueue, By: "test"})
+		})
+		begun := must(b, func(ctx context.Context) (BeginReply, error) {
+			return b.Begin(ctx, BeginRequest{Lease: l.Lease, Job: "j", Generation: g, Kind: KindOneOff, Request: "o1"})
+		})
+		_ = must(b, func(ctx context.Context) (CompleteReply, error) {
+			return b.Complete(ctx, CompleteRequest{Lease: l.Lease, Job: "j", Fence: begun.Fence, Items: begun.Items, Outcome: OutcomeSuccess, Manual: true})
+		})
+		told, _, _, err := b.Changes(t.Context(), since)
+		if err != nil || len(told) != 2 {
+			t.Fatalf("Changes = %+v, %v, want a trigger and its end", told, err)
+		}
+		for _, want := range told {
+			want.Instance, want.Generation = "", 0
+			if got := <-heard; got != want {
+				t.Errorf("a ring tells %+v, want %+v", got, want)
+			}
+		}
+		<-d.C()
+		if err := d.Close(); err != nil {
+			t.Errorf("Close() = %v, want nil", err)
+		}
+	})
+}
+
+// TestRingsAreChecked ignores what no script has rung.
+func TestRingsAreChecked(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{
+		"", "trigger", "1 2 trigger j", "1 x trigger j ", "1 -2 trigger j ", "1 2 job j 5", "1 2 trigger  ", "1 2 trigger a,,b ",
+		"1 2 trigger a\x00b ", "1 2 trigger " + strings.Repeat("j,", maxRing) + "j ",
+	} {
+		if got := readRing(text); got != nil {
+			t.Errorf("readRing(%.40q) = %+v, want nothing", text, got)
+		}
+	}
+	want := []Change{{Version: 2, Kind: ChangeTriggered, Job: "j"}, {Version: 2, Kind: ChangeTriggered, Job: "k"}}
+	if got := readRing("1 2 triggered j,k "); !slices.Equal(got, want) {
+		t.Errorf("readRing of two jobs = %+v, want %+v", got, want)
+	}
 }
 
 // TestRunsInBubble shows that a center and its embedded server live on the fake
@@ -184,7 +250,7 @@ func TestRunsInBubble(t *testing.T) {
 			t.Fatal(err)
 		}
 		c := center.Partitions()[0]
-		d, err := c.Watch(t.Context())
+		d, err := c.Watch(t.Context(), nil)
 		if err != nil {
 			t.Fatal(err)
 		}

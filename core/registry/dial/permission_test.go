@@ -156,7 +156,7 @@ type life struct {
 func live(t *testing.T, p *registry.Partition, flushScripts func()) {
 	t.Helper()
 	ctx := t.Context()
-	bell, err := p.Watch(ctx)
+	bell, err := p.Watch(ctx, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
