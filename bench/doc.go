@@ -1,4 +1,4 @@
-// Command bench measures elasticjob beside robfig/cron and gocron.
+// Command bench measures elasticjob beside robfig/cron, gocron and asynq.
 //
 //	go run . [flags]
 //

@@ -35,6 +35,7 @@ const (
 	whoRobfig = "robfig/cron"
 	whoGocron = "gocron"
 	whoLocked = "gocron + lock"
+	whoAsynq  = "asynq"
 	whoWazero = "bare wazero"
 )
 
