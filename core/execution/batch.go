@@ -2,12 +2,17 @@ package execution
 
 import (
 	"context"
+	"errors"
 	"sync"
+	"time"
+
+	"github.com/elasticjob-go/elasticjob/core/registry"
 )
 
 // batcher sends requests of many goroutines together. A request that finds the
 // line free is sent at once; those that come while it is under way go together
-// in the next batch. What one goroutine asks after an answer is sent after it.
+// in the next batch. What one goroutine asks after an answer is sent after it. After
+// a batch that was not answered the line waits a little, with all that asks meanwhile.
 type batcher[Request, Reply any] struct {
 	// send sends a batch. It may answer a part and fail: the error is for the
 	// requests without an answer.
@@ -19,6 +24,10 @@ type batcher[Request, Reply any] struct {
 	sending bool
 	queue   []*waiting[Request, Reply]
 }
+
+// longestSilence bounds the pause after a batch without an answer, and so how long
+// after the registry is back again it is asked.
+const longestSilence = 250 * time.Millisecond
 
 // maxBatch bounds a batch, so that one is over well within its time.
 const maxBatch = 500
@@ -47,7 +56,7 @@ func (b *batcher[Request, Reply]) do(ctx context.Context, request Request) (Repl
 }
 
 func (b *batcher[Request, Reply]) flush(ctx context.Context) {
-	for {
+	for pause := firstPause; ; {
 		b.mu.Lock()
 		batch := b.queue[:min(len(b.queue), maxBatch)]
 		b.queue = b.queue[len(batch):]
@@ -71,5 +80,29 @@ func (b *batcher[Request, Reply]) flush(ctx context.Context) {
 			}
 			close(w.answered)
 		}
+		if err == nil || isRefusal(err) {
+			pause = firstPause
+			continue
+		}
+		sleep(ctx, pause)
+		pause = min(2*pause, longestSilence)
+	}
+}
+
+// isRefusal reports whether an error is an answer: the session is over or the
+// registry is in quarantine.
+func isRefusal(err error) bool {
+	return errors.Is(err, registry.ErrLeaseLost) || errors.Is(err, registry.ErrQuarantined)
+}
+
+// sleep waits, and reports false when ctx ends meanwhile.
+func sleep(ctx context.Context, pause time.Duration) bool {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }

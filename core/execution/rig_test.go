@@ -3,6 +3,7 @@ package execution
 import (
 	"cmp"
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -31,6 +32,8 @@ type rig struct {
 
 	early atomic.Int64 // so many begins are told that their instant has not come
 	stale atomic.Bool  // the node does not know whether it is up to date
+	away  atomic.Bool  // completions are not answered
+	tries atomic.Int64 // batches of completions that were not answered
 }
 
 // rigGrace is the grace of a rig.
@@ -125,6 +128,8 @@ func (r *rig) reports() []registry.CompleteRequest {
 
 var _ Center = (*rig)(nil)
 
+var errAway = errors.New("registry is away")
+
 func (r *rig) BeginAll(_ context.Context, requests []registry.BeginRequest) ([]registry.BeginReply, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -141,6 +146,10 @@ func (r *rig) BeginAll(_ context.Context, requests []registry.BeginRequest) ([]r
 }
 
 func (r *rig) CompleteAll(_ context.Context, requests []registry.CompleteRequest) ([]registry.CompleteReply, error) {
+	if r.away.Load() {
+		r.tries.Add(1)
+		return nil, errAway
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.completed = append(r.completed, requests...)

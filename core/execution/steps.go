@@ -194,7 +194,7 @@ func (j *Job) begin(f firing) {
 			j.apply(s, f, asked{generation, total}, reply)
 			return
 		}
-		if j.isClosed() || !s.sleep(pause) {
+		if j.isClosed() || !sleep(s.marksCtx, pause) {
 			j.undecided(f)
 			return
 		}
@@ -313,9 +313,11 @@ func (j *Job) beginMisfired() {
 	}
 }
 
-// Bounds of the pause between two tries to get an answer from the registry.
 const (
-	firstPause   = 20 * time.Millisecond
+	// firstPause is the one before something is asked of the registry again, the
+	// next ones are longer.
+	firstPause = 20 * time.Millisecond
+	// longestPause is that before a begin which was refused as stale or early.
 	longestPause = time.Second
 )
 
@@ -324,16 +326,15 @@ const (
 // that blocks its items.
 func untilAnswered[Request, Reply any](j *Job, s *session, line *batcher[Request, Reply], request Request) (Reply, error) {
 	var none Reply
-	for pause := firstPause; ; pause = min(2*pause, longestPause) {
+	for {
 		reply, err := line.do(s.marksCtx, request)
 		if err == nil {
 			return reply, nil
 		}
-		switch {
-		case errors.Is(err, registry.ErrQuarantined):
-			j.partition.held.Store(true)
-			fallthrough
-		case errors.Is(err, registry.ErrLeaseLost):
+		if isRefusal(err) {
+			if errors.Is(err, registry.ErrQuarantined) {
+				j.partition.held.Store(true)
+			}
 			j.partition.center.Refused(s.lease, err)
 			return none, err
 		}
@@ -341,20 +342,5 @@ func untilAnswered[Request, Reply any](j *Job, s *session, line *batcher[Request
 			return none, fmt.Errorf("%w (%w)", cause, err)
 		}
 		j.executor.noAnswer(j.name, err)
-		if !s.sleep(pause) {
-			return none, context.Cause(s.marksCtx)
-		}
-	}
-}
-
-// sleep waits, and reports false when the session ends meanwhile.
-func (s *session) sleep(pause time.Duration) bool {
-	timer := time.NewTimer(pause)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-s.marksCtx.Done():
-		return false
 	}
 }

@@ -32,7 +32,8 @@ const (
 // connection is a Redis in which the registry lives.
 type connection struct {
 	commands       redis.UniversalClient
-	sessions       redis.UniversalClient
+	firings        redis.UniversalClient // nil: commands
+	sessions       redis.UniversalClient // likewise
 	namespace      string
 	sessionTimeout time.Duration
 	partitions     int
@@ -78,8 +79,8 @@ func connect(ctx context.Context, node config.Config, machine Machine, logger *s
 		logger.Warn("registry should be set up otherwise", "advice", advice)
 	}
 	n := &connection{
-		commands: c.Commands(), sessions: c.Sessions(), namespace: r.Namespace, sessionTimeout: r.SessionTimeout, partitions: 1,
-		isCluster: c.Cluster(), close: c.Close,
+		commands: c.Commands(), firings: c.Firings(), sessions: c.Sessions(), namespace: r.Namespace, sessionTimeout: r.SessionTimeout,
+		partitions: 1, isCluster: c.Cluster(), close: c.Close,
 	}
 	if n.isCluster {
 		n.partitions = clusterPartitions
@@ -114,8 +115,8 @@ func (r *registryService) Start(ctx context.Context) error {
 	}
 	c := h.connection
 	center, err := registry.Open(ctx, registry.Config{
-		Client: c.commands, Sessions: c.sessions, Namespace: c.namespace, SessionTimeout: c.sessionTimeout, Grace: registryGrace,
-		Embedded: c.isEmbedded, Partitions: c.partitions, Cluster: c.isCluster,
+		Client: c.commands, Firings: c.firings, Sessions: c.sessions, Namespace: c.namespace, SessionTimeout: c.sessionTimeout,
+		Grace: registryGrace, Embedded: c.isEmbedded, Partitions: c.partitions, Cluster: c.isCluster,
 	})
 	if err != nil {
 		return errors.Join(err, c.close())

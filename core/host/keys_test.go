@@ -17,6 +17,7 @@ import (
 	"github.com/elasticjob-go/elasticjob/core/config"
 	"github.com/elasticjob-go/elasticjob/core/execution"
 	"github.com/elasticjob-go/elasticjob/core/job"
+	"github.com/elasticjob-go/elasticjob/core/registry"
 	"github.com/elasticjob-go/elasticjob/core/registry/dial"
 	"github.com/elasticjob-go/elasticjob/core/registry/redistest"
 	"github.com/elasticjob-go/elasticjob/spi"
@@ -89,6 +90,49 @@ func TestTheSessionTimeoutDecidesWhenADeadNodesItemsMove(t *testing.T) {
 		}
 		f.leaveAll()
 	})
+}
+
+// TestFiringsAreTriedOnce has pauses between tries that the begin or the end of an
+// item must not wait for: it would be late by them when Redis is back.
+func TestFiringsAreTriedOnce(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	center := config.DefaultRegCenter()
+	center.Servers, center.Namespace = []string{server.Addr()}, "fleet"
+	center.BaseSleepTime, center.MaxSleepTime = time.Hour, time.Hour
+	n := observe(t, setup{jobs: []job.Config{probeJob(time.Hour)}, plugins: []spi.Plugin{probe(quick)}})
+	n.connection, n.Host.config.Node.RegCenter = nil, &center
+	service := &registryService{host: n.Host}
+	if err := service.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := service.Stop(context.WithoutCancel(t.Context())); err != nil {
+			t.Error(err)
+		}
+	})
+	server.Kill()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	p, lease := n.center.Partitions()[0], registry.Lease{Instance: "a", Epoch: 1}
+	for what, call := range map[string]func() error{
+		"Begin": func() error {
+			_, err := p.Begin(ctx, registry.BeginRequest{Lease: lease, Job: "j", Kind: registry.KindNormal, Instant: time.Now()})
+			return err
+		},
+		"Complete": func() error {
+			_, err := p.Complete(ctx, registry.CompleteRequest{Lease: lease, Job: "j", Fence: 1, Items: registry.AllItems(1), Outcome: registry.OutcomeSuccess})
+			return err
+		},
+		"ClaimAll": func() error {
+			_, err := p.ClaimAll(ctx, []registry.ClaimRequest{{Lease: lease, Job: "j", Most: 1, Request: "c"}})
+			return err
+		},
+	} {
+		if err := call(); err == nil || ctx.Err() != nil {
+			t.Errorf("%s without a server = %v, want an error before the pause between two tries is over", what, err)
+		}
+	}
 }
 
 // TestMaxTimeDiffSecondsKeepsANodeFromStarting has a server whose clock is ten

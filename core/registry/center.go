@@ -47,6 +47,10 @@ type Config struct {
 	// evictions and the doorbell, so that they never wait behind bulk work; nil
 	// means Client. It should not try commands again by itself.
 	Sessions redis.UniversalClient
+	// Firings reaches the same Redis for the begins and ends of items; nil means
+	// Client. It should not try commands again by itself: executors do, more often
+	// than is good for other commands.
+	Firings redis.UniversalClient
 	// Namespace tells the jobs of one user of a Redis from those of others.
 	Namespace string
 	// SessionTimeout is the length of a lease. A node renews every third of it.
@@ -109,6 +113,9 @@ func openWith(ctx context.Context, c Config, h hooks) (*Center, error) {
 	}
 	if c.Sessions == nil {
 		c.Sessions = c.Client
+	}
+	if c.Firings == nil {
+		c.Firings = c.Client
 	}
 	c.Partitions = max(c.Partitions, 1)
 	s, err := readScripts(h.script)

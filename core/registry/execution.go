@@ -158,7 +158,7 @@ func (p *Partition) BeginAll(ctx context.Context, requests []BeginRequest) (repl
 				run = p.scripts.beginAll
 			}
 		}
-		r, err := p.call(ctx, run, p.keys.with(names...), args...)
+		r, err := p.callFiring(ctx, run, p.keys.with(names...), args...)
 		if err != nil {
 			return replies, fmt.Errorf("beginning %s: %w", describeJobs(names), err)
 		}
@@ -275,7 +275,7 @@ func (p *Partition) CompleteAll(ctx context.Context, requests []CompleteRequest)
 				run = p.scripts.completeAll
 			}
 		}
-		r, err := p.call(ctx, run, p.keys.with(names...), args...)
+		r, err := p.callFiring(ctx, run, p.keys.with(names...), args...)
 		if err != nil {
 			return replies, fmt.Errorf("completing %s: %w", describeJobs(names), err)
 		}

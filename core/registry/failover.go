@@ -78,7 +78,7 @@ func (p *Partition) ClaimAll(ctx context.Context, requests []ClaimRequest) (repl
 			names = append(names, c.Job)
 			args = append(args, c.Job, c.Most, c.Busy.String(), c.Request)
 		}
-		r, err := p.call(ctx, p.scripts.claim, p.keys.with(names...), args...)
+		r, err := p.callFiring(ctx, p.scripts.claim, p.keys.with(names...), args...)
 		if err != nil {
 			return replies, fmt.Errorf("claiming items of %s: %w", describeJobs(names), err)
 		}

@@ -116,7 +116,7 @@ func (p *Partition) MeetAll(ctx context.Context, requests []MeetRequest) (replie
 			names = append(names, b.Job)
 			args = append(args, b.Job, b.Run, b.Fence, string(b.Moment), string(b.Act))
 		}
-		r, err := p.call(ctx, p.scripts.meet, p.keys.with(names...), args...)
+		r, err := p.callFiring(ctx, p.scripts.meet, p.keys.with(names...), args...)
 		if err != nil {
 			return replies, fmt.Errorf("meeting for %s: %w", describeJobs(names), err)
 		}

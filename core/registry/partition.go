@@ -42,6 +42,11 @@ func (p *Partition) call(ctx context.Context, s script, keys []string, args ...a
 	return p.callOn(ctx, p.config.Client, s, keys, args...)
 }
 
+// callFiring is call for scripts that begin and end items.
+func (p *Partition) callFiring(ctx context.Context, s script, keys []string, args ...any) (*reply, error) {
+	return p.callOn(ctx, p.config.Firings, s, keys, args...)
+}
+
 // callSession is call for scripts on which sessions live: they have a connection
 // of their own.
 func (p *Partition) callSession(ctx context.Context, s script, args ...any) (*reply, error) {

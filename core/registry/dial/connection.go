@@ -61,10 +61,10 @@ type Config struct {
 
 // Connection is a Redis that was reached. It is safe for concurrent use.
 type Connection struct {
-	commands, sessions redis.UniversalClient
-	text               string
-	cluster            bool
-	advice             []string
+	commands, firings, sessions redis.UniversalClient
+	text                        string
+	cluster                     bool
+	advice                      []string
 }
 
 // Open reaches Redis and checks that it can hold a registry center: that it is
@@ -82,7 +82,8 @@ func Open(ctx context.Context, c Config) (*Connection, error) {
 	}
 	return &Connection{
 		commands: s.client(c.commands()),
-		sessions: s.client(c.sessions()),
+		firings:  s.client(c.once(firingPoolSize)),
+		sessions: s.client(c.once(sessionPoolSize)),
 		text:     s.String(),
 		cluster:  s.kind == kindCluster,
 		advice:   s.advice,
@@ -143,8 +144,13 @@ func times(n int) string {
 	return fmt.Sprintf("%d times", n)
 }
 
-// Commands is the client for all but sessions. It is valid until Close.
+// Commands is the client for all but firings and sessions. It is valid until Close.
 func (c *Connection) Commands() redis.UniversalClient { return c.commands }
+
+// Firings is the client for the begins and ends of items. It repeats nothing by
+// itself: its users do, with pauses that are short beside a firing, and would wait
+// for the configured ones. It is valid until Close.
+func (c *Connection) Firings() redis.UniversalClient { return c.firings }
 
 // Sessions is the client for registrations, renewals and farewells. It repeats
 // nothing by itself, as its users do and know how long. It is valid until Close.
@@ -160,10 +166,10 @@ func (c *Connection) Advice() []string { return c.advice }
 // String is for logs: the shape, the addresses and the database.
 func (c *Connection) String() string { return c.text }
 
-// Close closes both clients. Closing twice is harmless.
+// Close closes the clients. Closing twice is harmless.
 func (c *Connection) Close() error {
 	var problems []error
-	for _, client := range []redis.UniversalClient{c.sessions, c.commands} {
+	for _, client := range []redis.UniversalClient{c.sessions, c.firings, c.commands} {
 		if err := client.Close(); err != nil && !errors.Is(err, redis.ErrClosed) {
 			problems = append(problems, err)
 		}

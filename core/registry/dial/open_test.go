@@ -42,11 +42,16 @@ func open(t *testing.T, c dial.Config) *dial.Connection {
 	return connection
 }
 
-// wantWorking checks that both clients write and read what they wrote, also by
+// clients are those of a connection by their names.
+func clients(c *dial.Connection) map[string]redis.UniversalClient {
+	return map[string]redis.UniversalClient{"Commands": c.Commands(), "Firings": c.Firings(), "Sessions": c.Sessions()}
+}
+
+// wantWorking checks that all clients write and read what they wrote, also by
 // script and in another slot of a Cluster.
 func wantWorking(t *testing.T, c *dial.Connection) {
 	t.Helper()
-	for name, client := range map[string]redis.UniversalClient{"Commands": c.Commands(), "Sessions": c.Sessions()} {
+	for name, client := range clients(c) {
 		for _, key := range []string{"ej:{a}:x", "ej:{b}:x", "ej:{c}:x"} {
 			if err := client.Set(t.Context(), key, name, 0).Err(); err != nil {
 				t.Errorf("%s().Set(%q) = %v, want nil", name, key, err)
@@ -132,12 +137,12 @@ func TestClientsHaveAName(t *testing.T) {
 	s := redistest.Start(t)
 	connection := open(t, config(s.Addr()))
 	wantWorking(t, connection)
-	clients, err := s.Client().ClientList(t.Context()).Result()
+	list, err := s.Client().ClientList(t.Context()).Result()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := strings.Count(clients, "name=elasticjob "); n != 2 {
-		t.Errorf("CLIENT LIST has %d clients of that name, want 2 in\n%s", n, clients)
+	if n := strings.Count(list, "name=elasticjob "); n != 3 {
+		t.Errorf("CLIENT LIST has %d clients of that name, want 3 in\n%s", n, list)
 	}
 }
 
@@ -202,7 +207,7 @@ func TestOnlyCommandsAreRepeated(t *testing.T) {
 		c := config(f.addr)
 		c.MaxRetries, c.MinRetryBackoff, c.MaxRetryBackoff = int(test.retries), time.Millisecond, time.Millisecond
 		connection := open(t, c)
-		for which, client := range map[string]redis.UniversalClient{"Commands": connection.Commands(), "Sessions": connection.Sessions()} {
+		for which, client := range clients(connection) {
 			want := int32(1)
 			if which == "Commands" {
 				want = test.commands

@@ -17,7 +17,11 @@ const (
 	// pipelines as many as pipelinePoolSize more: a server runs one command at a
 	// time and has some ten thousand connections for all nodes of a fleet.
 	commandPoolSize  = 24
-	pipelinePoolSize = 8
+	pipelinePoolSize = 4
+	// Firings needs four for each partition, as one batch of each kind is under way
+	// at a time. It may have more: after so many dials that failed the library tries
+	// once a second only, which is long for who waits to end an item.
+	firingPoolSize = 64
 	// Sessions uses this many: a node renews the sessions of all partitions of a
 	// server within milliseconds.
 	sessionPoolSize = 4
@@ -32,7 +36,7 @@ const (
 	minRedirects = 3
 )
 
-// common are the options of both clients, for every shape.
+// common are the options of all clients, for every shape.
 func (c Config) common() *redis.UniversalOptions {
 	return &redis.UniversalOptions{
 		Addrs:            c.Servers,
@@ -73,9 +77,10 @@ func (c Config) commands() *redis.UniversalOptions {
 	return o
 }
 
-func (c Config) sessions() *redis.UniversalOptions {
+// once are the options of a client that tries each command once.
+func (c Config) once(poolSize int) *redis.UniversalOptions {
 	o := c.common()
-	o.PoolSize = sessionPoolSize
+	o.PoolSize = poolSize
 	o.PipelinePoolSize = -1
 	o.MaxRetries = -1
 	o.MaxRedirects = minRedirects
