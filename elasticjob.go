@@ -32,6 +32,7 @@ import (
 
 	"github.com/elasticjob-go/elasticjob/core/config"
 	"github.com/elasticjob-go/elasticjob/core/host"
+	"github.com/elasticjob-go/elasticjob/core/job"
 	"github.com/elasticjob-go/elasticjob/plugins/jobtypes/function"
 	"github.com/elasticjob-go/elasticjob/spi"
 )
@@ -81,6 +82,8 @@ type settings struct {
 	observers            []Observer
 	// lookupEnv is what plugins see of the environment, as far as it is granted.
 	lookupEnv func(name string) (string, bool)
+	// exit ends the program, nil if the program does not do that.
+	exit func()
 	// lint says that nothing is to be changed on disk, offline that no program is
 	// to be started.
 	lint, offline bool
@@ -102,6 +105,14 @@ func WithPlugins(plugins ...spi.Plugin) Option {
 // file itself are in the Notes of its Config.
 func WithNotes(note func(Problem)) Option {
 	return func(s *settings) { s.note = note }
+}
+
+// WithExit says how the program ends at once, for onZombie: exit in the
+// configuration, without which nothing calls it: code of an item runs on although
+// its lease was lost and it was cancelled. The function need not return, and must
+// not wait for the node, which that code holds up.
+func WithExit(exit func()) Option {
+	return func(s *settings) { s.exit = exit }
 }
 
 func newSettings(options []Option) settings {
@@ -147,10 +158,14 @@ type Node struct {
 // cannot be used, the error is [Problems]. The caller stops the node, also one
 // that was never started.
 func New(ctx context.Context, c Config, options ...Option) (*Node, error) {
-	node, problems := assemble(ctx, c, newSettings(options))
+	s := newSettings(options)
+	node, problems := assemble(ctx, c, s)
+	if c.OnZombie == config.ZombieExit && s.exit == nil {
+		problems = append(problems, c.Problem(job.RuleNotAvailable, "onZombie cannot be exit in a program that does not say how it ends: give WithExit", "onZombie"))
+	}
 	if len(problems) > 0 {
 		node.close(ctx)
-		return nil, problems
+		return nil, problems.Sort()
 	}
 	return node, nil
 }
@@ -212,7 +227,7 @@ func assemble(ctx context.Context, c Config, s settings) (*Node, Problems) {
 	own.refused, own.unstarted = loaded.refused, loaded.unstarted
 
 	h, wrong := host.New(ctx, host.Config{
-		Node: c, Catalog: loaded.catalog, Calls: n.runtimes.calls, Logger: s.logger, Version: Version, LocalZone: host.LocalZone,
+		Node: c, Catalog: loaded.catalog, Calls: n.runtimes.calls, Logger: s.logger, Version: Version, LocalZone: host.LocalZone, Exit: s.exit,
 	})
 	n.host = h
 	if h != nil {

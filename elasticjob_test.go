@@ -399,6 +399,27 @@ func TestAllProblemsAtOnce(t *testing.T) {
 	}
 }
 
+// TestOnZombieExitNeedsAWayToEnd makes nodes that may be told to end their program.
+func TestOnZombieExitNeedsAWayToEnd(t *testing.T) {
+	t.Parallel()
+	c := elasticjob.Defaults()
+	c.OnZombie = "exit"
+	node, err := elasticjob.New(t.Context(), c)
+	if problems, ok := errors.AsType[elasticjob.Problems](err); !ok || len(problems) != 1 || problems[0].Rule != "not-available" {
+		t.Errorf("New(onZombie: exit) = %v, %v, want a problem that says to give WithExit", node, err)
+	}
+	if problems := elasticjob.Lint(t.Context(), c, true); len(problems) > 0 {
+		t.Errorf("Lint(onZombie: exit) = %v, want nothing", problems)
+	}
+	node, err = elasticjob.New(t.Context(), c, elasticjob.WithExit(func() {}))
+	if err != nil {
+		t.Fatalf("New(onZombie: exit, WithExit) = %v, want nil", err)
+	}
+	if err := node.Stop(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestLintWritesNothing(t *testing.T) {
 	t.Parallel()
 	c := load(t, fmt.Sprintf("elasticjob: {plugins: [{wasm: %q}]}", absolute(t, guest)))

@@ -43,6 +43,7 @@ const (
 	OutcomeSuccess   = execution.OutcomeSuccess
 	OutcomeFailure   = execution.OutcomeFailure
 	OutcomeCancelled = execution.OutcomeCancelled
+	OutcomeFenced    = execution.OutcomeFenced
 )
 
 // Observer is told what the items of a node do, as the records of its log are.

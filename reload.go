@@ -81,6 +81,7 @@ func (n *Node) fixedKeys(c Config) []string {
 		{"dataDir", n.config.DataDir, c.DataDir},
 		{"shutdownGraceMilliseconds", n.config.ShutdownGrace, c.ShutdownGrace},
 		{"maxRunningItems", n.config.MaxRunningItems, c.MaxRunningItems},
+		{"onZombie", n.config.OnZombie, c.OnZombie},
 		{"instance", n.config.Instance, c.Instance},
 		{"regCenter", n.config.RegCenter, c.RegCenter},
 	} {

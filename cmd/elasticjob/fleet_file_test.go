@@ -26,6 +26,8 @@ type nodeFile struct {
 	id    string // instance.id, if any
 	grace time.Duration
 	jobs  []jobFile
+	// onZombie is as configured, "" for the default.
+	onZombie string
 }
 
 // jobFile is a job in a node's file.
@@ -37,6 +39,8 @@ type jobFile struct {
 	unmonitors bool // monitorExecution false
 	overwrites bool
 	props      string // as a flow mapping
+	// onLeaseLoss is as configured, "" for the default.
+	onLeaseLoss string
 }
 
 // with is the job with another number of items, which counts.
@@ -51,6 +55,9 @@ func (n nodeFile) yaml(center regCenter) string {
 	line("elasticjob:")
 	if n.grace > 0 {
 		line("  shutdownGraceMilliseconds: %d", n.grace.Milliseconds())
+	}
+	if n.onZombie != "" {
+		line("  onZombie: %s", n.onZombie)
 	}
 	if n.id != "" {
 		line("  instance: {id: %s}", n.id)
@@ -77,6 +84,9 @@ func (n nodeFile) yaml(center regCenter) string {
 		line("      monitorExecution: %t", !j.unmonitors)
 		line("      overwrite: %t", j.overwrites)
 		line("      jobExecutorThreadPoolSizeProviderType: 100")
+		if j.onLeaseLoss != "" {
+			line("      onLeaseLoss: %s", j.onLeaseLoss)
+		}
 		if j.props != "" {
 			line("      props: {%s}", j.props)
 		}

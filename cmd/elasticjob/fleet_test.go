@@ -28,6 +28,7 @@ func TestFleet(t *testing.T) {
 		"Redis goes away":        testOutage,
 		"start-up":               testStartUp,
 		"definitions":            testDefinitions,
+		"code outlives a lease":  testZombie,
 	}
 	var all sync.WaitGroup
 	for name, story := range stories {

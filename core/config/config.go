@@ -14,6 +14,16 @@ import (
 const (
 	DefaultShutdownGrace   = 30 * time.Second
 	DefaultMaxRunningItems = 256
+	DefaultOnZombie        = ZombieLog
+)
+
+// What becomes of a node with code that runs on after its lease was lost and it was
+// cancelled.
+const (
+	// ZombieLog says so in the log.
+	ZombieLog = "log"
+	// ZombieExit ends the process as well.
+	ZombieExit = "exit"
 )
 
 // Config is the configuration of one node. See [Defaults] for a start in Go.
@@ -28,6 +38,8 @@ type Config struct {
 	ShutdownGrace time.Duration
 	// MaxRunningItems bounds the items of all jobs that run on this node at once.
 	MaxRunningItems int
+	// OnZombie is ZombieLog or ZombieExit.
+	OnZombie string
 	// Instance describes this node to others.
 	Instance Instance
 	// RegCenter is the registry center; nil for the one inside the process.
@@ -107,6 +119,7 @@ func Defaults() Config {
 	return Config{
 		ShutdownGrace:   DefaultShutdownGrace,
 		MaxRunningItems: DefaultMaxRunningItems,
+		OnZombie:        DefaultOnZombie,
 		Instance:        Instance{Labels: map[string]string{}},
 	}
 }

@@ -47,7 +47,7 @@ func TestLoadFull(t *testing.T) {
 	t.Parallel()
 	want := config.Config{
 		File: filepath.Join("testdata", "full.yaml"), DataDir: absolute(t, "data"),
-		ShutdownGrace: 5 * time.Second, MaxRunningItems: 64,
+		ShutdownGrace: 5 * time.Second, MaxRunningItems: 64, OnZombie: config.ZombieExit,
 		Instance: config.Instance{
 			ID: "node-1", PreferredNetworkIP: "10.0.*", PreferredNetworkInterface: "eth0",
 			Labels: map[string]string{"zone": "a", "topology.kubernetes.io/region": "eu"},
@@ -84,7 +84,7 @@ func TestLoadFull(t *testing.T) {
 			{
 				Name: "ordersReconcile", Type: "ORDERS", Cron: "0/5 * * * * ?", TimeZone: "GMT+08:00", ShardingTotalCount: 3,
 				ShardingItemParameters: "0=Beijing,1=Shanghai,2=Guangzhou", JobParameter: "007",
-				Timeout: 90 * time.Second, MaxRetries: 3, RetryBackoff: 250 * time.Millisecond, ConcurrencyPolicy: job.ConcurrencyCancelRunning,
+				Timeout: 90 * time.Second, MaxRetries: 3, RetryBackoff: 250 * time.Millisecond, ConcurrencyPolicy: job.ConcurrencyCancelRunning, OnLeaseLoss: job.LeaseLossContinue,
 				MaxTimeDiffSeconds: 60, ReconcileIntervalMinutes: 5,
 				ShardingStrategyType: "ODEVITY", PoolType: "8", ErrorHandlerTypes: []string{"LOG", "EMAIL"}, ListenerTypes: []string{"AUDIT", "NOTIFY"},
 				StartedTimeoutMilliseconds: 1500, CompletedTimeoutMilliseconds: 60_000,
@@ -357,7 +357,7 @@ func TestDefaults(t *testing.T) {
 	if problems := cfg.Validate(); len(problems) > 0 {
 		t.Errorf("Defaults().Validate() = %v, want none", problems)
 	}
-	if cfg.ShutdownGrace != 30*time.Second || cfg.MaxRunningItems != 256 || cfg.Instance.Labels == nil {
+	if cfg.ShutdownGrace != 30*time.Second || cfg.MaxRunningItems != 256 || cfg.OnZombie != config.ZombieLog || cfg.Instance.Labels == nil {
 		t.Errorf("Defaults() = %+v, want 30s, 256 and labels to write to", cfg)
 	}
 }

@@ -70,6 +70,7 @@ const (
 	keyDataDir         = "dataDir"
 	keyShutdownGrace   = "shutdownGraceMilliseconds"
 	keyMaxRunningItems = "maxRunningItems"
+	keyOnZombie        = "onZombie"
 	keyInstance        = "instance"
 	keyLabels          = "labels"
 	keyPlugins         = "plugins"
@@ -142,9 +143,9 @@ func newLayout() layout {
 	var l layout
 	l.root = newShape(field{name: keyElasticJob, kind: section})
 
-	node := fieldsOf(leaf, keyDataDir, keyShutdownGrace, keyMaxRunningItems, keyPlugins)
+	node := fieldsOf(leaf, keyDataDir, keyShutdownGrace, keyMaxRunningItems, keyOnZombie, keyPlugins)
 	node = append(node, fieldsOf(section, keyInstance, keyRegCenter, keySecrets, keyTracing, keyJobs)...)
-	node = append(node, fieldsOf(refused, "server", "dump", "onLeaseLoss", "onZombie")...)
+	node = append(node, fieldsOf(refused, "server", "dump")...)
 	node = append(node, field{name: "enabled", kind: refused, harmless: "true"})
 	l.node = newShape(node...)
 
@@ -175,13 +176,13 @@ func newLayout() layout {
 
 	job := fieldsOf(leaf, keyType, keyClass, "cron", "every", "at", "timeZone", "shardingTotalCount", "shardingItemParameters",
 		"jobParameter", "monitorExecution", "misfire", "misfirePolicy", "misfireLimit", "failover", keyTimeout, keyMaxRetries,
-		"retryBackoff", "concurrencyPolicy", "maxTimeDiffSeconds",
+		"retryBackoff", "concurrencyPolicy", "onLeaseLoss", "maxTimeDiffSeconds",
 		"reconcileIntervalMinutes", "jobShardingStrategyType", keyPool, keyPoolBefore, keyErrorHandler,
 		keyListeners, "startedTimeoutMilliseconds", "completedTimeoutMilliseconds", "description", "disabled", "overwrite", "label")
 	job = append(job, fieldsOf(section, keyProps)...)
 	job = append(job, fieldsOf(refused, "retry", "retries", "calendars", "backfill", "jobExtraConfigurations",
 		"extraConfigurations", "dependsOn", "startAt", "endAt",
-		"jitter", "dstPolicy", "onLeaseLoss", "onZombie")...)
+		"jitter", "dstPolicy")...)
 	job = append(job, field{name: "staticSharding", kind: refused, harmless: "false"})
 	for name, instead := range map[string]string{
 		"jobClass":                  "write elasticJobType with the type of a plugin, such as SIMPLE",

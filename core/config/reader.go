@@ -107,6 +107,7 @@ func (r *reader) readNode(g group) {
 	}
 	g.milliseconds(keyShutdownGrace, &r.cfg.ShutdownGrace)
 	g.integer(keyMaxRunningItems, &r.cfg.MaxRunningItems)
+	g.str(keyOnZombie, &r.cfg.OnZombie)
 
 	instance := r.scatter([]string{keyInstance}, r.layout.instance, g.open(keyInstance))
 	instance.str(keyID, &r.cfg.Instance.ID)

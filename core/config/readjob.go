@@ -63,6 +63,7 @@ func (r *reader) readJob(path []string, g group) {
 	g.integer(keyMaxRetries, &c.MaxRetries)
 	g.duration("retryBackoff", allowedBackoff, &c.RetryBackoff)
 	g.str("concurrencyPolicy", &c.ConcurrencyPolicy)
+	g.str("onLeaseLoss", &c.OnLeaseLoss)
 	g.integer("maxTimeDiffSeconds", &c.MaxTimeDiffSeconds)
 	g.integer("reconcileIntervalMinutes", &c.ReconcileIntervalMinutes)
 	g.str("jobShardingStrategyType", &c.ShardingStrategyType)

@@ -76,6 +76,7 @@ func (c Config) check() Problems {
 		"0 to 86400000", c.ShutdownGrace.Milliseconds(), keyShutdownGrace)
 	k.must(c.MaxRunningItems >= 1 && c.MaxRunningItems <= maxRunningItems, ruleRange,
 		"1 to 1000000", c.MaxRunningItems, keyMaxRunningItems)
+	k.must(c.OnZombie == ZombieLog || c.OnZombie == ZombieExit, ruleType, ZombieLog+" or "+ZombieExit, c.OnZombie, keyOnZombie)
 	k.checkInstance()
 	k.checkRegCenter()
 	k.checkPlugins()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/elasticjob-go/elasticjob/core/hostcall"
 	"github.com/elasticjob-go/elasticjob/spi"
 	"github.com/elasticjob-go/elasticjob/spi/props"
 )
@@ -121,6 +122,10 @@ const reasonReloaded = "reloaded"
 func (r *run) streamEnd(item int) string {
 	if reason := r.job.stopReason(item); reason != "" {
 		return reason
+	}
+	if r.session.isLost() {
+		// Nobody believes how it ends, so it does not go on for ever.
+		return hostcall.ReasonLeaseLost
 	}
 	if r.job.hasReplaced(r.spec) {
 		return reasonReloaded

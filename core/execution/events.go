@@ -19,6 +19,7 @@ type Events struct {
 	Misfired   event.Topic[ItemMisfired]
 	Lost       event.Topic[ItemLost]
 	FailedOver event.Topic[ItemFailedOver]
+	Outlived   event.Topic[ItemOutlived]
 	// Progressed and Checkpointed tell what running items have left with the node.
 	Progressed   event.Topic[ItemProgressed]
 	Checkpointed event.Topic[ItemCheckpointed]
@@ -51,11 +52,14 @@ type ItemStarted struct {
 type Outcome string
 
 // The outcomes. A timeout is a failure; an item whose node stops or loses its
-// lease is cancelled.
+// lease is cancelled, unless its job lets it go on.
 const (
 	OutcomeSuccess   Outcome = "success"
 	OutcomeFailure   Outcome = "failure"
 	OutcomeCancelled Outcome = "cancelled"
+	// OutcomeFenced is of an item that went on without its lease. Whatever it says,
+	// others may have run it meanwhile, and the registry does not believe it.
+	OutcomeFenced Outcome = "fenced"
 
 	// outcomeReturned is of an item of a manual run that was not started, for the
 	// registry only.
@@ -121,6 +125,16 @@ type ItemFailedOver struct {
 	From string
 }
 
+// ItemOutlived says that the code of an item runs on although its lease was lost,
+// it was cancelled and the margin is over: others may run the item by now.
+type ItemOutlived struct {
+	Job  string
+	Item int
+	Run  string
+	// Total is how many items have done so since the node was made.
+	Total int64
+}
+
 // ItemProgressed says that a running item has reported how far it is.
 type ItemProgressed struct {
 	Job      string
@@ -180,6 +194,10 @@ func Record(events *Events, logger *slog.Logger) {
 	events.Lost.Subscribe(func(e ItemLost) {
 		logger.LogAttrs(ctx, slog.LevelWarn, "item lost",
 			slog.String("job", e.Job), slog.Int("item", e.Item), slog.String("run", e.Run), slog.String("from", e.From))
+	})
+	events.Outlived.Subscribe(func(e ItemOutlived) {
+		logger.LogAttrs(ctx, slog.LevelError, "item outlives its lease",
+			slog.String("job", e.Job), slog.Int("item", e.Item), slog.String("run", e.Run), slog.Int64("total", e.Total))
 	})
 	events.FailedOver.Subscribe(func(e ItemFailedOver) {
 		logger.LogAttrs(ctx, slog.LevelWarn, "item failed over",

@@ -28,6 +28,10 @@ type Config struct {
 	// the job does not catch up: session timeout, grace of the registry and a
 	// little.
 	HandOver time.Duration
+	// Margin is how long code may take to return when its lease was lost. Zombie is
+	// called when some has not.
+	Margin time.Duration
+	Zombie func()
 	// Now is the time of the registry.
 	Now    func() time.Time
 	Logger *slog.Logger
@@ -44,6 +48,8 @@ type Executor struct {
 	ip         string
 	grace      time.Duration
 	handOver   time.Duration
+	margin     time.Duration
+	zombie     func()
 	now        func() time.Time
 	logger     *slog.Logger
 	events     *Events
@@ -57,6 +63,10 @@ type Executor struct {
 	warned    atomic.Int64   // when a registry that does not answer was last logged
 	steps     tracker        // step goroutines of the jobs
 	calls     sync.WaitGroup // sending goroutines, which steps wait for
+	zombies   atomic.Int64   // items whose code has outlived its lease
+	// lifetime is the context of code that a lost lease does not cancel.
+	lifetime context.Context //nolint:containedctx // the node's own
+	end      context.CancelCauseFunc
 
 	mu   sync.Mutex
 	jobs map[string]*Job
@@ -92,10 +102,11 @@ const (
 // New returns an executor.
 func New(c Config) *Executor {
 	e := &Executor{
-		instance: c.Instance, ip: c.IP, grace: c.Grace, handOver: c.HandOver, now: c.Now, logger: c.Logger, events: c.Events,
+		instance: c.Instance, ip: c.IP, grace: c.Grace, handOver: c.HandOver, margin: c.Margin, zombie: c.Zombie, now: c.Now, logger: c.Logger, events: c.Events,
 		workers: newWorkers(c.MaxRunningItems, func(t task) { t.run.perform(t.item, t.attempt) }), handlers: newHandlers(c.Logger, c.StopJob),
 		listeners: newListeners(c.Logger), jobs: make(map[string]*Job),
 	}
+	e.lifetime, e.end = context.WithCancelCause(context.Background())
 	for _, center := range c.Partitions {
 		e.partitions = append(e.partitions, &Partition{executor: e, center: center, jobs: make(map[string]*Job)})
 	}
@@ -237,6 +248,7 @@ func (e *Executor) Stop(ctx context.Context) error {
 			s.end(spi.ErrStopping)
 		}
 	}
+	e.end(spi.ErrStopping)
 	_ = e.steps.wait(context.WithoutCancel(ctx))
 	e.calls.Wait()
 
@@ -269,6 +281,7 @@ func (e *Executor) drain(ctx, grace context.Context) {
 			s.cancel(spi.ErrStopping)
 		}
 	}
+	e.end(spi.ErrStopping)
 	margin, cancel := context.WithTimeout(context.WithoutCancel(ctx), cancelMargin)
 	defer cancel()
 	if e.workers.running.wait(margin) == nil {

@@ -131,7 +131,7 @@ func (j *Job) report(r *run, item int, outcome Outcome, err *spi.Error) {
 	r.unfinished--
 	if r.company != nil {
 		told := outcome
-		if told == outcomeReturned {
+		if told == outcomeReturned || told == OutcomeFenced {
 			told = OutcomeCancelled
 		}
 		r.company.note(item, told, err, r.unfinished == 0)

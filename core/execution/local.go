@@ -51,6 +51,7 @@ func (l Local) Run(ctx context.Context) []LocalItem {
 	}
 	lease := &session{}
 	lease.ctx, lease.cancel = context.WithCancelCause(ctx)
+	lease.lifetime = lease.ctx
 	defer lease.cancel(nil)
 	now := time.Now().UTC()
 	r := newRun(j, lease, l.Spec, now, spi.SourceOneOff, now.UnixMicro(), l.Items, false)

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/elasticjob-go/elasticjob/core/registry"
-	"github.com/elasticjob-go/elasticjob/spi"
 )
 
 // Center is what the jobs of one partition need of the registry center and of
@@ -59,9 +58,11 @@ type Partition struct {
 // under it.
 type session struct {
 	lease registry.Lease
-	// ctx is the context of job code.
-	ctx    context.Context //nolint:containedctx // the lifetime of a lease is what this type is
-	cancel context.CancelCauseFunc
+	// lifetime is the context of job code that a lost lease does not cancel, ctx that
+	// of all other.
+	lifetime context.Context //nolint:containedctx // the node's
+	ctx      context.Context //nolint:containedctx // the lifetime of a lease is what this type is
+	cancel   context.CancelCauseFunc
 	// marksCtx bounds calls to the registry: it outlives ctx when the node
 	// stops, so that what ended can be reported.
 	marksCtx    context.Context //nolint:containedctx // as above
@@ -87,7 +88,7 @@ func (p *Partition) Jobs() []*Job {
 
 // Attach makes the lease the one under which items begin.
 func (p *Partition) Attach(lease registry.Lease) {
-	s := &session{lease: lease}
+	s := &session{lease: lease, lifetime: p.executor.lifetime}
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	s.marksCtx, s.cancelMarks = context.WithCancelCause(context.Background())
 	s.begins.send, s.begins.spawn = p.center.BeginAll, p.executor.calls.Go
@@ -98,17 +99,17 @@ func (p *Partition) Attach(lease registry.Lease) {
 		j.rejoin()
 	}
 	if old := p.session.Swap(s); old != nil {
-		old.end(spi.ErrLeaseLost)
+		p.lose(old)
 	}
 }
 
 // Detach ends the lease: items that run under it are cancelled with
-// [spi.ErrLeaseLost] before Detach returns, and nothing begins until the next
-// Attach.
+// [spi.ErrLeaseLost] before Detach returns, unless their job lets them go on, and
+// nothing begins until the next Attach.
 func (p *Partition) Detach(lease registry.Lease) {
 	s := p.session.Load()
 	if s != nil && s.lease == lease && p.session.CompareAndSwap(s, nil) {
-		s.end(spi.ErrLeaseLost)
+		p.lose(s)
 	}
 }
 

@@ -47,7 +47,7 @@ func newRig(tb testing.TB, logger *slog.Logger) *rig {
 	r := &rig{}
 	r.Executor = New(Config{
 		Instance: "10.0.0.1@-@1", IP: "10.0.0.1", Partitions: []Center{r}, MaxRunningItems: 256, Grace: rigGrace, HandOver: time.Minute, Now: time.Now,
-		Logger: logger, Events: &Events{}, StopJob: func(context.Context, string, string) {},
+		Logger: logger, Events: &Events{}, StopJob: func(context.Context, string, string) {}, Margin: time.Second, Zombie: func() {},
 	})
 	r.Partition(0).Attach(rigLease())
 	return r
@@ -82,6 +82,7 @@ func (r *rig) host(name string, items int, spec *Spec) *Job {
 	spec.Config.MaxRetries, spec.Config.Timeout, spec.Config.Failover = said.MaxRetries, said.Timeout, said.Failover
 	spec.Config.MisfirePolicy, spec.Config.MisfireLimit = said.MisfirePolicy, said.MisfireLimit
 	spec.Config.ConcurrencyPolicy = cmp.Or(said.ConcurrencyPolicy, spec.Config.ConcurrencyPolicy)
+	spec.Config.OnLeaseLoss = cmp.Or(said.OnLeaseLoss, spec.Config.OnLeaseLoss)
 	spec.Config.RetryBackoff = cmp.Or(said.RetryBackoff, spec.Config.RetryBackoff)
 	spec.Schedule = never{}
 	if spec.Pool == 0 {

@@ -199,7 +199,7 @@ func (c *itemCall) finished() ItemFinished {
 
 // call calls the job type and turns its panic into an error.
 func (c *itemCall) call() {
-	r, ctx := c.run, c.run.session.ctx
+	r, ctx := c.run, c.run.codeContext()
 	config := &r.spec.Config
 	c.sharding = spi.ShardingContext{
 		JobName:            r.job.name,
@@ -277,11 +277,10 @@ const (
 
 // judge says how the item ended. A timeout is the item's own failure; whatever
 // else cancelled it is not. Code that succeeds in spite of a timeout or of the
-// node's stop has succeeded; after a lost lease nobody may believe it, because
-// the item may have run elsewhere meanwhile.
+// node's stop has succeeded; after a lost lease judgeLost counts.
 func (c *itemCall) judge() (Outcome, *spi.Error) {
-	if errors.Is(cause(c.run.session.ctx), spi.ErrLeaseLost) {
-		return OutcomeCancelled, spi.NewError(spi.CodeLeaseLost, spi.ErrLeaseLost.Error())
+	if c.run.session.isLost() {
+		return c.judgeLost()
 	}
 	if c.err == nil {
 		return OutcomeSuccess, nil

@@ -2,7 +2,6 @@ package execution
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 
 	"github.com/elasticjob-go/elasticjob/core/hostcall"
@@ -91,6 +90,10 @@ func (s *itemServices) keepCheckpoint(ctx context.Context, data []byte) error {
 	if err := hostcall.CheckCheckpoint(data); err != nil {
 		return err
 	}
+	if s.run.session.isLost() {
+		// Whoever runs the item now has a checkpoint of its own.
+		return spi.NewError(spi.CodeLeaseLost, spi.ErrLeaseLost.Error())
+	}
 	if err := s.keep(func(k *kept) { k.checkpoint = data }); err != nil {
 		return err
 	}
@@ -101,9 +104,9 @@ func (s *itemServices) keepCheckpoint(ctx context.Context, data []byte) error {
 	return nil
 }
 
-// keep notes something of the item, as long as it runs and the node owns it.
+// keep notes something of the item, as long as it runs and may do so.
 func (s *itemServices) keep(note func(*kept)) error {
-	if errors.Is(cause(s.run.session.ctx), spi.ErrLeaseLost) {
+	if s.run.session.isLost() && !s.run.outlivesLease() {
 		return spi.NewError(spi.CodeLeaseLost, spi.ErrLeaseLost.Error())
 	}
 	if !s.run.job.keep(s.run, s.item, s.attempt, note) {

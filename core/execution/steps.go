@@ -105,7 +105,7 @@ func (r *run) takeReport() report {
 		switch outcome {
 		case OutcomeSuccess:
 			o = registry.OutcomeSuccess
-		case OutcomeCancelled:
+		case OutcomeCancelled, OutcomeFenced:
 			o = registry.OutcomeCancelled
 		case outcomeReturned:
 			o = registry.OutcomeReturned

@@ -1,6 +1,9 @@
 package execution
 
-import "sync"
+import (
+	"slices"
+	"sync"
+)
 
 // task is one attempt, from 1, of one item of one run.
 type task struct {
@@ -102,6 +105,13 @@ func (w *workers) take() (task, bool) {
 	return t, ok
 }
 
+// waiting returns the tasks that wait.
+func (w *workers) waiting() []task {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.queue.waiting())
+}
+
 // takeQueued returns the tasks that wait, which will not run any more.
 func (w *workers) takeQueued() []task {
 	w.mu.Lock()
@@ -137,8 +147,11 @@ func (f *fifo) pop() (task, bool) {
 	return t, true
 }
 
+// waiting are the tasks in the queue, until it changes.
+func (f *fifo) waiting() []task { return f.tasks[f.head:] }
+
 func (f *fifo) takeAll() []task {
-	tasks := f.tasks[f.head:]
+	tasks := f.waiting()
 	*f = fifo{}
 	return tasks
 }

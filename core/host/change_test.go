@@ -241,6 +241,7 @@ func changes() []change {
 		}, true},
 		{"misfire", nothing, func(c *job.Config) { c.Misfire = false }, sound, false},
 		{"concurrencyPolicy", nothing, func(c *job.Config) { c.ConcurrencyPolicy = job.ConcurrencyCancelRunning }, sound, false},
+		{"onLeaseLoss", nothing, func(c *job.Config) { c.OnLeaseLoss = job.LeaseLossContinue }, sound, false},
 		{"description, label", nothing, func(c *job.Config) { c.Description, c.Label = "d", "l" }, sound, false},
 		{"reconcileIntervalMinutes, maxTimeDiffSeconds", nothing, func(c *job.Config) { c.ReconcileIntervalMinutes, c.MaxTimeDiffSeconds = 1, 60 }, sound, false},
 	}

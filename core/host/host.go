@@ -44,6 +44,9 @@ type Config struct {
 	Version string
 	// LocalZone names the time zone of jobs that name none.
 	LocalZone func() (string, error)
+	// Exit ends the process, which onZombie: exit asks for. It must not wait for the
+	// node.
+	Exit func()
 	// Machine is what the node runs on; the zero value is this machine.
 	Machine Machine
 }
@@ -242,6 +245,7 @@ func (e *engineService) Start(ctx context.Context) error {
 		Instance: h.instance.ID, IP: h.instance.IP, Partitions: centers,
 		MaxRunningItems: h.config.Node.MaxRunningItems, Grace: h.config.Node.ShutdownGrace,
 		HandOver: timeout + grace + 2*time.Second, Now: h.now, Logger: h.config.Logger, Events: &h.events, StopJob: h.stopJob,
+		Margin: marginOf(timeout), Zombie: h.endZombie,
 	})
 	for i, m := range h.members {
 		m.executor = h.executor.Partition(i)
@@ -313,6 +317,15 @@ func (h *Host) stopJob(ctx context.Context, name, handler string) {
 	}
 	if changed {
 		h.logger.Warn("job stopped on this instance by its error handler", "job", name, "plugin", handler)
+	}
+}
+
+// endZombie ends the process if the configuration says so, with all the code in it
+// that nothing else can end.
+func (h *Host) endZombie() {
+	if h.config.Node.OnZombie == config.ZombieExit {
+		h.logger.Error("ending the process, because an item outlives its lease")
+		h.config.Exit()
 	}
 }
 

@@ -447,12 +447,14 @@ func (s *session) tell() {
 	}
 }
 
+// marginOf is how long code has to stop when a lease of this length is lost.
+func marginOf(timeout time.Duration) time.Duration { return max(time.Second, timeout/10) }
+
 // extend moves the local end of the lease: counted from before the renewal
 // was sent, less 1 % for clocks that run at different speeds, less the time
 // that code has to stop.
 func (m *membership) extend(s *session, sent time.Duration) {
-	margin := max(time.Second, m.timeout/10)
-	s.until.Store(int64(sent + m.timeout - m.timeout/100 - margin))
+	s.until.Store(int64(sent + m.timeout - m.timeout/100 - marginOf(m.timeout)))
 	m.sent.Store(m.now().Add(sent - m.elapsed()).UnixMilli())
 }
 

@@ -308,6 +308,9 @@ type setup struct {
 	labels  map[string]string
 	// sessionTimeout is that of a fleet; 0 for the default.
 	sessionTimeout time.Duration
+	// onZombie is as configured, "" for the default; exit is how the process ends.
+	onZombie string
+	exit     func()
 	// before and after see every command of the registry client and can hold it
 	// up. A command for which before fails is not sent.
 	before func(args []any) error
@@ -400,6 +403,9 @@ func newHost(t *testing.T, s setup) (*Host, config.Problems) {
 	if s.most != 0 {
 		c.MaxRunningItems = s.most
 	}
+	if s.onZombie != "" {
+		c.OnZombie = s.onZombie
+	}
 	plugins := catalog.New()
 	if err := plugins.Add(catalog.Source{Provenance: spi.Provenance{Host: "test"}}, append(basics(), s.plugins...)...); err != nil {
 		t.Fatal(err)
@@ -408,6 +414,7 @@ func newHost(t *testing.T, s setup) (*Host, config.Problems) {
 		Node: c, Catalog: plugins,
 		Logger:    slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
 		LocalZone: func() (string, error) { return "UTC", nil },
+		Exit:      s.exit,
 	})
 	if h != nil {
 		h.UseSteadyClock()

@@ -18,6 +18,7 @@ type definition struct {
 	Timeout           string `json:"timeout,omitempty"`
 	RetryBackoff      string `json:"retryBackoff,omitempty"`
 	ConcurrencyPolicy string `json:"concurrencyPolicy,omitempty"`
+	OnLeaseLoss       string `json:"onLeaseLoss,omitempty"`
 }
 
 // plain has the fields of Config without its methods; those that definition
@@ -42,6 +43,9 @@ func Encode(c Config) ([]byte, error) {
 	}
 	if c.ConcurrencyPolicy != DefaultConcurrencyPolicy {
 		d.ConcurrencyPolicy = c.ConcurrencyPolicy
+	}
+	if c.OnLeaseLoss != DefaultOnLeaseLoss {
+		d.OnLeaseLoss = c.OnLeaseLoss
 	}
 	if !c.At.IsZero() {
 		at := c.At.UTC()
@@ -131,6 +135,9 @@ func (c *Config) decode(data []byte) error {
 	}
 	if d.ConcurrencyPolicy != "" {
 		decoded.ConcurrencyPolicy = d.ConcurrencyPolicy
+	}
+	if d.OnLeaseLoss != "" {
+		decoded.OnLeaseLoss = d.OnLeaseLoss
 	}
 	if d.At != "" {
 		if decoded.At, err = time.Parse(time.RFC3339, d.At); err != nil {

@@ -17,7 +17,7 @@ const fullDefinition = `{"jobName":"orders","elasticJobType":"ORDERS","cron":"0/
 	`"maxTimeDiffSeconds":60,"reconcileIntervalMinutes":0,"jobShardingStrategyType":"ODEVITY",` +
 	`"jobExecutorThreadPoolSizeProviderType":"4","jobErrorHandlerType":["LOG","EMAIL"],` +
 	`"jobListenerTypes":["AUDIT","NOTIFY"],"startedTimeoutMilliseconds":1500,"completedTimeoutMilliseconds":60000,"description":"d",` +
-	`"props":{"a":"1","b.c":""},"disabled":true,"overwrite":true,"label":"l","every":"1m30s","at":"2030-01-02T03:04:05Z","timeout":"10m0s","retryBackoff":"250ms","concurrencyPolicy":"CANCEL_RUNNING"}`
+	`"props":{"a":"1","b.c":""},"disabled":true,"overwrite":true,"label":"l","every":"1m30s","at":"2030-01-02T03:04:05Z","timeout":"10m0s","retryBackoff":"250ms","concurrencyPolicy":"CANCEL_RUNNING","onLeaseLoss":"continue"}`
 
 func fullConfig() job.Config {
 	return job.Config{
@@ -28,7 +28,7 @@ func fullConfig() job.Config {
 		Description: "d",
 		Props:       map[string]string{"b.c": "", "a": "1"}, Disabled: true, Overwrite: true, Label: "l",
 		Every: 90 * time.Second, At: time.Date(2030, 1, 2, 4, 4, 5, 0, time.FixedZone("", 3600)), Timeout: 10 * time.Minute,
-		MaxRetries: 3, RetryBackoff: 250 * time.Millisecond, ConcurrencyPolicy: job.ConcurrencyCancelRunning,
+		MaxRetries: 3, RetryBackoff: 250 * time.Millisecond, ConcurrencyPolicy: job.ConcurrencyCancelRunning, OnLeaseLoss: job.LeaseLossContinue,
 	}
 }
 

@@ -45,6 +45,7 @@ const (
 	DefaultMaxTimeDiffSeconds       = -1
 	DefaultRetryBackoff             = time.Second
 	DefaultConcurrencyPolicy        = ConcurrencySkip
+	DefaultOnLeaseLoss              = LeaseLossCancel
 	DefaultMisfireLimit             = 100 // the reason is in docs/rationale.md
 )
 
@@ -84,6 +85,15 @@ const (
 	ConcurrencySkip = "SKIP"
 	// ConcurrencyCancelRunning cancels it, and the fire runs when it has ended.
 	ConcurrencyCancelRunning = "CANCEL_RUNNING"
+)
+
+// What becomes of the items that run on a node whose lease is lost.
+const (
+	// LeaseLossCancel cancels them, so that none runs here and elsewhere at once.
+	LeaseLossCancel = "cancel"
+	// LeaseLossContinue lets them run on, although others may run them, too. What
+	// they end with is not believed.
+	LeaseLossContinue = "continue"
 )
 
 // Config is one job definition as users know it. The JSON names are the keys of
@@ -132,6 +142,8 @@ type Config struct {
 	RetryBackoff time.Duration `json:"retryBackoff,omitempty" validate:"min=1ms,max=5m"`
 	// ConcurrencyPolicy is ConcurrencySkip or ConcurrencyCancelRunning.
 	ConcurrencyPolicy string `json:"concurrencyPolicy,omitempty" validate:"oneof=SKIP CANCEL_RUNNING"`
+	// OnLeaseLoss is LeaseLossCancel or LeaseLossContinue.
+	OnLeaseLoss string `json:"onLeaseLoss,omitempty" validate:"oneof=cancel continue"`
 	// MaxTimeDiffSeconds bounds the difference of the node's clock from the
 	// registry's; -1 is no bound.
 	MaxTimeDiffSeconds int `json:"maxTimeDiffSeconds" validate:"min=-1,max=31536000"`
@@ -171,7 +183,7 @@ type Config struct {
 // Defaults returns the definition of a job of this name in which everything has
 // its documented default: no schedule, monitorExecution and misfire on, failover,
 // disabled and overwrite off, no timeout, no retries, which would begin after a
-// second, SKIP, no bound on the clock difference, reconcile every 10 minutes,
+// second, SKIP, items cancelled with a lost lease, no bound on the clock difference, reconcile every 10 minutes,
 // AVG_ALLOCATION, CPU and LOG. Type and ShardingTotalCount have no default. Props is
 // empty and not nil.
 func Defaults(name string) Config {
@@ -181,6 +193,7 @@ func Defaults(name string) Config {
 		Misfire:                  true,
 		RetryBackoff:             DefaultRetryBackoff,
 		ConcurrencyPolicy:        DefaultConcurrencyPolicy,
+		OnLeaseLoss:              DefaultOnLeaseLoss,
 		MaxTimeDiffSeconds:       DefaultMaxTimeDiffSeconds,
 		ReconcileIntervalMinutes: DefaultReconcileIntervalMinutes,
 		ShardingStrategyType:     DefaultShardingStrategyType,
@@ -220,6 +233,9 @@ func (c Config) RetryPause(attempt int) time.Duration {
 
 // CancelsRunning reports whether a fire cancels an item that still runs.
 func (c Config) CancelsRunning() bool { return c.ConcurrencyPolicy == ConcurrencyCancelRunning }
+
+// OutlivesLease reports whether items run on when their node loses its lease.
+func (c Config) OutlivesLease() bool { return c.OnLeaseLoss == LeaseLossContinue }
 
 // CatchesUpAll reports whether all fires that were missed are run, in order.
 func (c Config) CatchesUpAll() bool { return c.MisfirePolicy == MisfireAll }

@@ -77,7 +77,7 @@ func TestParseItemParametersErrors(t *testing.T) {
 func TestDefaults(t *testing.T) {
 	t.Parallel()
 	want := job.Config{
-		Name: "orders", MonitorExecution: true, Misfire: true, RetryBackoff: time.Second, ConcurrencyPolicy: "SKIP",
+		Name: "orders", MonitorExecution: true, Misfire: true, RetryBackoff: time.Second, ConcurrencyPolicy: "SKIP", OnLeaseLoss: "cancel",
 		MaxTimeDiffSeconds: -1, ReconcileIntervalMinutes: 10,
 		ShardingStrategyType: "AVG_ALLOCATION", PoolType: "CPU", ErrorHandlerTypes: []string{"LOG"}, Props: map[string]string{},
 	}
@@ -130,6 +130,9 @@ func TestValidate(t *testing.T) {
 		{"concurrency policy", func(c *job.Config) { c.ConcurrencyPolicy = "cancel_running" }, []string{"concurrencyPolicy type"}},
 		{"concurrency policy of nobody", func(c *job.Config) { c.ConcurrencyPolicy = "" }, []string{"concurrencyPolicy type"}},
 		{"most retries", func(c *job.Config) { c.MaxRetries, c.RetryBackoff = job.MaxRetries, job.MaxRetryPause }, nil},
+		{"a lost lease", func(c *job.Config) { c.OnLeaseLoss = "ignore" }, []string{"onLeaseLoss type"}},
+		{"a lost lease and nobody", func(c *job.Config) { c.OnLeaseLoss = "" }, []string{"onLeaseLoss type"}},
+		{"go on without a lease", func(c *job.Config) { c.OnLeaseLoss = job.LeaseLossContinue }, nil},
 		{"cancel what runs", func(c *job.Config) { c.ConcurrencyPolicy = job.ConcurrencyCancelRunning }, nil},
 		{"missed fires run once", func(c *job.Config) { c.MisfirePolicy = job.MisfireOnce }, nil},
 		{"no missed fire runs", func(c *job.Config) { c.MisfirePolicy, c.Misfire = job.MisfireSkip, false }, nil},
@@ -181,7 +184,7 @@ func TestValidate(t *testing.T) {
 		{"everything at once", func(c *job.Config) {
 			*c = job.Config{Name: "a b", Cron: "x", Every: 1, ShardingItemParameters: "0=a,0=b", Failover: true}
 		}, []string{
-			"jobName name", "elasticJobType required", "shardingTotalCount required", "retryBackoff range", "concurrencyPolicy type",
+			"jobName name", "elasticJobType required", "shardingTotalCount required", "retryBackoff range", "concurrencyPolicy type", "onLeaseLoss type",
 			"jobShardingStrategyType required",
 			"jobExecutorThreadPoolSizeProviderType required", "jobErrorHandlerType range", "every schedule", "cron cron", "every range",
 			"shardingItemParameters item-parameters", "shardingItemParameters item-parameters", "failover conflict",
@@ -214,6 +217,7 @@ func TestProblemNamesRuleAndBound(t *testing.T) {
 		{func(c *job.Config) { c.Timeout = -time.Second }, "timeout must be more than 0 and at most 87600h, not \"-1s\""},
 		{func(c *job.Config) { c.RetryBackoff = time.Microsecond }, "retryBackoff must be at least 1ms and at most 5m, not \"1µs\""},
 		{func(c *job.Config) { c.ConcurrencyPolicy = "QUEUE" }, "concurrencyPolicy must be SKIP or CANCEL_RUNNING, not \"QUEUE\""},
+		{func(c *job.Config) { c.OnLeaseLoss = "CONTINUE" }, "onLeaseLoss must be cancel or continue, not \"CONTINUE\""},
 		{func(c *job.Config) { c.MisfirePolicy = "LAST" }, "misfirePolicy must be ONCE, SKIP or ALL, not \"LAST\""},
 		{func(c *job.Config) { c.MisfirePolicy, c.MisfireLimit = job.MisfireAll, -3 }, "misfireLimit must be at least 0, not \"-3\""},
 		{func(c *job.Config) { c.PoolType = "few" }, "jobExecutorThreadPoolSizeProviderType must be CPU, SINGLE_THREAD or a number from 1 to 10000, not \"few\""},

@@ -255,6 +255,8 @@ func plainRule(broken validator.FieldError) Problem {
 		return mustBe(field, RuleType, MisfireOnce+", "+MisfireSkip+" or "+MisfireAll, value)
 	case field == "concurrencyPolicy":
 		return mustBe(field, RuleType, allowedConcurrency, value)
+	case field == "onLeaseLoss":
+		return mustBe(field, RuleType, LeaseLossCancel+" or "+LeaseLossContinue, value)
 	case number && tag == "min":
 		return mustBe(field, RuleRange, "at least "+broken.Param(), value)
 	case number && tag == "max":

@@ -17,6 +17,7 @@ const (
 	exitOK      = 0
 	exitFailed  = 1 // what was asked for failed
 	exitInvalid = 2 // the program was called wrongly or given invalid input
+	exitZombie  = 3 // code of an item outlived its lease
 )
 
 // Rules of problems that are not of a configuration file.

@@ -25,7 +25,8 @@ func (a *app) runCommand() *cobra.Command {
 The node then fires nothing more, lets running items end within
 shutdownGraceMilliseconds, and ends with status 0. A second signal ends it at
 once, with status 1. An invalid configuration starts nothing: every problem is
-written to stderr, and the status is 2.
+written to stderr, and the status is 2. With onZombie: exit the status is 3 when
+code of an item runs on after its lease was lost and it was cancelled.
 
 SIGHUP reads the file again and takes over its jobs and plugins, without
 stopping anything; what runs ends with the plugins that it began with. An invalid
@@ -58,7 +59,7 @@ func (a *app) run(cmd *cobra.Command) error {
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, append(stopSignals(), reloadSignals()...)...)
 	defer signal.Stop(signals)
-	s := supervisor{logger: logger, signals: signals, made: held.release, reloads: make(chan struct{}, 1), read: func() (elasticjob.Config, elasticjob.Problems, error) { return a.loadConfig(cmd) }}
+	s := supervisor{logger: logger, signals: signals, made: held.release, reloads: make(chan struct{}, 1), zombies: make(chan struct{}, 1), read: func() (elasticjob.Config, elasticjob.Problems, error) { return a.loadConfig(cmd) }}
 	if err = s.run(cmd.Context(), cfg); errors.As(err, &problems) {
 		return a.refused(problems)
 	}
@@ -86,6 +87,8 @@ type supervisor struct {
 	made func()
 	// read reads the configuration again.
 	read func() (elasticjob.Config, elasticjob.Problems, error)
+	// zombies says that the process is to end as onZombie: exit has it.
+	zombies chan struct{}
 	// reloads are asked for; several at once are one.
 	reloads chan struct{}
 }
@@ -103,6 +106,9 @@ func (s *supervisor) run(ctx context.Context, cfg elasticjob.Config) error {
 		select {
 		case err := <-stopped:
 			return err
+		case <-s.zombies:
+			// The log has said why. Nothing in this process is waited for.
+			return &silentError{exitZombie}
 		case sig := <-s.signals:
 			switch {
 			case isReload(sig):
@@ -132,7 +138,7 @@ func (s *supervisor) run(ctx context.Context, cfg elasticjob.Config) error {
 // is cut short when its context ends. A node that a signal stops before it is up
 // has not failed.
 func (s *supervisor) serve(running, draining context.Context, cfg elasticjob.Config) error {
-	node, err := elasticjob.New(running, cfg, elasticjob.WithLogger(s.logger))
+	node, err := elasticjob.New(running, cfg, elasticjob.WithLogger(s.logger), elasticjob.WithExit(s.exit))
 	if err != nil {
 		return unlessStopped(running, err)
 	}
@@ -147,6 +153,14 @@ func (s *supervisor) serve(running, draining context.Context, cfg elasticjob.Con
 		case <-s.reloads:
 			s.reload(running, node)
 		}
+	}
+}
+
+// exit ends the process with the status of zombies.
+func (s *supervisor) exit() {
+	select {
+	case s.zombies <- struct{}{}:
+	default: // it ends already
 	}
 }
 
