@@ -478,6 +478,42 @@ func ExampleNode_AwaitTrigger() {
 	// Output: succeeded [0 1] failed [] <nil>
 }
 
+func ExampleNode_JobRuns() {
+	ctx := context.Background()
+	config := orders()
+	report, alarm := elasticjob.NewJob("report"), elasticjob.NewJob("alarm")
+	report.DependsOn = []elasticjob.Dependency{{Job: "orders", On: elasticjob.OnSuccess}}
+	alarm.DependsOn = []elasticjob.Dependency{{Job: "orders", On: elasticjob.OnFailure}}
+	config.Jobs = append(config.Jobs, report, alarm)
+	reported := make(chan string, 1)
+	quiet := func(context.Context, *elasticjob.Job) error { return nil }
+	node, err := elasticjob.New(ctx, config, elasticjob.WithFunc("orders", quiet), elasticjob.WithFunc("alarm", quiet),
+		elasticjob.WithFunc("report", func(_ context.Context, job *elasticjob.Job) error {
+			reported <- job.RunID
+			return nil
+		}))
+	if err == nil {
+		err = node.Start(ctx)
+	}
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer func() { _ = node.Stop(ctx) }()
+	result, err := node.Trigger(ctx, elasticjob.Trigger{Job: "orders"})
+	fmt.Println("report follows:", err == nil && <-reported == result.ID)
+	_, err = node.AwaitTrigger(ctx, "report", result.ID)
+	fmt.Println("report has ended:", err)
+	runs, err := node.JobRuns(ctx, "alarm")
+	for _, run := range runs {
+		fmt.Println("alarm:", run.State, run.Reason, run.Before["orders"], err)
+	}
+	// Output:
+	// report follows: true
+	// report has ended: <nil>
+	// alarm: skipped upstream succeeded <nil>
+}
+
 func ExampleNode_UpdateJob() {
 	ctx := context.Background()
 	node := startOrders(ctx)

@@ -61,6 +61,10 @@ type (
 	TriggerInfo = host.TriggerInfo
 	// RefusalReason says why an item was not accepted.
 	RefusalReason = host.RefusalReason
+	// JobRun is a run of a job that depends on others or on which others depend.
+	JobRun = host.JobRun
+	// RunState says how far such a run is.
+	RunState = host.RunState
 )
 
 // The modes of a trigger.
@@ -79,6 +83,15 @@ const (
 	RefusedItemDisabled = registry.RefusedItemDisabled
 	RefusedQueued       = registry.RefusedQueued
 	RefusedRunning      = registry.RefusedRunning
+)
+
+// The states of a run.
+const (
+	RunWaiting   = host.RunWaiting
+	RunRunning   = host.RunRunning
+	RunSucceeded = host.RunSucceeded
+	RunFailed    = host.RunFailed
+	RunSkipped   = host.RunSkipped
 )
 
 // The statuses of a job.
@@ -206,4 +219,11 @@ func (n *Node) TriggerState(ctx context.Context, job, id string) (TriggerInfo, e
 // [ErrStopped]. An item that waits so for a trigger of itself never ends.
 func (n *Node) AwaitTrigger(ctx context.Context, job, id string) (TriggerInfo, error) {
 	return n.host.AwaitTrigger(ctx, job, id)
+}
+
+// JobRuns returns the runs of a job that depends on others or on which others depend:
+// those that have not ended, and those that ended within about an hour, in the order of
+// their ids. Of any other job there are none.
+func (n *Node) JobRuns(ctx context.Context, job string) ([]JobRun, error) {
+	return n.host.JobRuns(ctx, job)
 }

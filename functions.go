@@ -16,6 +16,17 @@ import (
 // keys of the configuration file, where their meaning is documented.
 type JobConfig = job.Config
 
+// Dependency is a job after whose runs another one runs, for [JobConfig].DependsOn.
+type Dependency = job.Dependency
+
+// When a job runs after another one: after a run of which every item has succeeded,
+// after one of which an item has not, or after every run, also one that was skipped.
+const (
+	OnSuccess = job.OnSuccess
+	OnFailure = job.OnFailure
+	OnAlways  = job.OnAlways
+)
+
 // NewJob returns the definition of a job that calls the function of its own name
 // (see [WithFunc]) with one item, and has the documented defaults otherwise. The
 // caller gives it one of Cron, Every and At, or none for a job that runs when it is

@@ -40,6 +40,7 @@ func RunLocal(ctx context.Context, c Config, run LocalRun, options ...Option) ([
 	if err != nil {
 		return nil, err
 	}
+	chosen.DependsOn = nil // it runs now, whatever it runs after elsewhere
 	c.Jobs = []JobConfig{chosen}
 	node, problems := assemble(ctx, c, newSettings(options))
 	defer node.close(context.WithoutCancel(ctx))

@@ -38,7 +38,8 @@
 //	type             a value of the wrong form
 //	range            a number, size, duration or count that is out of bounds
 //	name             a malformed name
-//	schedule         more than one of cron, every and at
+//	schedule         more than one of cron, every, at and dependsOn; (notes) schedules
+//	                 whose runs a job waits for, and which differ
 //	cron             a malformed cron expression
 //	zone             an unknown time zone
 //	unknown-name     a name that the file does not define

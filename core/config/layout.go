@@ -132,11 +132,14 @@ const (
 	keyErrorHandler = "jobErrorHandlerType"
 	keyListeners    = "jobListenerTypes"
 	keyProps        = "props"
+	keyDependsOn    = "dependsOn"
+	keyDependency   = "job"
+	keyOn           = "on"
 )
 
 // layout is every mapping of the file with known keys.
 type layout struct {
-	root, node, instance, regCenter, tls, plugin, limits, grants, dir, secret, tracing, job shape
+	root, node, instance, regCenter, tls, plugin, limits, grants, dir, secret, tracing, job, dependency shape
 }
 
 func newLayout() layout {
@@ -174,14 +177,14 @@ func newLayout() layout {
 	l.dir = newShape(fieldsOf(leaf, keyPath, keyMode, keyAs)...)
 	l.secret = newShape(fieldsOf(leaf, keyFile, keyEnv)...)
 
-	job := fieldsOf(leaf, keyType, keyClass, "cron", "every", "at", "timeZone", "shardingTotalCount", "shardingItemParameters",
+	job := fieldsOf(leaf, keyType, keyClass, "cron", "every", "at", keyDependsOn, "timeZone", "shardingTotalCount", "shardingItemParameters",
 		"jobParameter", "monitorExecution", "misfire", "misfirePolicy", "misfireLimit", "failover", keyTimeout, keyMaxRetries,
 		"retryBackoff", "concurrencyPolicy", "onLeaseLoss", "maxTimeDiffSeconds",
 		"reconcileIntervalMinutes", "jobShardingStrategyType", keyPool, keyPoolBefore, keyErrorHandler,
 		keyListeners, "startedTimeoutMilliseconds", "completedTimeoutMilliseconds", "description", "disabled", "overwrite", "label")
 	job = append(job, fieldsOf(section, keyProps)...)
 	job = append(job, fieldsOf(refused, "retry", "retries", "calendars", "backfill", "jobExtraConfigurations",
-		"extraConfigurations", "dependsOn", "startAt", "endAt",
+		"extraConfigurations", "startAt", "endAt",
 		"jitter", "dstPolicy")...)
 	job = append(job, field{name: "staticSharding", kind: refused, harmless: "false"})
 	for name, instead := range map[string]string{
@@ -202,6 +205,7 @@ func newLayout() layout {
 		job = append(job, field{name: name, kind: java, instead: instead})
 	}
 	l.job = newShape(job...)
+	l.dependency = newShape(fieldsOf(leaf, keyDependency, keyOn)...)
 	return l
 }
 

@@ -83,6 +83,7 @@ func Parse(name string, data []byte, getenv func(string) (string, bool)) (Config
 		broken: map[string]bool{}, room: maxExpanded,
 	}
 	failed := !r.parse(name, data)
+	r.noteMeetings()
 	r.cfg.Notes = r.cfg.Notes.Sort()
 	r.cfg.read = reading{source: &r.source, problems: r.problems.Sort(), broken: r.broken, failed: failed}
 	return r.cfg, r.cfg.Validate()

@@ -52,6 +52,7 @@ func (r *reader) readJob(path []string, g group) {
 	g.str("cron", &c.Cron)
 	g.duration("every", allowedTimeout, &c.Every)
 	g.instant("at", &c.At)
+	r.readDependencies(g, &c.DependsOn)
 	g.str("timeZone", &c.TimeZone)
 	g.integer("shardingTotalCount", &c.ShardingTotalCount)
 	g.str("shardingItemParameters", &c.ShardingItemParameters)

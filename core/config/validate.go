@@ -100,6 +100,7 @@ func (k *checks) checkJobs() {
 			}
 		}
 	}
+	k.checkDependencies()
 }
 
 func (k *checks) checkInstance() {

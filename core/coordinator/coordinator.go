@@ -1,5 +1,6 @@
 // Package coordinator does the duties of the leader: it clears up after dead
-// sessions and gives every item of every job that needs it an owner. The
+// sessions, gives every item of every job that needs it an owner, and leads from runs
+// that have ended to those of the jobs that depend on them. The
 // strategies that decide are plugins; what they answer is checked here and
 // committed by compare-and-set, so a leader that is late or deposed changes
 // nothing.
@@ -39,6 +40,10 @@ type Registry interface {
 	Drain(ctx context.Context, l registry.Leadership, dead registry.Lease, jobs []string) ([]registry.Drained, error)
 	// Bury forgets a dead session.
 	Bury(ctx context.Context, l registry.Leadership, dead registry.Lease) error
+	// RunsUnderWay names the jobs with runs on which others wait, or that wait.
+	RunsUnderWay(ctx context.Context) ([]string, error)
+	// CloseRuns ends those that are over.
+	CloseRuns(ctx context.Context, l registry.Leadership, requests []registry.CloseRequest) ([]registry.CloseReply, error)
 	// Reconcile mends what is inconsistent in jobs.
 	Reconcile(ctx context.Context, l registry.Leadership, jobs []string) ([]registry.Repair, error)
 }
@@ -65,6 +70,10 @@ type Config struct {
 	// Lost is told of items that a dead session left running and that nobody
 	// takes over.
 	Lost func(dead registry.Lease, job string, run registry.LostRun)
+	// Elsewhere is the partition that has a job.
+	Elsewhere func(job string) Dependencies
+	// Skipped is told of runs that do not take place. It may be told twice.
+	Skipped func(Skipped)
 	// SessionTimeout is how long the mass-expiry brake waits.
 	SessionTimeout time.Duration
 	// Now is the time of the registry's server.
@@ -78,6 +87,8 @@ type Coordinator struct {
 	registry   Registry
 	strategist Strategist
 	lost       func(dead registry.Lease, job string, run registry.LostRun)
+	elsewhere  func(job string) Dependencies
+	skipped    func(Skipped)
 	timeout    time.Duration
 	now        func() time.Time
 	logger     *slog.Logger
@@ -92,14 +103,14 @@ type Coordinator struct {
 // New returns a coordinator.
 func New(c Config) *Coordinator {
 	return &Coordinator{
-		registry: c.Registry, strategist: c.Strategist, lost: c.Lost, timeout: c.SessionTimeout, now: c.Now, logger: c.Logger,
+		registry: c.Registry, strategist: c.Strategist, lost: c.Lost, elsewhere: c.Elsewhere, skipped: c.Skipped, timeout: c.SessionTimeout, now: c.Now, logger: c.Logger,
 		drained: make(map[registry.Lease]bool), failed: make(map[string]failure), reconciler: reconciler{interval: c.Interval, due: make(map[string]time.Time)},
 	}
 }
 
 // Coordinate does whatever is to be done now: it evicts sessions whose lease has
-// ended, takes their marks away, gives items without owner a new one, and mends
-// what is inconsistent. It returns when there will be more to do at the latest,
+// ended, takes their marks away, gives items without owner a new one, starts the runs
+// that follow others, and mends what is inconsistent. It returns when there will be more to do at the latest,
 // by the server's clock, zero if that is not known. A leader that is interrupted
 // leaves the rest to the next call, its own or its successor's.
 func (c *Coordinator) Coordinate(ctx context.Context, leader registry.Leadership) (next time.Time, err error) {
@@ -131,8 +142,12 @@ func (c *Coordinator) Coordinate(ctx context.Context, leader registry.Leadership
 			delete(c.drained, d)
 		}
 	}
+	look, err := c.follow(ctx, leader)
+	if err != nil {
+		return next, err
+	}
 	due, err := c.reconcile(ctx, leader)
-	return earlier(next, due), err
+	return earlier(earlier(next, look), due), err
 }
 
 // earlier returns the earlier one of two times that are set.
@@ -255,6 +270,9 @@ func (c *Coordinator) reshardBatch(ctx context.Context, leader registry.Leadersh
 		err = nil
 	}
 	if err != nil {
+		return left, err
+	}
+	if err := c.link(ctx, states); err != nil {
 		return left, err
 	}
 	plans, err := c.planAll(ctx, states, since, r)

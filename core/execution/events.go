@@ -20,6 +20,7 @@ type Events struct {
 	Lost       event.Topic[ItemLost]
 	FailedOver event.Topic[ItemFailedOver]
 	Outlived   event.Topic[ItemOutlived]
+	Skipped    event.Topic[RunSkipped]
 	// Progressed and Checkpointed tell what running items have left with the node.
 	Progressed   event.Topic[ItemProgressed]
 	Checkpointed event.Topic[ItemCheckpointed]
@@ -135,6 +136,14 @@ type ItemOutlived struct {
 	Total int64
 }
 
+// RunSkipped says that a job did not run after others: a run of those has not ended as
+// the job demands, or the job itself could not run.
+type RunSkipped struct {
+	Job    string
+	Run    string
+	Reason registry.SkipReason
+}
+
 // ItemProgressed says that a running item has reported how far it is.
 type ItemProgressed struct {
 	Job      string
@@ -202,6 +211,10 @@ func Record(events *Events, logger *slog.Logger) {
 	events.FailedOver.Subscribe(func(e ItemFailedOver) {
 		logger.LogAttrs(ctx, slog.LevelWarn, "item failed over",
 			slog.String("job", e.Job), slog.Int("item", e.Item), slog.String("run", e.Run), slog.String("from", e.From))
+	})
+	events.Skipped.Subscribe(func(e RunSkipped) {
+		logger.LogAttrs(ctx, slog.LevelInfo, "run skipped",
+			slog.String("job", e.Job), slog.String("run", e.Run), slog.String("reason", string(e.Reason)))
 	})
 }
 

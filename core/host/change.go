@@ -49,6 +49,9 @@ func (h *Host) UpdateJob(ctx context.Context, c job.Config, version int64) (int6
 	if len(problems) > 0 {
 		return 0, problems
 	}
+	if err := h.checkCircle(ctx, c); err != nil {
+		return 0, err
+	}
 	stored, err := h.put(ctx, c, version)
 	if err != nil {
 		return 0, fmt.Errorf("updating job %q: %w", c.Name, err)

@@ -236,6 +236,7 @@ func (e *engineService) Start(ctx context.Context) error {
 		m.membership = newMembership(p, timeout, grace, h.elapsed, h.clock, m, m.logger)
 		m.coordinator = coordinator.New(coordinator.Config{
 			Registry: p, Strategist: h.jobs.strategist, Interval: reconcileInterval, Lost: m.itemsLost,
+			Elsewhere: func(job string) coordinator.Dependencies { return h.center.Partition(job) }, Skipped: h.runSkipped,
 			SessionTimeout: timeout, Now: h.now, Logger: m.logger,
 		})
 		h.members = append(h.members, m)

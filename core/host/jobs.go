@@ -182,6 +182,7 @@ func definitionOf(c job.Config) (registry.JobDefinition, error) {
 	return registry.JobDefinition{
 		Name: c.Name, Config: encoded, Items: c.ShardingTotalCount, Monitored: c.MonitorExecution,
 		Misfire: c.CatchesUpHeld(), Failover: c.Failover, Disabled: c.Disabled, Overwrite: c.Overwrite,
+		DependsOn: dependenciesOf(c),
 	}, nil
 }
 

@@ -383,7 +383,7 @@ func (m *member) newsSince(ctx context.Context, since int64) (news, error) {
 		case registry.ChangeDrain:
 			n.released = append(n.released, c.Job)
 			n.orphaned = append(n.orphaned, c.Job)
-		case registry.ChangeJoin, registry.ChangeLeave, registry.ChangeDepart, registry.ChangeHost, registry.ChangeQuarantine, registry.ChangeRan:
+		case registry.ChangeJoin, registry.ChangeLeave, registry.ChangeDepart, registry.ChangeHost, registry.ChangeQuarantine, registry.ChangeRan, registry.ChangeEnded:
 		}
 	}
 	for i := range n.triggered {

@@ -114,6 +114,14 @@ func (c *Config) decode(data []byte) error {
 	if decoded.ErrorHandlerTypes == nil {
 		decoded.ErrorHandlerTypes = []string{DefaultErrorHandlerType}
 	}
+	for i, d := range decoded.DependsOn {
+		if d.On == "" {
+			decoded.DependsOn[i].On = OnSuccess
+		}
+	}
+	if len(decoded.DependsOn) == 0 {
+		decoded.DependsOn = nil // as if the key were absent
+	}
 	if len(decoded.ListenerTypes) == 0 {
 		decoded.ListenerTypes = nil // as if the key were absent
 	}
@@ -173,25 +181,43 @@ func checkKeys(data []byte) error {
 		case value == nil:
 			return fmt.Errorf("%s is null", key)
 		case value == json.Delim('{'):
-			return eachKey(dec, func(prop string) error {
-				if value, err := dec.Token(); err != nil {
-					return err
-				} else if _, text := value.(string); !text {
-					return fmt.Errorf("%s of %s is not text", quote(prop), key)
-				}
-				return nil
-			})
+			return eachText(dec, key)
 		case value == json.Delim('['):
 			for dec.More() {
-				if value, err := dec.Token(); err != nil {
+				if err := checkElement(dec, key); err != nil {
 					return err
-				} else if _, text := value.(string); !text {
-					return fmt.Errorf("an element of %s is not text", key)
 				}
 			}
 			_, err = dec.Token()
 		}
 		return err
+	})
+}
+
+// checkElement reads an element of a list, which is text or, of dependsOn, an object.
+func checkElement(dec *json.Decoder, key string) error {
+	value, err := dec.Token()
+	if err != nil {
+		return err
+	}
+	if value == json.Delim('{') && key == "dependsOn" {
+		return eachText(dec, key)
+	}
+	if _, text := value.(string); !text {
+		return fmt.Errorf("an element of %s is not text", key)
+	}
+	return nil
+}
+
+// eachText reads the rest of an object whose values are text.
+func eachText(dec *json.Decoder, key string) error {
+	return eachKey(dec, func(name string) error {
+		if value, err := dec.Token(); err != nil {
+			return err
+		} else if _, text := value.(string); !text {
+			return fmt.Errorf("%s of %s is not text", quote(name), key)
+		}
+		return nil
 	})
 }
 

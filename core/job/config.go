@@ -4,8 +4,8 @@
 // The package is pure: it reads no file, no environment and no clock. The names
 // and defaults are those of Apache ElasticJob; departures are named where they
 // happen. A [Config] is a plain value. Nothing here keeps state, so every
-// function is safe for concurrent use as long as the Props, ErrorHandlerTypes
-// and ListenerTypes of a shared Config are only read.
+// function is safe for concurrent use as long as the Props, ErrorHandlerTypes,
+// ListenerTypes and DependsOn of a shared Config are only read.
 package job
 
 import (
@@ -112,6 +112,8 @@ type Config struct {
 	Every time.Duration `json:"every,omitempty"`
 	// At is the only instant at which the job fires.
 	At time.Time `json:"at,omitzero"`
+	// DependsOn are the jobs after whose runs the job runs; it has no schedule then.
+	DependsOn []Dependency `json:"dependsOn,omitempty"`
 	// TimeZone is the zone of Cron by IANA name or as GMT+h, GMT+hh:mm. An empty
 	// one is filled in by the node before the definition is put.
 	TimeZone string `json:"timeZone,omitempty"`

@@ -46,6 +46,7 @@ func (c Config) Validate() []Problem {
 			Message: "must be item=value pairs such as 0=A,1=B: " + fault.message, Column: fault.column,
 		})
 	}
+	found = append(found, c.checkDependencies()...)
 	found = append(found, c.checkMisfire()...)
 	found = append(found, c.checkTimeouts()...)
 	if c.Failover && !c.MonitorExecution {

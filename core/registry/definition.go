@@ -33,6 +33,8 @@ type JobDefinition struct {
 	Disabled bool
 	// Overwrite replaces whatever is stored.
 	Overwrite bool
+	// DependsOn are the jobs after whose runs the job runs, at most MaxDependencies.
+	DependsOn []Dependency
 	// ExpectVersion, if not zero, replaces exactly this stored version. With
 	// neither, the registry center wins.
 	ExpectVersion int64
@@ -116,7 +118,7 @@ func (p *Partition) PutJobs(ctx context.Context, jobs []JobDefinition) (results 
 			}
 			names = append(names, j.Name)
 			args = append(args, j.Name, j.Config, j.Items, bit(j.Monitored), bit(j.Misfire), bit(j.Failover),
-				bit(j.Disabled), bit(j.Overwrite), j.ExpectVersion)
+				bit(j.Disabled), bit(j.Overwrite), j.ExpectVersion, formatDependencies(j.DependsOn))
 		}
 		r, err := p.call(ctx, p.scripts.put, p.keys.with(names...), args...)
 		if err != nil {
@@ -145,7 +147,7 @@ func (j *JobDefinition) check() error {
 	if j.ExpectVersion < 0 || j.ExpectVersion > maxNumber {
 		return fmt.Errorf("version %d is out of range", j.ExpectVersion)
 	}
-	return nil
+	return checkDependencies(j.Name, j.DependsOn)
 }
 
 func readPut(r *reply, j JobDefinition) PutResult {
@@ -268,7 +270,7 @@ func (p *Partition) Job(ctx context.Context, name string) (JobState, error) {
 func readJob(name string, j, owners, states map[string]string) (JobState, error) {
 	r := &reply{source: "j:" + name, values: []any{
 		j["cfg"], j["n"], j["mon"], j["mis"], j["fo"], j["dis"], j["cver"], j["upd"], j["gen"], j["dn"],
-		cmp.Or(j["an"], "0"),
+		cmp.Or(j["an"], "0"), j["up"],
 	}}
 	s := JobState{
 		Definition: JobDefinition{
@@ -278,6 +280,7 @@ func readJob(name string, j, owners, states map[string]string) (JobState, error)
 		Version: r.number(), Updated: r.instant(), Generation: r.number(), DisabledItems: r.items(),
 		Assigned: int(r.number()), How: How(j["how"]), Enabled: j["st"] == "E", Owners: make(map[string]Items, len(owners)),
 	}
+	s.Definition.DependsOn = r.dependencies()
 	if err := r.end(); err != nil {
 		return JobState{}, err
 	}

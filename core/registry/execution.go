@@ -234,7 +234,7 @@ func readBegin(r *reply, kind Kind) BeginReply {
 
 func (b *BeginReply) readTrigger(r *reply) {
 	b.Trigger, b.More, b.Parameter = r.text(), r.flag(), r.parameter()
-	if err := checkTrigger(b.Trigger); err != nil && r.err == nil {
+	if err := checkManualRun(b.Trigger); err != nil && r.err == nil {
 		r.fail("%v", err)
 	}
 }

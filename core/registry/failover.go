@@ -126,7 +126,7 @@ func readClaim(r *reply) ClaimReply {
 		if c.Fence == 0 || c.Items.Len() == 0 {
 			r.fail("fence %d and items %q", c.Fence, c.Items)
 		}
-		if err := checkTrigger(c.Trigger); c.Trigger != "" && err != nil {
+		if err := checkManualRun(c.Trigger); c.Trigger != "" && err != nil {
 			r.fail("%v", err)
 		}
 	case CodeNone:

@@ -48,6 +48,8 @@ const (
 	ChangeReleased ChangeKind = "released"
 	// ChangeRan: a run has ended, after which the job's assignment needs a look.
 	ChangeRan ChangeKind = "ran"
+	// ChangeEnded: a run may have ended on which other jobs wait, or was skipped.
+	ChangeEnded ChangeKind = "ended"
 	// ChangeTrigger: items wait for a manual run.
 	ChangeTrigger ChangeKind = "trigger"
 	// ChangeTriggered: the last item of a manual trigger has ended.

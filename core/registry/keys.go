@@ -24,6 +24,7 @@ const schema = 3
 //	feed    STREAM <version>-0: prev, kind, node, job (comma list), gen (comma list)
 //	stop    HASH   node -> last instant that it fires, ms; nodes that drain
 //	off     HASH   server -> D,by,ms; servers that are disabled for all jobs
+//	runs    ZSET   job -> ms; jobs with runs that other jobs wait for, or that wait for those
 //
 // Of a job:
 //
@@ -37,7 +38,9 @@ const schema = 3
 //	                 over), nf (from when on an item that comes back is fired, ms), sd
 //	                 (nodes that drained when it was assigned, comma list), gr (1: runs are
 //	                 gathered, see g), how (what its strategy is like: E asked after every
-//	                 run, B broadcasts, else empty)
+//	                 run, B broadcasts, else empty), up
+//	                 (what it depends on: job@S, @F or @A, comma list), ds (jobs that depend
+//	                 on it, comma list; absent if there are none)
 //	a:<job>   HASH   node -> ranges@floor;…  The empty node holds items without owner
 //	r:<job>   HASH   node -> fence|epoch|gen|kind|T-or-id|req|items;…  running marks
 //	hw:<job>  HASH   node -> T|req|held|coalesced; the last instant it decided
@@ -52,18 +55,20 @@ const schema = 3
 //	                 those that ended for about an hour
 //	g:<job>   HASH   instant, ms, or trigger id -> how far a run is whose listeners are called
 //	                 once; see scripts/gather.lua
+//	d:<job>   HASH   instant, ms, or trigger id -> how far a run is on whose end other jobs
+//	                 wait, or that waits for theirs; down (as ds); see scripts/depend.lua
 //
 // The channel ch carries "prev version kind jobs generations" of each feed entry.
 type keyspace struct {
 	prefix string
-	shared [11]string
+	shared [12]string
 }
 
 func newKeyspace(tag string) keyspace {
 	k := keyspace{prefix: "ej:{" + tag + "}:"}
 	k.shared = [...]string{
 		k.meta(), k.lease(), k.sess(), k.info(), k.leader(), k.dead(), k.jobs(), k.dirty(), k.feed(),
-		k.stop(), k.off(),
+		k.stop(), k.off(), k.runs(),
 	}
 	return k
 }
@@ -114,6 +119,7 @@ func (k keyspace) dirty() string   { return k.prefix + "dirty" }
 func (k keyspace) feed() string    { return k.prefix + "feed" }
 func (k keyspace) stop() string    { return k.prefix + "stop" }
 func (k keyspace) off() string     { return k.prefix + "off" }
+func (k keyspace) runs() string    { return k.prefix + "runs" }
 func (k keyspace) channel() string { return k.prefix + "ch" }
 
 func (k keyspace) job(name string) string         { return k.prefix + "j:" + name }
@@ -123,10 +129,11 @@ func (k keyspace) missed(name string) string      { return k.prefix + "m:" + nam
 func (k keyspace) failovers(name string) string   { return k.prefix + "f:" + name }
 func (k keyspace) queued(name string) string      { return k.prefix + "q:" + name }
 func (k keyspace) triggers(name string) string    { return k.prefix + "t:" + name }
+func (k keyspace) dependents(name string) string  { return k.prefix + "d:" + name }
 func (k keyspace) states(name string) string      { return k.prefix + "st:" + name }
 
 // keysOfJob is the number of keys that a job has.
-const keysOfJob = 11
+const keysOfJob = 12
 
 // with is the KEYS of a script over jobs.
 func (k keyspace) with(jobs ...string) []string {
@@ -136,7 +143,7 @@ func (k keyspace) with(jobs ...string) []string {
 		keys = append(keys,
 			k.job(name), k.assignments(name), k.marks(name), k.prefix+"hw:"+name, k.missed(name),
 			k.failovers(name), k.queued(name), k.states(name), k.prefix+"cp:"+name,
-			k.triggers(name), k.prefix+"g:"+name)
+			k.triggers(name), k.prefix+"g:"+name, k.dependents(name))
 	}
 	return keys
 }

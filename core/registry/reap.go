@@ -133,7 +133,7 @@ func (r *reply) lostRuns() []LostRun {
 		if ms := parseNumber(at); ms >= 0 {
 			run = FormatRunID(instantOf(ms))
 		} else if err == nil {
-			err = checkTrigger(at)
+			err = checkManualRun(at)
 		}
 		if err != nil {
 			r.fail("%v", err)

@@ -23,7 +23,7 @@ func (p *Partition) Restore(ctx context.Context, states []JobState) (int, error)
 			d := s.Definition
 			names = append(names, d.Name)
 			args = append(args, d.Name, d.Config, d.Items, bit(d.Monitored), bit(d.Misfire), bit(d.Failover), bit(d.Disabled),
-				s.Version, millis(s.Updated), stateLetter(s.Enabled), s.DisabledItems.String(), len(s.DisabledServers))
+				s.Version, millis(s.Updated), stateLetter(s.Enabled), s.DisabledItems.String(), formatDependencies(d.DependsOn), len(s.DisabledServers))
 			for _, server := range s.DisabledServers {
 				args = append(args, server)
 			}

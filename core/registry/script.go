@@ -28,6 +28,7 @@ type scripts struct {
 	reconcile, meet         script
 	trigger, claim          script
 	checkpoint              script
+	close, arrive, link     script
 	// beginAll and completeAll are begin and complete of runs that are gathered or
 	// manual, apart because each run of a script makes all its functions anew.
 	beginAll, completeAll script
@@ -39,7 +40,8 @@ func parts() map[string][]string {
 	return map[string][]string{
 		"begin-all": {"gather", "manual", "begin"}, "complete-all": {"gather", "manual", "complete"},
 		"claim": {"manual", "claim"}, "drain": {"gather", "manual", "drain"}, "reconcile": {"gather", "manual", "reconcile"},
-		"meet": {"gather", "meet"}, "commit": {"gather", "manual", "commit"}, "trigger": {"manual", "trigger"},
+		"meet": {"gather", "meet"}, "commit": {"gather", "manual", "commit"}, "trigger": {"manual", "queue", "trigger"},
+		"close": {"manual", "depend", "close"}, "arrive": {"manual", "queue", "depend", "arrive"},
 	}
 }
 
@@ -72,6 +74,7 @@ func (s *scripts) byName() map[string]*script {
 		"commit": &s.commit, "begin": &s.begin, "complete": &s.complete,
 		"reap": &s.reap, "drain": &s.drain, "bury": &s.bury, "reconcile": &s.reconcile,
 		"meet": &s.meet, "trigger": &s.trigger, "claim": &s.claim, "checkpoint": &s.checkpoint, "begin-all": &s.beginAll, "complete-all": &s.completeAll,
+		"close": &s.close, "arrive": &s.arrive, "link": &s.link,
 	}
 }
 

@@ -180,6 +180,15 @@ func checkTrigger(id string) error {
 	return nil
 }
 
+// checkManualRun refuses what is neither the id of a trigger nor, as of a run that
+// follows one of another job, the run id of an instant.
+func checkManualRun(id string) error {
+	if _, err := ParseRunID(id); err == nil {
+		return nil
+	}
+	return checkTrigger(id)
+}
+
 // maxRefusals bounds the groups of a trigger's refusals: each item its own.
 const maxRefusals = maxItemsText + MaxItems*64
 
@@ -203,7 +212,7 @@ func (r *reply) refusals() []Refusal {
 		}
 		items, err := ParseItems(fields[0])
 		if err == nil && fields[2] != "" {
-			err = checkTrigger(fields[2])
+			err = checkManualRun(fields[2])
 		}
 		if err != nil {
 			r.fail("%v", err)
@@ -242,7 +251,7 @@ type TriggerState struct {
 func (p *Partition) TriggerState(ctx context.Context, job, id string) (TriggerState, error) {
 	err := checkName(job)
 	if err == nil {
-		err = checkTrigger(id)
+		err = checkManualRun(id)
 	}
 	if err != nil {
 		return TriggerState{}, fmt.Errorf("reading trigger %s of job %s: %w: %w", clip(id), clip(job), ErrUnknownTrigger, err)

@@ -75,8 +75,8 @@ local function busy_items(k, own, foreign, mine, how)
   return busy
 end
 
-local function begin(k, gen, kind, trig, req)
-  local s = call('HMGET', k.j, 'gen', 'st', 'x', 'tok', 'mis', 'dn', 'nd', 'how')
+local function begin(k, name, gen, kind, trig, req)
+  local s = call('HMGET', k.j, 'gen', 'st', 'x', 'tok', 'mis', 'dn', 'nd', 'how', 'ds')
   if not s[1] then return {NOJOB} end
   local own = marks(call('HGET', k.r, node))
   local hw = call('HGET', k.hw, node) or '0|||'
@@ -128,13 +128,14 @@ local function begin(k, gen, kind, trig, req)
   own[#own + 1] = {f = fence, e = epoch, g = s[1], k = kind, t = trig, q = req, it = items}
   put_marks(k.r, node, own)
   if kind == 'O' then return grant_manual(k, fence, items, held, trig, more) end
+  if s[9] then open_run(k, name, trig) end
   return {OK, fence, items, held, old, trig}
 end
 
 local reply, gathers = {OK, until_ms}, false
 for i = 1, count do
   local k, gen, kind, trig, req, name, all = job(i), take(), take(), take(), take(), take(), take()
-  local r = begin(k, gen, kind, trig, req)
+  local r = begin(k, name, gen, kind, trig, req)
   if r[1] == OK or r[1] == NONE then
     r[7] = 0
     local t = all == '1' and kind == 'O' and r[1] == OK and trigger(k, r[8])

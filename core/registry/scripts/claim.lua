@@ -55,7 +55,7 @@ end
 
 local function grant(k, fence, items, t, former, more)
   local at, id, has, param = t, '', '0', ''
-  if string.find(t, '-', 1, true) then
+  if string.find(t, '%D') then
     local of = trigger(k, t) or {at = '0', has = '0', param = ''}
     at, id, has, param = of.at, t, of.has, of.param
   end

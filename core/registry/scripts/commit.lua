@@ -89,7 +89,7 @@ local function forsake(k, name, n)
     end
   end
   note(k.q, '^.*$')
-  note(k.f, '^([^|]*%-[^|]*)|')
+  note(k.f, '^([^|]*[^|%d][^|]*)|')
   for _, id in ipairs(sorted(by)) do
     if settle(k, id, by[id], 'L') then over[#over + 1] = name end
   end
@@ -107,6 +107,14 @@ local function gather_orphans(k, n)
     end
   end
   for _, run in ipairs(sorted(gone)) do gather_gone(k, run, gone[run]) end
+end
+
+-- spoil_orphans does so for the runs on whose end other jobs wait.
+local function spoil_orphans(k, n)
+  local h = call('HGETALL', k.f)
+  for i = 1, #h, 2 do
+    if tonumber(h[i]) >= n then spoil(k, string.match(h[i + 1], '^[^|]*')) end
+  end
 end
 
 -- drop removes what belongs to items that no longer exist.
@@ -189,7 +197,7 @@ local function end_waits(k, name, n, owner, target)
 end
 
 local function commit(k, name, gen, ver, n, how, seen, wanted)
-  local s = call('HMGET', k.j, 'gen', 'cver', 'tok', 'mon', 'fl', 'from', 'an', 'dn', 'ep', 'lo', 'nf', 'pg', 'lg', 'how', 'gr')
+  local s = call('HMGET', k.j, 'gen', 'cver', 'tok', 'mon', 'fl', 'from', 'an', 'dn', 'ep', 'lo', 'nf', 'pg', 'lg', 'how', 'gr', 'ds')
   if not s[1] then return {NOJOB, '0', '', '0'} end
   if s[1] ~= gen or s[2] ~= ver then return {STALE, s[1], '', '0'} end
   local target = {}
@@ -255,6 +263,7 @@ local function commit(k, name, gen, ver, n, how, seen, wanted)
   if tonumber(s[7] or '0') > n or (s[8] or '') ~= '' or waiting then
     forsake(k, name, n)
     if s[15] then gather_orphans(k, n) end
+    if s[16] then spoil_orphans(k, n) end
     dropped = drop(k, n, s[8] or '')
   end
   if same then return {later and PENDING or NONE, gen, dropped, later or s[6]} end

@@ -6,7 +6,7 @@
 -- stand before this.
 local node, epoch, count = take(), take(), tonumber(take())
 if not deadline(node, epoch) then return {LOST} end
-local reply, names, gens, ran, given, triggers = {OK}, {}, {}, {}, {}, false
+local reply, names, gens, ran, given, waited, triggers = {OK}, {}, {}, {}, {}, {}, false
 
 -- give_back lets others take items over that were taken over here, and tells which
 -- do not exist any more.
@@ -34,7 +34,7 @@ local function complete(k, name, fence, items, outcome, run)
       for item in pairs(unranges(m.it, {}, true)) do
         if done[item] then ended[item] = true else left[item] = true end
       end
-      local s = call('HMGET', k.j, 'gen', 'how', 'an')
+      local s = call('HMGET', k.j, 'gen', 'how', 'an', 'ds')
       local gen, foreign = s[1], m.g ~= s[1]
       m.it = ranges(left)
       rest = m.it ~= ''
@@ -42,6 +42,7 @@ local function complete(k, name, fence, items, outcome, run)
         table.remove(own, i)
         if foreign then call('HINCRBY', k.j, 'x', -1) end
         if s[2] == 'E' then ran[#ran + 1] = name end
+        if s[4] then waited[#waited + 1] = name end
       end
       put_marks(k.r, node, own)
       if outcome == 'B' and m.k == 'F' then
@@ -49,7 +50,8 @@ local function complete(k, name, fence, items, outcome, run)
         outcome, back = 'C', true
         if run ~= '' then gather_gone(k, run, ended) end
       end
-      if string.find(m.t, '-', 1, true) then
+      if s[4] and outcome ~= 'S' and next(ended) then spoil(k, m.t) end
+      if string.find(m.t, '%D') then
         local mine = outcome == 'B' and s[2] == 'B' and ungroup(call('HGET', k.a, node) or '', {})
         end_manual(k, name, m.t, ended, outcome, mine)
         triggers = true
@@ -77,5 +79,7 @@ if #names > 0 then bump('released', node, table.concat(names, ','), table.concat
 if #given > 0 then bump('drain', node, table.concat(given, ','), '') end
 -- A run is over, after which the strategies of these are asked again.
 if #ran > 0 then mark_dirty(ran, bump('ran', node, table.concat(ran, ','), '')) end
+-- A run may be over on whose end other jobs wait.
+if #waited > 0 then bump('ended', node, table.concat(waited, ','), '') end
 if triggers then tell_manual(node) end
 return reply

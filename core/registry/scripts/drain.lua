@@ -9,7 +9,7 @@ local reply, names, dirty = {OK}, {}, {}
 for i = 1, count do
   local k, name = job(i), take()
   local keep, moved, foreign, lost = {}, {}, 0, {}
-  local s = call('HMGET', k.j, 'gen', 'fo', 'an', 'gr', 'how')
+  local s = call('HMGET', k.j, 'gen', 'fo', 'an', 'gr', 'how', 'ds')
   -- What an instance was told by a broadcast is not another one's to do.
   local n = s[2] == '1' and s[5] ~= 'B' and tonumber(s[3] or '0') or 0
   local own = marks(call('HGET', k.r, dead))
@@ -29,6 +29,7 @@ for i = 1, count do
       end
       if next(ended) then
         lost[#lost + 1] = ranges(ended) .. '@' .. m.t
+        if s[6] then spoil(k, m.t) end
         if is_manual(m) and settle(k, m.t, ended, 'L') then over[#over + 1] = name end
       end
     end

@@ -1,6 +1,6 @@
 -- The part shared by all scripts; it stands before each of them.
 --
--- KEYS: the eleven of the partition, then eleven for each job (see keys.go).
+-- KEYS: the twelve of the partition, then twelve for each job (see keys.go).
 -- ARGV: the doorbell channel, the command that rings it, whether the server may
 -- become another one (0 or 1), then what the script takes, in its order.
 -- A reply starts with a code. The clock is read once, numbers are written with
@@ -8,6 +8,7 @@
 local call = redis.call
 local META, LEASE, SESS, INFO, LEADER = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local DEAD, JOBS, DIRTY, FEED, STOP, OFF = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11]
+local RUNS = KEYS[12]
 local OK, NONE, LOST, STALE, DISABLED, QUARANTINE = 1, 0, -1, -2, -3, -4
 local DUP, CONFLICT, NOTLEADER, NOJOB, GONE, EARLY, PENDING = -5, -6, -7, -8, -9, -10, 2
 -- LAG is how far behind, in ms, a replica may be when it is promoted.
@@ -25,13 +26,13 @@ local function num(x) return string.format('%.0f', x) end
 -- after is the next hybrid-logical number: the clock, but always above last.
 local function after(last) return math.max((tonumber(last or '0') or 0) + 1, US) end
 
--- job is the eleven keys of the i-th job of this call.
+-- job is the twelve keys of the i-th job of this call.
 local function job(i)
-  local k = 11 * i
+  local k = 12 * i
   return {
     j = KEYS[k + 1], a = KEYS[k + 2], r = KEYS[k + 3], hw = KEYS[k + 4], m = KEYS[k + 5],
     f = KEYS[k + 6], q = KEYS[k + 7], st = KEYS[k + 8], cp = KEYS[k + 9],
-    t = KEYS[k + 10], g = KEYS[k + 11],
+    t = KEYS[k + 10], g = KEYS[k + 11], d = KEYS[k + 12],
   }
 end
 
@@ -215,6 +216,16 @@ local function put_marks(key, node, list)
     out[i] = table.concat({m.f, m.e, m.g, m.k, m.t, m.q, m.it}, '|')
   end
   call('HSET', key, node, table.concat(out, ';'))
+end
+
+-- open_run notes that a run has begun on whose end other jobs wait (see close.lua).
+local function open_run(k, name, run)
+  if call('HSETNX', k.d, run, 'O|' .. num(NOW) .. '|||') == 1 then call('ZADD', RUNS, num(NOW), name) end
+end
+
+-- spoil notes that an item of such a run, if it is a timed one, did not succeed.
+local function spoil(k, run)
+  if not string.find(run, '%D') then call('HSET', k.d, run .. '!', '1') end
 end
 
 -- server is the name that desired state knows a node by: ip@-@pid is the ip.

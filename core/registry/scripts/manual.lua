@@ -19,8 +19,8 @@ local function put_trigger(k, id, t)
     {t.at, t.ended, t.mode, t.by, t.accepted, t.refused, t.left, t.ends, t.has, t.param}, '|'))
 end
 
--- is_manual tells whether a mark is of a manual trigger: its T is a UUID, no instant.
-local function is_manual(m) return string.find(m.t, '-', 1, true) ~= nil end
+-- is_manual tells whether a mark is of a manual trigger: its T is an id, no instant.
+local function is_manual(m) return string.find(m.t, '%D') ~= nil end
 
 -- total is the number of items of a job; one that broadcasts has those assigned.
 local function total(k)

@@ -1,12 +1,12 @@
 -- Stores definitions, each by compare-and-set on its version.
 -- ARGV: number of jobs, then for each: name, cfg, n, mon, mis, fo, dis,
--- overwrite, expected version (0: none).
+-- overwrite, expected version (0: none), up.
 -- Reply: OK, for each {result, version, generation, stored cfg when it differs}
 local count = tonumber(take())
 local reply, changed, gens, index = {OK}, {}, {}, {}
 for i = 1, count do
-  local k, name, cfg, n, mon, mis, fo, dis, overwrite, expect =
-    job(i), take(), take(), take(), take(), take(), take(), take(), take(), take()
+  local k, name, cfg, n, mon, mis, fo, dis, overwrite, expect, up =
+    job(i), take(), take(), take(), take(), take(), take(), take(), take(), take(), take()
   local s = call('HMGET', k.j, 'cfg', 'cver', 'gen', 'n', 'mon', 'mis', 'fo', 'dis', 'fl')
   local result, ver, gen = 'updated', s[2], s[3] or '0'
   if not s[1] then
@@ -24,6 +24,8 @@ for i = 1, count do
     local function also(...)
       for _, v in ipairs({...}) do set[#set + 1] = v end
     end
+    local down = result == 'created' and call('HGET', k.d, 'down')
+    if down then also('ds', down) end
     if result == 'created' then also('gen', '0', 'pg', '0', 'tok', '0', 'x', '0', 'from', '0') end
     -- Only a flag that changes says what the state shall be.
     if s[8] ~= dis then also('st', dis == '1' and 'D' or 'E') end
@@ -33,6 +35,7 @@ for i = 1, count do
       also('fl', num(math.max(tonumber(s[9] or '0'), NOW)))
     end
     if result == 'updated' and (s[5] ~= mon or resumed) then raise(k) end
+    if up ~= '' then also('up', up) else call('HDEL', k.j, 'up') end
     call('HSET', k.j, unpack(set))
     index[#index + 1] = name
     index[#index + 1] = ver

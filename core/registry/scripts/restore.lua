@@ -1,12 +1,12 @@
 -- Puts definitions back with their desired state, each where there is none or an
 -- older version. ARGV: number of jobs, then for each: name, cfg, n, mon, mis, fo,
--- dis, version, updated, E or D, disabled items, number of disabled servers,
--- servers... Reply: OK, number put back
+-- dis, version, updated, E or D, disabled items, up, number of disabled
+-- servers, servers... Reply: OK, number put back
 local count = tonumber(take())
 local changed, gens, index = {}, {}, {}
 for i = 1, count do
-  local k, name, cfg, n, mon, mis, fo, dis, ver, upd, st, dn, servers =
-    job(i), take(), take(), take(), take(), take(), take(), take(), take(), take(), take(), take(), tonumber(take())
+  local k, name, cfg, n, mon, mis, fo, dis, ver, upd, st, dn, up, servers =
+    job(i), take(), take(), take(), take(), take(), take(), take(), take(), take(), take(), take(), take(), tonumber(take())
   local off = {}
   local function add(scope)
     off[#off + 1] = scope
@@ -19,6 +19,9 @@ for i = 1, count do
     if not s[1] then call('HSET', k.j, 'gen', '0', 'pg', '0', 'tok', '0', 'x', '0', 'from', '0') end
     call('HSET', k.j, 'cfg', cfg, 'cver', ver, 'upd', upd, 'n', n, 'mon', mon, 'mis', mis, 'fo', fo, 'dis', dis,
       'st', st, 'dn', dn, 'nd', num(servers), 'fl', num(math.max(tonumber(s[3] or '0'), NOW)))
+    if up ~= '' then call('HSET', k.j, 'up', up) else call('HDEL', k.j, 'up') end
+    local down = call('HGET', k.d, 'down')
+    if down then call('HSET', k.j, 'ds', down) end
     call('DEL', k.st)
     chunked('HSET', k.st, off)
     -- What was due in between nobody can tell.

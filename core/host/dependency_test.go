@@ -1,0 +1,262 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/elasticjob-go/elasticjob/core/execution"
+	"github.com/elasticjob-go/elasticjob/core/job"
+	"github.com/elasticjob-go/elasticjob/core/registry"
+	"github.com/elasticjob-go/elasticjob/spi"
+)
+
+// nightly are jobs of which one fires every minute and the others follow: two that both
+// load what it has extracted, one that needs both, one that is for failures, and one
+// that cleans up in any case.
+type nightly struct {
+	*fleet
+	t *testing.T
+	// run is what the items do.
+	run func(ctx context.Context, c spi.ShardingContext) error
+
+	mu      sync.Mutex
+	ended   map[string][]string // job and item -> outcomes, by run id
+	began   map[string]time.Time
+	skipped map[string]string // job and run id -> reason
+}
+
+func following(name string, items int, on ...job.Dependency) job.Config {
+	c := fleetJob(0, items, true)
+	c.Name, c.DependsOn, c.Failover = name, on, true
+	return c
+}
+
+func newNightly(t *testing.T, run func(ctx context.Context, c spi.ShardingContext) error) *nightly {
+	t.Helper()
+	n := &nightly{t: t, run: run, ended: map[string][]string{}, began: map[string]time.Time{}, skipped: map[string]string{}}
+	after := func(name, on string) job.Dependency { return job.Dependency{Job: name, On: on} }
+	extract := fleetJob(time.Minute, 3, true)
+	extract.Name, extract.Failover = "extract", true
+	n.fleet = newFleet(t, setup{
+		jobs: []job.Config{
+			extract,
+			following("left", 2, after("extract", job.OnSuccess)),
+			following("right", 1, after("extract", job.OnSuccess)),
+			following("report", 2, after("left", job.OnSuccess), after("right", job.OnSuccess)),
+			following("alarm", 1, after("extract", job.OnFailure)),
+			following("clean", 1, after("report", job.OnAlways), after("alarm", job.OnAlways)),
+		},
+		plugins: []spi.Plugin{probe(n.execute)},
+	})
+	return n
+}
+
+func (n *nightly) execute(ctx context.Context, req spi.ExecuteRequest) error {
+	c := req.Context
+	key := fmt.Sprintf("%s %s", c.JobName, c.RunID)
+	n.mu.Lock()
+	if _, again := n.began[key]; !again {
+		n.began[key] = time.Now()
+	}
+	n.mu.Unlock()
+	err := n.run(ctx, c)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	outcome := "ok"
+	switch {
+	case ctx.Err() != nil:
+		outcome = "gone" // others take it over
+	case err != nil:
+		outcome = "failed"
+	}
+	n.ended[key] = append(n.ended[key], fmt.Sprintf("%d %s", c.ShardingItem, outcome))
+	return err
+}
+
+func (n *nightly) join() *observed {
+	n.t.Helper()
+	o := n.fleet.join()
+	o.events.Skipped.Subscribe(func(e execution.RunSkipped) {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		n.skipped[e.Job+" "+e.Run] = string(e.Reason)
+	})
+	return o
+}
+
+// check compares what has become of a run in each job: the ends of its items, or why it
+// was skipped.
+func (n *nightly) check(run string, want map[string]any) {
+	n.t.Helper()
+	got := map[string]any{}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, c := range n.setup.jobs {
+		key := c.Name + " " + run
+		ended := slices.Sorted(slices.Values(n.ended[key]))
+		reason, isSkipped := n.skipped[key]
+		switch {
+		case isSkipped && len(ended) > 0:
+			n.t.Errorf("%s was skipped (%s) and ran: %v", key, reason, ended)
+		case isSkipped:
+			got[c.Name] = reason
+		case len(ended) > 0:
+			got[c.Name] = ended
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		n.t.Errorf("run %s (-want +got):\n%s", run, diff)
+	}
+}
+
+func wellDone() map[string]any {
+	return map[string]any{
+		"extract": []string{"0 ok", "1 ok", "2 ok"},
+		"left":    []string{"0 ok", "1 ok"}, "right": []string{"0 ok"}, "report": []string{"0 ok", "1 ok"},
+		"alarm": "upstream", "clean": []string{"0 ok"},
+	}
+}
+
+// TestJobsFollowOthers is what ElasticJob has promised since 2017 (#405, #1670, #2004):
+// a run of a job begins when those that it depends on have ended, under the same id, and
+// what it does not follow is recorded.
+func TestJobsFollowOthers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		failing := ""
+		n := newNightly(t, nil)
+		n.run = func(_ context.Context, c spi.ShardingContext) error {
+			time.Sleep(time.Duration(1+c.ShardingItem) * time.Second)
+			n.mu.Lock()
+			defer n.mu.Unlock()
+			if c.JobName == "extract" && c.ShardingItem == 1 && c.RunID == failing {
+				return errors.New("no data")
+			}
+			return nil
+		}
+		n.join()
+		n.join()
+		time.Sleep(20 * time.Second)
+		first := nextMultiple(time.Minute)
+		second := first.Add(time.Minute)
+		n.mu.Lock()
+		failing = registry.FormatRunID(second)
+		n.mu.Unlock()
+		sleepUntil(second.Add(-10 * time.Second))
+		n.check(registry.FormatRunID(first), wellDone())
+		n.checkStarts(registry.FormatRunID(first))
+		sleepUntil(second.Add(50 * time.Second))
+		n.check(registry.FormatRunID(second), map[string]any{
+			"extract": []string{"0 ok", "1 failed", "2 ok"},
+			"left":    "upstream", "right": "upstream", "report": "upstream", "alarm": []string{"0 ok"}, "clean": []string{"0 ok"},
+		})
+		runs, err := n.up[0].JobRuns(t.Context(), "report")
+		if err != nil || len(runs) != 2 || runs[0].State != RunSucceeded || runs[1].State != RunSkipped || runs[1].Reason != "upstream" ||
+			!cmp.Equal(runs[1].Before, map[string]RunState{"left": RunSkipped, "right": RunSkipped}) {
+			t.Errorf("JobRuns(report) = %+v, %v, want a success and a run that was skipped", runs, err)
+		}
+		n.leaveAll()
+	})
+}
+
+// checkStarts fails unless jobs have begun shortly after those that they depend on.
+func (n *nightly) checkStarts(run string) {
+	n.t.Helper()
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for name, after := range map[string]struct {
+		job  string
+		took time.Duration
+	}{"left": {"extract", 3 * time.Second}, "right": {"extract", 3 * time.Second}, "report": {"left", 2 * time.Second}, "clean": {"report", 2 * time.Second}} {
+		waited := n.began[name+" "+run].Sub(n.began[after.job+" "+run].Add(after.took))
+		if waited < 0 || waited > 500*time.Millisecond {
+			n.t.Errorf("%s began %v after the end of %s, want at once", name, waited, after.job)
+		}
+	}
+}
+
+// TestATriggerGoesOnToWhatFollows triggers a job by hand, and one in the midst of the
+// others: a run that would need others of that id, which will not be, is skipped.
+func TestATriggerGoesOnToWhatFollows(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := newNightly(t, func(context.Context, spi.ShardingContext) error { return nil })
+		n.setup.jobs[0].Every = time.Hour
+		o := n.join()
+		n.join()
+		time.Sleep(20 * time.Second)
+		all := o.trigger(t, Trigger{Job: "extract"}).ID
+		time.Sleep(10 * time.Second)
+		n.check(all, wellDone())
+		part := o.trigger(t, Trigger{Job: "left"}).ID
+		time.Sleep(10 * time.Second)
+		n.check(part, map[string]any{"left": []string{"0 ok", "1 ok"}, "report": "upstream", "clean": []string{"0 ok"}})
+		o.disable(t, Target{Job: "left"})
+		third := o.trigger(t, Trigger{Job: "extract"}).ID
+		time.Sleep(10 * time.Second)
+		want := wellDone()
+		want["left"], want["report"] = "job-disabled", "upstream"
+		n.check(third, want)
+		n.leaveAll()
+	})
+}
+
+// TestARunThatFailsOverIsFollowedOnce kills a node, the leader or another one, that runs
+// the last item of a run: it is taken over, and what follows starts once, after that.
+func TestARunThatFailsOverIsFollowedOnce(t *testing.T) {
+	t.Parallel()
+	for victim := range 2 {
+		t.Run(fmt.Sprintf("node %d", victim), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				n := newNightly(t, func(ctx context.Context, c spi.ShardingContext) error {
+					if c.JobName != "extract" || c.ExecutionSource == spi.SourceFailover {
+						return nil
+					}
+					select {
+					case <-time.After(2 * time.Minute):
+						return nil
+					case <-ctx.Done():
+						return ctx.Err()
+					}
+				})
+				n.setup.jobs[0].Every = 10 * time.Minute
+				n.join()
+				n.join()
+				time.Sleep(20 * time.Second)
+				instant := nextMultiple(10 * time.Minute)
+				sleepUntil(instant.Add(29 * time.Second))
+				run := registry.FormatRunID(instant)
+				dead := n.up[victim]
+				var gone int
+				dead.mu.Lock()
+				for _, e := range dead.started {
+					if e.Run == run {
+						gone++
+					}
+				}
+				dead.mu.Unlock()
+				if gone == 0 {
+					t.Fatal("the node that is to die runs nothing")
+				}
+				dead.kill(t)
+				n.up = slices.DeleteFunc(n.up, func(o *observed) bool { return o == dead })
+				time.Sleep(4 * time.Minute)
+				n.mu.Lock()
+				extract := n.ended["extract "+run]
+				n.ended["extract "+run] = slices.DeleteFunc(extract, func(s string) bool { return s[2:] == "gone" })
+				n.mu.Unlock()
+				n.check(run, wellDone())
+				n.leaveAll()
+			})
+		})
+	}
+}
