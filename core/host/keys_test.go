@@ -101,7 +101,7 @@ func TestFiringsAreTriedOnce(t *testing.T) {
 	center.Servers, center.Namespace = []string{server.Addr()}, "fleet"
 	center.BaseSleepTime, center.MaxSleepTime = time.Hour, time.Hour
 	n := observe(t, setup{jobs: []job.Config{probeJob(time.Hour)}, plugins: []spi.Plugin{probe(quick)}})
-	n.connection, n.Host.config.Node.RegCenter = nil, &center
+	n.connection, n.config.Node.RegCenter = nil, &center
 	service := &registryService{host: n.Host}
 	if err := service.Start(t.Context()); err != nil {
 		t.Fatal(err)
