@@ -98,16 +98,17 @@ local function begin(k, name, gen, kind, trig, req)
   if kind == 'N' and tonumber(trig) > NOW + AHEAD then return {EARLY} end
 
   local a, foreign = call('HGET', k.a, node) or '', tonumber(s[3]) > 0
-  local missed = call('HLEN', k.m) > 0
+  local apart = call('EXISTS', k.m, k.f) > 0
   local whole, floor = string.match(a, '^([^@;]+)@(%d+)$')
   local items, held, old, more = '', '', '', 0
   if kind == 'N' and whole and tonumber(floor) < tonumber(trig) and #own == 0 and not foreign
-    and not missed and (s[6] or '') == '' and call('HLEN', k.f) == 0 then
+    and not apart and (s[6] or '') == '' then
     items = whole
   else
     local mine, flags, go = ungroup(a, {}), {}, nil
     unranges(s[6] or '', mine, nil)
     local busy = busy_items(k, own, foreign, mine, s[8])
+    local missed = apart and call('HLEN', k.m) > 0
     if missed then
       local h = call('HGETALL', k.m)
       for i = 1, #h, 2 do flags[tonumber(h[i])] = h[i + 1] end

@@ -28,6 +28,8 @@ end
 local function complete(k, name, fence, items, outcome, run)
   local done, freed, rest, back = unranges(items, {}, true), {}, false, false
   local own = marks(call('HGET', k.r, node))
+  -- Of most jobs nothing is kept and nothing waits.
+  local some = call('EXISTS', k.cp, k.f, k.m, k.q) > 0 or outcome == 'B'
   for i, m in ipairs(own) do
     if m.f == fence and m.e == epoch then
       local left, ended = {}, {}
@@ -56,7 +58,7 @@ local function complete(k, name, fence, items, outcome, run)
         end_manual(k, name, m.t, ended, outcome, mine)
         triggers = true
       end
-      if outcome == 'S' and call('HLEN', k.cp) > 0 then
+      if outcome == 'S' and some and call('HLEN', k.cp) > 0 then
         local list = {}
         for _, item in ipairs(sorted(ended)) do list[#list + 1] = num(item) end
         chunked('HDEL', k.cp, list)
@@ -70,6 +72,7 @@ local function complete(k, name, fence, items, outcome, run)
     end
   end
   local all = run ~= '' and not back and gather_ended(k, run, fence .. ',' .. epoch .. ',' .. node, items, outcome, rest) or 0
+  if not some then return {OK, ranges(freed), 0, 0, 0, all} end
   return {OK, ranges(freed), call('HLEN', k.f), call('HLEN', k.m), call('HLEN', k.q), all}
 end
 
