@@ -42,7 +42,7 @@ func (l *life) watch(c call) {
 			l.leased(c, c.args[1], c.args[2])
 		}
 	case "commit", "reconcile":
-		for i := 11; i+10 < len(c.keys)+1 && i < len(c.keys); i += 11 {
+		for i := partKeys; i < len(c.keys); i += jobKeys {
 			l.watchAssignment(c.at, c.keys[i])
 		}
 		if c.script == "reconcile" && isOK(c.reply) {
@@ -65,11 +65,14 @@ func (l *life) watch(c call) {
 						h.lost = append(h.lost, lost{c.at, name, itemsOf(items), runOf(at)})
 					}
 				}
-				l.watchOrphans(c.at, name, c.keys[11+11*i+5])
+				l.watchOrphans(c.at, name, c.keys[partKeys+jobKeys*i+5])
 			}
 		}
 	}
 }
+
+// A script is given the keys of the partition, then those of each job.
+const partKeys, jobKeys = 12, 12
 
 // watchOrphans notes which items wait for a failover.
 func (l *life) watchOrphans(at time.Duration, job, key string) {
@@ -129,7 +132,7 @@ func (l *life) watchBegin(c call) {
 		}
 		g := grant{
 			at: c.at, node: node, epoch: epoch, gen: args[0], kind: args[1], job: args[4], code: registry.Code(integer(text(reply[0]))),
-			hasEpoch: session, lease: left, hasGen: redis.HGet(c.keys[11+11*i], "gen"),
+			hasEpoch: session, lease: left, hasGen: redis.HGet(c.keys[partKeys+jobKeys*i], "gen"),
 		}
 		if g.kind == "N" {
 			g.instant = integer(args[2])
