@@ -15,7 +15,8 @@ import (
 func fleetMeasurements() []measurement {
 	return []measurement{
 		{name: "fleet/joins", run: measureJoins},
-		{name: "fleet/idle", run: measureIdle},
+		{name: "fleet/idle", run: func(ctx context.Context, s *settings) ([]result, error) { return measureIdle(ctx, s, 0) }},
+		{name: "fleet/idle with items", large: true, run: func(ctx context.Context, s *settings) ([]result, error) { return measureIdle(ctx, s, idleItems) }},
 	}
 }
 
@@ -41,10 +42,7 @@ func measureJoins(ctx context.Context, s *settings) (results []result, err error
 		return nil, err
 	}
 	for i := range joinedJobs {
-		j := job.Defaults(fmt.Sprintf("job-%06d", i))
-		j.Type, j.Cron, j.TimeZone, j.ShardingTotalCount = probeType, rarely, "UTC", joinedItems
-		j.Props[propProbe] = "0"
-		config.Jobs = append(config.Jobs, j)
+		config.Jobs = append(config.Jobs, rareJob(i))
 	}
 	if err := s.hot(); err != nil {
 		return nil, err
@@ -75,6 +73,14 @@ func measureJoins(ctx context.Context, s *settings) (results []result, err error
 		known("last up to all adopted", "s", max(settled.Sub(lastUp), 0).Seconds()),
 		known("redis cpu", "s", n.redis.used(ctx).cpu.Seconds()),
 	}}}, nil
+}
+
+// rareJob is the n-th job that is not due while anything is measured.
+func rareJob(n int) job.Config {
+	j := job.Defaults(fmt.Sprintf("job-%06d", n))
+	j.Type, j.Cron, j.TimeZone, j.ShardingTotalCount = probeType, rarely, "UTC", joinedItems
+	j.Props[propProbe] = "0"
+	return j
 }
 
 // shares waits until every node has as many items of every job as it should.
@@ -148,10 +154,13 @@ func (h *shareHandler) Handle(_ context.Context, r slog.Record) error {
 const (
 	idleSessions = 100
 	idleTime     = 10 * time.Second
+	// idleItems are those of jobs of ten, which are due once a year.
+	idleItems = 10_000
 )
 
-// measureIdle measures what nodes without anything to do cost their Redis.
-func measureIdle(ctx context.Context, s *settings) (results []result, err error) {
+// measureIdle measures what nodes without anything to do cost their Redis, and
+// themselves, and what of that their Redis would do without them.
+func measureIdle(ctx context.Context, s *settings, items int) (results []result, err error) {
 	var n nodes
 	defer func() {
 		if stopErr := n.stop(ctx); err == nil {
@@ -162,8 +171,15 @@ func measureIdle(ctx context.Context, s *settings) (results []result, err error)
 	if err != nil {
 		return nil, err
 	}
+	alone, err := n.redis.during(ctx, idleTime)
+	if err != nil {
+		return nil, err
+	}
+	for i := range items / joinedItems {
+		config.Jobs = append(config.Jobs, rareJob(i))
+	}
 	for range idleSessions {
-		if err := n.start(ctx, config); err != nil {
+		if err := n.start(ctx, config, elasticjob.WithPlugins(probePlugin([]*probe{{}}))); err != nil {
 			return nil, err
 		}
 	}
@@ -173,13 +189,19 @@ func measureIdle(ctx context.Context, s *settings) (results []result, err error)
 	if err := s.hot(); err != nil {
 		return nil, err
 	}
-	before, cpuBefore := n.redis.used(ctx), processorTime()
-	if err := waitUntil(ctx, time.Now().Add(idleTime)); err != nil {
+	cpuBefore := processorTime()
+	used, err := n.redis.during(ctx, idleTime)
+	if err != nil {
 		return nil, err
 	}
-	used, cpu := n.redis.used(ctx).since(before), processorTime()-cpuBefore
-	return []result{{Group: "idle", Row: "100 nodes without jobs", Who: whoOurs, Values: []value{
+	cpu := processorTime() - cpuBefore
+	row := "100 nodes without jobs"
+	if items > 0 {
+		row = fmt.Sprintf("100 nodes, %d items", items)
+	}
+	return []result{{Group: "idle", Row: row, Who: whoOurs, Values: []value{
 		known("redis cpu", "ms/s", millis(used.cpu)/idleTime.Seconds()),
+		known("without nodes", "ms/s", millis(alone.cpu)/idleTime.Seconds()),
 		known("script calls/s", "", float64(used.calls(scriptCalls...))/idleTime.Seconds()),
 		known("nodes' cpu", "ms/s", millis(cpu)/idleTime.Seconds()),
 	}}}, nil

@@ -72,6 +72,7 @@ func measurements() []measurement {
 	all = append(all, latenessMeasurements()...)
 	all = append(all, fleetMeasurements()...)
 	all = append(all, triggerMeasurements()...)
+	all = append(all, flowMeasurements()...)
 	all = append(all, schedulingMeasurements()...)
 	return append(all,
 		measurement{name: "cron", run: measureCron},

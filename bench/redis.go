@@ -108,6 +108,13 @@ func (s *redisServer) used(ctx context.Context) usage {
 	return parseUsage(text)
 }
 
+// during is what the server does in some time.
+func (s *redisServer) during(ctx context.Context, length time.Duration) (usage, error) {
+	before := s.used(ctx)
+	err := waitUntil(ctx, time.Now().Add(length))
+	return s.used(ctx).since(before), err
+}
+
 // parseUsage reads the sections cpu and commandstats of INFO.
 func parseUsage(text string) usage {
 	u := usage{commands: make(map[string]int64)}
