@@ -89,6 +89,43 @@ func failoverBreakages() []breakage {
 	}
 }
 
+// dependencyBreakages are of jobs that run after others.
+func dependencyBreakages() []breakage {
+	return []breakage{
+		{1, "runs that go on ended", "close", "if going[run] then return nil, false end", ""},
+		{1, "items that wait for failover forgotten", "close", "do going[string.match(f[i + 1], '^[^|]*')] = true end", "do end"},
+		{9, "catch-ups not waited for", "close", "if not off[tonumber(m[i])] then", "if false then"},
+		{5, "items that may begin not waited for", "close", "if tonumber(run) > decided then", "if false then"},
+		{1, "triggers not waited for", "close", "if manual and manual.ended == '0' then", "if false then"},
+		{1, "triggers that failed taken for successes", "close", "and not string.find(manual.ends, '@[^S]') and", "and"},
+		{1, "told for ever", "close", "if runs[run] and runs[run].state == 'E' then", "if false then"},
+		{1, "failures forgotten", "complete", "if s[4] and outcome ~= 'S' and next(ended) then", "if false then"},
+		{7, "losses forgotten", "drain", "if s[6] then spoil(k, m.t) end", ""},
+		{1, "runs not noted", "begin", "if s[9] then open_run(k, name, trig) end", ""},
+		{1, "triggers not noted", "trigger", "if s[5] then open_run(k, name, id) end", ""},
+		{1, "started again when told again", "arrive", "if r and r.state ~= 'W' then return answer(r) end", ""},
+		{1, "started before all have told", "arrive", "if not edges[other] then return end", ""},
+		{1, "conditions not looked at", "arrive", "if up[other] ~= 'A' and", "if false and"},
+		{1, "start not noted", "arrive", "  enter(k, run, r, 'O')\n", ""},
+	}
+}
+
+// TestDependencyBreakagesAreCaught is the same where jobs run after others, on Redis, as
+// such a life has many scripts.
+func TestDependencyBreakagesAreCaught(t *testing.T) {
+	t.Parallel()
+	const most = 40
+	for _, b := range dependencyBreakages() {
+		t.Run(b.name, func(t *testing.T) {
+			t.Parallel()
+			b.mustNotice(t, most, func(t testing.TB, seed uint64, edit func(name, source string) string) {
+				t.Helper()
+				newDependentRun(t, onRedis, seed, edit).live(2 * *steps)
+			})
+		})
+	}
+}
+
 // TestBreakagesAreCaught takes one rule after the other out of the scripts: the
 // random sequences must notice each.
 func TestBreakagesAreCaught(t *testing.T) {
