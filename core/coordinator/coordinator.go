@@ -97,6 +97,7 @@ type Coordinator struct {
 	brakeUntil time.Time               // sessions that ended in a mass are kept until then
 	drained    map[registry.Lease]bool // dead sessions that are not buried yet
 	failed     map[string]failure      // jobs whose strategy failed
+	unlinked   map[string]bool         // jobs that could not be linked to those they depend on
 	reconciler reconciler
 }
 
@@ -104,13 +105,13 @@ type Coordinator struct {
 func New(c Config) *Coordinator {
 	return &Coordinator{
 		registry: c.Registry, strategist: c.Strategist, lost: c.Lost, elsewhere: c.Elsewhere, skipped: c.Skipped, timeout: c.SessionTimeout, now: c.Now, logger: c.Logger,
-		drained: make(map[registry.Lease]bool), failed: make(map[string]failure), reconciler: reconciler{interval: c.Interval, due: make(map[string]time.Time)},
+		drained: make(map[registry.Lease]bool), failed: make(map[string]failure), unlinked: make(map[string]bool), reconciler: reconciler{interval: c.Interval, due: make(map[string]time.Time)},
 	}
 }
 
 // Coordinate does whatever is to be done now: it evicts sessions whose lease has
-// ended, takes their marks away, gives items without owner a new one, starts the runs
-// that follow others, and mends what is inconsistent. It returns when there will be more to do at the latest,
+// ended, takes their marks away, gives items without owner a new one, mends what is
+// inconsistent, and starts the runs that follow others. It returns when there will be more to do at the latest,
 // by the server's clock, zero if that is not known. A leader that is interrupted
 // leaves the rest to the next call, its own or its successor's.
 func (c *Coordinator) Coordinate(ctx context.Context, leader registry.Leadership) (next time.Time, err error) {
@@ -118,6 +119,7 @@ func (c *Coordinator) Coordinate(ctx context.Context, leader registry.Leadership
 		c.term, c.brakeUntil = leader.Term, time.Time{}
 		clear(c.drained)
 		clear(c.failed)
+		clear(c.unlinked)
 		c.reconciler.reset()
 	}
 	next, err = c.reap(ctx, leader)
@@ -142,12 +144,9 @@ func (c *Coordinator) Coordinate(ctx context.Context, leader registry.Leadership
 			delete(c.drained, d)
 		}
 	}
-	look, err := c.follow(ctx, leader)
-	if err != nil {
-		return next, err
-	}
 	due, err := c.reconcile(ctx, leader)
-	return earlier(earlier(next, look), due), err
+	look, failed := c.follow(ctx, leader)
+	return earlier(earlier(next, due), look), errors.Join(err, failed)
 }
 
 // earlier returns the earlier one of two times that are set.
@@ -272,9 +271,7 @@ func (c *Coordinator) reshardBatch(ctx context.Context, leader registry.Leadersh
 	if err != nil {
 		return left, err
 	}
-	if err := c.link(ctx, states); err != nil {
-		return left, err
-	}
+	c.link(ctx, states)
 	plans, err := c.planAll(ctx, states, since, r)
 	if err != nil {
 		return left, err

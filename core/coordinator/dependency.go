@@ -3,6 +3,7 @@ package coordinator
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -43,29 +44,62 @@ const (
 	longestWait = 24 * time.Hour
 )
 
-// link makes the ends of the runs of other jobs known to those that depend on them. It
-// refuses what would close a circle; a run would end in it all the same, as no job runs
-// twice under one run id.
-func (c *Coordinator) link(ctx context.Context, states []registry.JobState) error {
+// link makes the ends of the runs of other jobs known to those of these that depend on
+// them. What fails is tried again by follow.
+func (c *Coordinator) link(ctx context.Context, states []registry.JobState) {
 	for _, s := range states {
-		if len(s.Definition.DependsOn) == 0 {
-			continue
+		if c.linkJob(ctx, s.Definition) != nil {
+			c.unlinked[s.Definition.Name] = true
 		}
-		path, err := c.circle(ctx, s.Definition.Name)
-		if err != nil {
+	}
+}
+
+// linkJob refuses what would close a circle. A run would end in it all the same, as no
+// job runs twice under one run id.
+func (c *Coordinator) linkJob(ctx context.Context, d registry.JobDefinition) error {
+	if len(d.DependsOn) == 0 {
+		return nil
+	}
+	path, err := c.circle(ctx, d.Name)
+	if err != nil {
+		return err
+	}
+	if path != nil {
+		c.logger.Error("jobs depend on each other in a circle", "job", d.Name, "path", strings.Join(path, " -> "))
+		return nil
+	}
+	for _, up := range d.Upstreams() {
+		if err := c.elsewhere(up).Link(ctx, up, d.Name); err != nil {
 			return err
-		}
-		if path != nil {
-			c.logger.Error("jobs depend on each other in a circle", "job", s.Definition.Name, "path", strings.Join(path, " -> "))
-			continue
-		}
-		for _, d := range s.Definition.DependsOn {
-			if err := c.elsewhere(d.Job).Link(ctx, d.Job, s.Definition.Name); err != nil {
-				return err
-			}
 		}
 	}
 	return nil
+}
+
+// relink tries again what link could not do.
+func (c *Coordinator) relink(ctx context.Context) error {
+	for _, name := range slices.Sorted(maps.Keys(c.unlinked)) {
+		s, _, err := c.read(ctx, name)
+		if err == nil {
+			err = c.linkJob(ctx, s.Definition)
+		}
+		if err != nil {
+			return err
+		}
+		delete(c.unlinked, name)
+	}
+	return nil
+}
+
+// read reads a job wherever it is. It is false if there is none, or none that this
+// version understands.
+func (c *Coordinator) read(ctx context.Context, name string) (registry.JobState, bool, error) {
+	s, err := c.elsewhere(name).Job(ctx, name)
+	_, isForeign := errors.AsType[*registry.JobsError](err)
+	if isForeign || errors.Is(err, registry.ErrUnknownJob) {
+		return registry.JobState{}, false, nil
+	}
+	return s, err == nil, err
 }
 
 // circle is the way from a job along what it depends on back to itself, as the registry
@@ -73,8 +107,8 @@ func (c *Coordinator) link(ctx context.Context, states []registry.JobState) erro
 func (c *Coordinator) circle(ctx context.Context, name string) ([]string, error) {
 	var failed error
 	path := job.Circle(name, func(name string) []string {
-		s, err := c.elsewhere(name).Job(ctx, name)
-		if err != nil && !errors.Is(err, registry.ErrUnknownJob) {
+		s, _, err := c.read(ctx, name)
+		if err != nil {
 			failed = err
 		}
 		return s.Definition.Upstreams()
@@ -86,6 +120,9 @@ func (c *Coordinator) circle(ctx context.Context, name string) ([]string, error)
 // starts or skips theirs. A run counts as ended until all have heard, so what is
 // interrupted is told again, and a job that was told hears nothing new.
 func (c *Coordinator) follow(ctx context.Context, leader registry.Leadership) (next time.Time, err error) {
+	if err := c.relink(ctx); err != nil {
+		return c.now().Add(idleLook), err
+	}
 	told, leavers := make(map[string][]string), make(map[string][]string)
 	for range maxPasses {
 		names, err := c.registry.RunsUnderWay(ctx)
@@ -186,12 +223,8 @@ func (c *Coordinator) mayCome(ctx context.Context, name, run string, seen map[st
 		return false, nil
 	}
 	seen[name] = true
-	of := c.elsewhere(name)
-	s, err := of.Job(ctx, name)
-	if errors.Is(err, registry.ErrUnknownJob) {
-		return false, nil
-	}
-	if err != nil {
+	s, exists, err := c.read(ctx, name)
+	if !exists || err != nil {
 		return false, err
 	}
 	for _, d := range s.Definition.DependsOn {
@@ -199,7 +232,7 @@ func (c *Coordinator) mayCome(ctx context.Context, name, run string, seen map[st
 			return may, err
 		}
 	}
-	runs, err := of.JobRuns(ctx, name)
+	runs, err := c.elsewhere(name).JobRuns(ctx, name)
 	if err != nil {
 		return false, err
 	}

@@ -68,9 +68,7 @@ func (c *Coordinator) reconcile(ctx context.Context, leader registry.Leadership)
 		}
 		r.due[s.Definition.Name] = at
 	}
-	if err := c.link(ctx, states); err != nil {
-		return r.look, err
-	}
+	c.link(ctx, states)
 	repairs, err := c.registry.Reconcile(ctx, leader, due)
 	for _, one := range repairs {
 		c.logger.Warn("registry repaired", "job", one.Job, "repair", one.Kind, "count", one.Count)

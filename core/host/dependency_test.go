@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -130,41 +131,51 @@ func wellDone() map[string]any {
 // what it does not follow is recorded.
 func TestJobsFollowOthers(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		failing := ""
-		n := newNightly(t, nil)
-		n.run = func(_ context.Context, c spi.ShardingContext) error {
-			time.Sleep(time.Duration(1+c.ShardingItem) * time.Second)
-			n.mu.Lock()
-			defer n.mu.Unlock()
-			if c.JobName == "extract" && c.ShardingItem == 1 && c.RunID == failing {
-				return errors.New("no data")
-			}
-			return nil
-		}
-		n.join()
-		n.join()
-		time.Sleep(20 * time.Second)
-		first := nextMultiple(time.Minute)
-		second := first.Add(time.Minute)
-		n.mu.Lock()
-		failing = registry.FormatRunID(second)
-		n.mu.Unlock()
-		sleepUntil(second.Add(-10 * time.Second))
-		n.check(registry.FormatRunID(first), wellDone())
-		n.checkStarts(registry.FormatRunID(first))
-		sleepUntil(second.Add(50 * time.Second))
-		n.check(registry.FormatRunID(second), map[string]any{
-			"extract": []string{"0 ok", "1 failed", "2 ok"},
-			"left":    "upstream", "right": "upstream", "report": "upstream", "alarm": []string{"0 ok"}, "clean": []string{"0 ok"},
+	// As on a Cluster, the jobs are in different partitions, with leaders of their own.
+	for _, partitions := range []int{1, 5} {
+		t.Run(fmt.Sprintf("partitions %d", partitions), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) { testNightly(t, partitions) })
 		})
-		runs, err := n.up[0].JobRuns(t.Context(), "report")
-		if err != nil || len(runs) != 2 || runs[0].State != RunSucceeded || runs[1].State != RunSkipped || runs[1].Reason != "upstream" ||
-			!cmp.Equal(runs[1].Before, map[string]RunState{"left": RunSkipped, "right": RunSkipped}) {
-			t.Errorf("JobRuns(report) = %+v, %v, want a success and a run that was skipped", runs, err)
+	}
+}
+
+func testNightly(t *testing.T, partitions int) {
+	t.Helper()
+	failing := ""
+	n := newNightly(t, nil)
+	n.setup.partitions = partitions
+	n.run = func(_ context.Context, c spi.ShardingContext) error {
+		time.Sleep(time.Duration(1+c.ShardingItem) * time.Second)
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		if c.JobName == "extract" && c.ShardingItem == 1 && c.RunID == failing {
+			return errors.New("no data")
 		}
-		n.leaveAll()
+		return nil
+	}
+	n.join()
+	n.join()
+	time.Sleep(20 * time.Second)
+	first := nextMultiple(time.Minute)
+	second := first.Add(time.Minute)
+	n.mu.Lock()
+	failing = registry.FormatRunID(second)
+	n.mu.Unlock()
+	sleepUntil(second.Add(-10 * time.Second))
+	n.check(registry.FormatRunID(first), wellDone())
+	n.checkStarts(registry.FormatRunID(first))
+	sleepUntil(second.Add(50 * time.Second))
+	n.check(registry.FormatRunID(second), map[string]any{
+		"extract": []string{"0 ok", "1 failed", "2 ok"},
+		"left":    "upstream", "right": "upstream", "report": "upstream", "alarm": []string{"0 ok"}, "clean": []string{"0 ok"},
 	})
+	runs, err := n.up[0].JobRuns(t.Context(), "report")
+	if err != nil || len(runs) != 2 || runs[0].State != RunSucceeded || runs[1].State != RunSkipped || runs[1].Reason != "upstream" ||
+		!cmp.Equal(runs[1].Before, map[string]RunState{"left": RunSkipped, "right": RunSkipped}) {
+		t.Errorf("JobRuns(report) = %+v, %v, want a success and a run that was skipped", runs, err)
+	}
+	n.leaveAll()
 }
 
 // checkStarts fails unless jobs have begun shortly after those that they depend on.
@@ -259,4 +270,72 @@ func TestARunThatFailsOverIsFollowedOnce(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestRunsThatNeverMeetAreSkipped lets a job wait for two whose schedules differ: it runs
+// at the instants of both, and is skipped at the others.
+func TestRunsThatNeverMeetAreSkipped(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := newNightly(t, func(context.Context, spi.ShardingContext) error { return nil })
+		slow, both := n.setup.jobs[0], following("both", 1, job.Dependency{Job: "extract", On: job.OnSuccess}, job.Dependency{Job: "slow", On: job.OnSuccess})
+		slow.Name, slow.Every = "slow", 2*time.Minute
+		n.setup.jobs = []job.Config{n.setup.jobs[0], slow, both}
+		n.join()
+		time.Sleep(20 * time.Second)
+		first := nextMultiple(2 * time.Minute)
+		sleepUntil(first.Add(3*time.Minute + 30*time.Second))
+		all := []string{"0 ok", "1 ok", "2 ok"}
+		n.check(registry.FormatRunID(first), map[string]any{"extract": all, "slow": all, "both": []string{"0 ok"}})
+		// Only the next run of slow tells that there is none between.
+		n.check(registry.FormatRunID(first.Add(time.Minute)), map[string]any{"extract": all, "both": "upstream"})
+		n.leaveAll()
+	})
+}
+
+// TestACircleEnds stores jobs that depend on each other behind the back of the checks,
+// as nodes with different files may: the leader joins no circle, and a run goes round
+// once at most.
+func TestACircleEnds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := newNightly(t, func(context.Context, spi.ShardingContext) error { return nil })
+		after := func(name string) job.Dependency { return job.Dependency{Job: name, On: job.OnAlways} }
+		n.setup.jobs = []job.Config{following("a", 1), following("b", 1, after("a")), following("c", 1, after("b"))}
+		o := n.join()
+		n.join()
+		time.Sleep(20 * time.Second)
+		closing := following("a", 1, after("c"))
+		info, err := o.Job(t.Context(), "a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = o.UpdateJob(t.Context(), closing, info.Version)
+		if err == nil || !strings.Contains(err.Error(), "a -> c -> b -> a") {
+			t.Errorf("UpdateJob of a circle = %v, want an error with its path", err)
+		}
+		d, err := definitionOf(closing)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.Overwrite = true
+		p := o.center.Partition("a")
+		if _, err := p.PutJobs(t.Context(), []registry.JobDefinition{d}); err != nil {
+			t.Fatal(err)
+		}
+		for _, linked := range []bool{false, true} {
+			if linked {
+				// A leader that did not know of the others yet may have done it.
+				if err := p.Link(t.Context(), "c", "a"); err != nil {
+					t.Fatal(err)
+				}
+			}
+			time.Sleep(10 * time.Second)
+			run := o.trigger(t, Trigger{Job: "a"}).ID
+			time.Sleep(10 * time.Second)
+			once := []string{"0 ok"}
+			n.check(run, map[string]any{"a": once, "b": once, "c": once})
+		}
+		n.leaveAll()
+	})
 }

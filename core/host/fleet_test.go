@@ -65,6 +65,7 @@ func (f *fleet) joinAs(id string) *observed {
 	}
 	n.config.Node.ShutdownGrace = 30 * time.Second
 	n.onto(f.server)
+	n.connection.partitions = cmp.Or(f.setup.partitions, n.connection.partitions)
 	n.connection.sessionTimeout = cmp.Or(f.setup.sessionTimeout, n.connection.sessionTimeout)
 	n.start(f.t)
 	f.nodes, f.up = append(f.nodes, n), append(f.up, n)

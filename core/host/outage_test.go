@@ -308,6 +308,8 @@ type setup struct {
 	labels  map[string]string
 	// sessionTimeout is that of a fleet; 0 for the default.
 	sessionTimeout time.Duration
+	// partitions are those of a fleet's namespace; 0 for one.
+	partitions int
 	// onZombie is as configured, "" for the default; exit is how the process ends.
 	onZombie string
 	exit     func()
