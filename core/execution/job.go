@@ -87,6 +87,7 @@ type Job struct {
 	claims    bool      // items of dead instances may wait: take them over
 	orphaned  bool      // some did when the node last knew, and there was no room here
 	reports   []*run    // marked runs with finished items to report
+	unsure    bool      // the registry may have other marks than what runs here: tell it
 	stepping  bool      // the step goroutine runs
 	putOff    bool      // instants of an unmonitored job wait for the next renewal
 	rejoined  bool      // the session or the spec is another one, the assignment not adopted since
@@ -351,7 +352,7 @@ func (j *Job) rejoin() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.rejoined = j.current.Generation != 0
-	j.wasAway = true
+	j.wasAway, j.unsure = true, false
 }
 
 // resume begins what was put off.

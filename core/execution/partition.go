@@ -25,6 +25,8 @@ type Center interface {
 	MeetAll(ctx context.Context, requests []registry.MeetRequest) ([]registry.Gathering, error)
 	// ClaimAll takes over items that dead instances were running, likewise.
 	ClaimAll(ctx context.Context, requests []registry.ClaimRequest) ([]registry.ClaimReply, error)
+	// ReassertAll makes the marks of a session those of what runs here, likewise.
+	ReassertAll(ctx context.Context, requests []registry.ReassertRequest) ([]registry.ReassertReply, error)
 	// SaveCheckpoint keeps what an item has saved for whoever takes it over.
 	SaveCheckpoint(ctx context.Context, request registry.CheckpointRequest) error
 	// Fresh reports whether this node may start an unmonitored firing of the
@@ -72,6 +74,7 @@ type session struct {
 	completes batcher[registry.CompleteRequest, registry.CompleteReply]
 	meets     batcher[registry.MeetRequest, registry.Gathering]
 	claims    batcher[registry.ClaimRequest, registry.ClaimReply]
+	reasserts batcher[registry.ReassertRequest, registry.ReassertReply]
 }
 
 func (s *session) end(cause error) {
@@ -95,6 +98,7 @@ func (p *Partition) Attach(lease registry.Lease) {
 	s.completes.send, s.completes.spawn = p.center.CompleteAll, p.executor.calls.Go
 	s.meets.send, s.meets.spawn = p.center.MeetAll, p.executor.calls.Go
 	s.claims.send, s.claims.spawn = p.center.ClaimAll, p.executor.calls.Go
+	s.reasserts.send, s.reasserts.spawn = p.center.ReassertAll, p.executor.calls.Go
 	for _, j := range p.Jobs() {
 		j.rejoin()
 	}

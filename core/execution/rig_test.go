@@ -30,6 +30,10 @@ type rig struct {
 	saved     []registry.CheckpointRequest
 	saveError error
 
+	reasserted []registry.ReassertRequest
+	reassert   func(registry.ReassertRequest) registry.ReassertReply // nil: nothing differs
+	refused    []error
+
 	early atomic.Int64 // so many begins are told that their instant has not come
 	stale atomic.Bool  // the node does not know whether it is up to date
 	away  atomic.Bool  // completions are not answered
@@ -174,6 +178,19 @@ func (r *rig) ClaimAll(_ context.Context, requests []registry.ClaimRequest) ([]r
 	return replies, nil
 }
 
+func (r *rig) ReassertAll(_ context.Context, requests []registry.ReassertRequest) ([]registry.ReassertReply, error) {
+	r.mu.Lock()
+	r.reasserted = append(r.reasserted, requests...)
+	r.mu.Unlock()
+	replies := make([]registry.ReassertReply, len(requests))
+	for i, q := range requests {
+		if r.reassert != nil {
+			replies[i] = r.reassert(q)
+		}
+	}
+	return replies, nil
+}
+
 func (r *rig) SaveCheckpoint(_ context.Context, request registry.CheckpointRequest) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -184,7 +201,12 @@ func (r *rig) SaveCheckpoint(_ context.Context, request registry.CheckpointReque
 func (r *rig) Fresh(time.Time) bool            { return !r.stale.Load() }
 func (r *rig) Alive() bool                     { return true }
 func (r *rig) Refresh(context.Context, string) {}
-func (r *rig) Refused(registry.Lease, error)   {}
+
+func (r *rig) Refused(_ registry.Lease, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.refused = append(r.refused, err)
+}
 
 // code is a job type whose code is a function.
 func code(run func(ctx context.Context, req spi.ExecuteRequest) error) spi.JobType {

@@ -29,9 +29,9 @@ func (j *Job) step() {
 }
 
 // hasStep reports whether there is something to do. Until the assignment is
-// adopted under a new session, that is reports only.
+// adopted under a new session, that is reports and reassertions only.
 func (j *Job) hasStep() bool {
-	return !j.rejoined && (len(j.waiting) > 0 || j.claims || j.catchUp || j.triggered) || j.isReportDue()
+	return j.unsure || !j.rejoined && (len(j.waiting) > 0 || j.claims || j.catchUp || j.triggered) || j.isReportDue()
 }
 
 // isReportDue reports whether finished items are to be reported now: their
@@ -55,6 +55,10 @@ func (j *Job) nextStep() func() {
 	defer j.mu.Unlock()
 	j.postpone()
 	switch {
+	case j.unsure:
+		// Before anything else begins, and while nothing else is asked.
+		j.unsure = false
+		return j.reassert
 	case j.isReportDue():
 		reports := j.reports
 		j.reports = nil

@@ -116,6 +116,8 @@ func (m *member) quarantine(notBefore time.Time) {
 	m.executor.Hold()
 	if isNews {
 		m.logger.Warn("nothing is started for a while: the registry is new or may have lost its latest writes, so items of earlier holders may still run", "until", notBefore)
+		// Others may begin these items when the wait is over.
+		m.executor.Reassert()
 		m.membership.tell()
 	}
 }
@@ -451,6 +453,11 @@ func (m *member) adopt(ctx context.Context, names []string) error {
 		return err
 	}
 	for _, a := range assignments {
+		if !a.Monitored && a.Epoch < m.membership.lease().Epoch && a.Items.Len() > 0 {
+			// The leader counts the session that had these as dead and is about to
+			// give them away.
+			continue
+		}
 		if j := m.host.executor.Job(a.Job); j != nil {
 			m.host.jobs.adopt(j, a)
 		}
@@ -476,6 +483,11 @@ func (m *member) MeetAll(ctx context.Context, requests []registry.MeetRequest) (
 // ClaimAll takes over items that dead instances were running.
 func (m *member) ClaimAll(ctx context.Context, requests []registry.ClaimRequest) ([]registry.ClaimReply, error) {
 	return m.partition.ClaimAll(ctx, requests)
+}
+
+// ReassertAll makes the marks of the session those of what runs here.
+func (m *member) ReassertAll(ctx context.Context, requests []registry.ReassertRequest) ([]registry.ReassertReply, error) {
+	return m.partition.ReassertAll(ctx, requests)
 }
 
 // SaveCheckpoint keeps what an item has saved for whoever takes it over.

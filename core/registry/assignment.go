@@ -73,6 +73,9 @@ type CommitResult struct {
 type Assignment struct {
 	Job        string
 	Generation int64
+	// Epoch is below that of every session that has begun since: items of an unmonitored
+	// job that are given to an instance are not such a session's.
+	Epoch int64
 	// Previous is the last generation that took items of an unmonitored job from
 	// living owners and whose hand-over is over: an owner whose last one is older
 	// does not know until when some of its items were its own. One that has only
@@ -246,7 +249,7 @@ func (p *Partition) Assignments(ctx context.Context, instance string, jobs []str
 		_, err := p.config.Client.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
 			off = pipe.HExists(ctx, p.keys.off(), ServerName(instance))
 			for i, name := range batch {
-				heads[i] = pipe.HMGet(ctx, p.keys.job(name), "gen", "pg", "sd", "mon", "from", "st", "dn", "lo", "an", "how")
+				heads[i] = pipe.HMGet(ctx, p.keys.job(name), "gen", "pg", "sd", "mon", "from", "st", "dn", "lo", "an", "how", "ep")
 				owned[i] = pipe.HMGet(ctx, p.keys.assignments(name), instance, "")
 				queued[i], orphaned[i] = pipe.HLen(ctx, p.keys.queued(name)), pipe.HLen(ctx, p.keys.failovers(name))
 				disabled[i] = pipe.HExists(ctx, p.keys.states(name), "node:"+ServerName(instance))
@@ -266,6 +269,7 @@ func (p *Partition) Assignments(ctx context.Context, instance string, jobs []str
 				Orphans: r.orphans(),
 			}
 			a.Total, a.How = r.total()
+			a.Epoch = r.numberOrZero()
 			a.Floors, a.Unowned = r.groups(), union(r.groups())
 			if err := r.end(); err != nil {
 				return nil, fmt.Errorf("reading the assignment of %q in job %s: %w", instance, name, err)
@@ -279,6 +283,15 @@ func (p *Partition) Assignments(ctx context.Context, instance string, jobs []str
 		}
 	}
 	return list, nil
+}
+
+// numberOrZero reads a number that may not be there yet.
+func (r *reply) numberOrZero() int64 {
+	if r.more() && r.values[r.at] == "" {
+		_, _ = r.next()
+		return 0
+	}
+	return r.number()
 }
 
 // total reads how many items are assigned and how: the number of items of a job

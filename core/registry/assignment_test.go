@@ -30,7 +30,7 @@ func TestFirstAssignmentStartsAtDefinition(t *testing.T) {
 			t.Errorf("CommitAssignments (-want +got):\n%s", diff)
 		}
 		a := Assignment{
-			Job: "j", Generation: r.Generation, Monitored: true, Items: NewItems(0, 1, 2), From: start(),
+			Job: "j", Generation: r.Generation, Epoch: l.Term, Monitored: true, Items: NewItems(0, 1, 2), From: start(),
 			Floors: []ItemsAt{{NewItems(0, 1, 2), start()}},
 		}
 		if diff := cmp.Diff(a, b.assignment("a", "j")); diff != "" {
@@ -39,6 +39,9 @@ func TestFirstAssignmentStartsAtDefinition(t *testing.T) {
 		a.Items, a.Floors = Items{}, nil
 		if diff := cmp.Diff(a, b.assignment("nobody", "j")); diff != "" {
 			t.Errorf("Assignments of nobody (-want +got):\n%s", diff)
+		}
+		if next := b.register("b"); next.Epoch <= a.Epoch {
+			t.Errorf("the next session has epoch %d, want one above the assignment's %d", next.Epoch, a.Epoch)
 		}
 		if s := b.job("j"); s.Version != p.Version || s.Generation != r.Generation || s.Owners["a"].String() != "0-2" {
 			t.Errorf("Job = %+v, want version %d, generation %d, owner a", s, p.Version, r.Generation)

@@ -126,6 +126,30 @@ func TestDependencyBreakagesAreCaught(t *testing.T) {
 	}
 }
 
+// lossBreakages are of marks after lost writes.
+func lossBreakages() []breakage {
+	return []breakage{
+		{2, "what is marked again not decided", "reassert", "if floors[item] and floors[item] < t then", "if false then"},
+		{3, "what is marked again still to be caught up", "reassert", "<= t then call('HDEL', k.m", "< 0 then call('HDEL', k.m"},
+		{7, "what is marked again still to be triggered", "reassert", "== m.t then call('HDEL', k.q", "== '' then call('HDEL', k.q"},
+		{14, "what is marked again stays in older marks", "reassert", "elseif next(both) then", "elseif false then"},
+		{8, "what is marked again stays in the failover queue", "reassert", "  chunked('HDEL', k.f, gone)\n", ""},
+		{2, "tokens fall behind what is marked again", "reassert", "  s.tok = math.max(s.tok, tonumber(m.f))\n", ""},
+		{2, "what is marked again not counted as foreign", "reassert", "if one.g ~= s.gen then s.x = s.x + 1 end", ""},
+		{1, "what has ended stays marked", "reassert", "if next(rest) then unknown", "if false then unknown"},
+		{2, "what was never heard of taken for ended", "reassert", "tonumber(u.m.f) <= newest", "true"},
+		{1, "reassertion without lease", "reassert", "if not d or d < NOW then return nil end", "if not d then return nil end"},
+		{53, "later misfires replaced by earlier ones", "reassert", "if claimed or tonumber(call('HGET', k.m, num(item)) or '0') < tonumber(m.t) then", "if true then"},
+		{22, "marks before the first assignment not counted", "commit", "x = x + #marks(v) end", "x = x + (first and 0 or #marks(v)) end"},
+	}
+}
+
+// TestLossBreakagesAreCaught is TestBreakagesAreCaught where the server loses writes.
+func TestLossBreakagesAreCaught(t *testing.T) {
+	t.Parallel()
+	catchBreakages(t, lossBreakages(), newLosingRun)
+}
+
 // TestBreakagesAreCaught takes one rule after the other out of the scripts: the
 // random sequences must notice each.
 func TestBreakagesAreCaught(t *testing.T) {

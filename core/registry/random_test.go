@@ -143,6 +143,11 @@ type randomRun struct {
 	claims     []ClaimRequest
 	claimed    int // items
 	dumps      []map[string]any
+	// loses says that the server forgets what it did last, now and then.
+	loses      bool
+	copied     *copied
+	late       []ReassertRequest
+	reasserted int // runs that marks differed in
 }
 
 func newRandomRun(t testing.TB, on server, seed uint64, edit func(name, source string) string) *randomRun {
@@ -171,6 +176,7 @@ func (r *randomRun) run(steps int) {
 		r.do(op)
 		counts[op]++
 		r.compare(op)
+		r.loseSome()
 		if r.everySteps > 0 && step%r.everySteps == 0 {
 			r.dumps = append(r.dumps, r.dumpAll())
 		}
@@ -178,7 +184,7 @@ func (r *randomRun) run(steps int) {
 			return
 		}
 	}
-	r.t.Logf("steps: %v; items run: %d, taken over: %d; moments: %d", counts, len(r.ran), r.claimed, len(r.called))
+	r.t.Logf("steps: %v; items run: %d, taken over: %d, marked again or no longer: %d; moments: %d", counts, len(r.ran), r.claimed, r.reasserted, len(r.called))
 }
 
 // weight is how often a step is drawn.
@@ -233,6 +239,12 @@ func (r *randomRun) weights() []weight {
 
 // draw picks the next step.
 func (r *randomRun) draw() string {
+	if len(r.late) > 0 {
+		// Others get what the silent ones have.
+		if at := r.rand.IntN(8); at < 3 {
+			return []string{"come late", "commit", "begin"}[at]
+		}
+	}
 	if r.gathers && len(r.open) > 0 && r.rand.IntN(4) == 0 {
 		return "meet"
 	}
@@ -252,7 +264,7 @@ func (r *randomRun) draw() string {
 func (r *randomRun) do(op string) {
 	r.t.Helper()
 	steps := map[string]func(){
-		"meet": r.meet, "trigger": r.trigger, "begin one-off": r.beginOneOff, "begin": r.beginNormal, "catch up": r.beginCatchUp,
+		"come late": r.comeLate, "meet": r.meet, "trigger": r.trigger, "begin one-off": r.beginOneOff, "begin": r.beginNormal, "catch up": r.beginCatchUp,
 		"claim": r.claim, "checkpoint": r.save, "repeat": r.repeat, "complete": r.completeSome, "commit": r.commit, "put": r.put,
 		"state": r.setState, "server": func() { r.setInstance(r.node(), r.rand.IntN(3) == 0) }, "enable": r.enableAll,
 		"register": func() {

@@ -27,7 +27,7 @@ type scripts struct {
 	reap, drain, bury       script
 	reconcile, meet         script
 	trigger, claim          script
-	checkpoint              script
+	checkpoint, reassert    script
 	close, arrive, link     script
 	// beginAll and completeAll are begin and complete of runs that are gathered or
 	// manual, apart because each run of a script makes all its functions anew.
@@ -42,6 +42,7 @@ func parts() map[string][]string {
 		"claim": {"manual", "claim"}, "drain": {"gather", "manual", "drain"}, "reconcile": {"gather", "manual", "reconcile"},
 		"meet": {"gather", "meet"}, "commit": {"gather", "manual", "commit"}, "trigger": {"manual", "queue", "trigger"},
 		"close": {"manual", "depend", "close"}, "arrive": {"manual", "queue", "depend", "arrive"},
+		"reassert": {"gather", "manual", "reassert"},
 	}
 }
 
@@ -73,7 +74,7 @@ func (s *scripts) byName() map[string]*script {
 		"server": &s.server, "raise": &s.raise, "restore": &s.restore,
 		"commit": &s.commit, "begin": &s.begin, "complete": &s.complete,
 		"reap": &s.reap, "drain": &s.drain, "bury": &s.bury, "reconcile": &s.reconcile,
-		"meet": &s.meet, "trigger": &s.trigger, "claim": &s.claim, "checkpoint": &s.checkpoint, "begin-all": &s.beginAll, "complete-all": &s.completeAll,
+		"meet": &s.meet, "trigger": &s.trigger, "claim": &s.claim, "checkpoint": &s.checkpoint, "reassert": &s.reassert, "begin-all": &s.beginAll, "complete-all": &s.completeAll,
 		"close": &s.close, "arrive": &s.arrive, "link": &s.link,
 	}
 }

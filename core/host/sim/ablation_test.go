@@ -49,6 +49,7 @@ func ablations() []ablation {
 			return time.Duration(float64(d) * float64(ttl-margin-ttl/100) / float64(ttl))
 		}}},
 		{"no grace", 77, "I1 I9", without("reap", "local refused =", "grace = 0\nlocal refused =")},
+		{"no marks again", 46, "I1 I8", without("reassert", "reassert(job(i), take())", "{OK, '', '', '', '', ''}")},
 		{"no quarantine", 1, "I1 I10", setting{edit: func(_, text string) string {
 			return strings.Replace(text, "local function quarantined() return not_before() > NOW end", "local function quarantined() return false end", 1)
 		}}},

@@ -396,11 +396,16 @@ func verdicts(h *history) (all []violation) {
 }
 
 // mayDouble reports whether both runs of one instant may have started: the server has
-// forgotten the first, or its clock was set between two of a job without marks. What of a job without marks was decided after that is known to
-// nobody but its owners until all have the assignment of the new data.
+// forgotten the first, which had ended when its node could have marked it again, or its
+// clock was set between two of a job without marks. What of a job without marks was
+// decided after that is known to nobody but its owners until all have the assignment of
+// the new data.
 func (h *history) mayDouble(first, second *run) bool {
+	isForgotten := slices.ContainsFunc(h.switches, func(c change) bool {
+		return first.from >= c.since && first.from <= c.at && first.to != 0 && first.to <= c.at+ttl
+	})
 	isSetBack := slices.ContainsFunc(h.clock, func(c clockChange) bool { return c.at >= first.from-ttl && c.at <= second.from })
-	return h.lostBetween(first.from, second.from) || h.loose[first.job] && (isSetBack || h.lostBetween(first.from-4*ttl, second.from))
+	return isForgotten || h.loose[first.job] && (isSetBack || h.lostBetween(first.from-4*ttl, second.from))
 }
 
 // lostBetween reports whether the server lost data between two times.

@@ -305,9 +305,7 @@ local function commit(k, name, gen, ver, n, how, seen, wanted)
     list[#list + 1] = group(by[owns])
   end
   call('DEL', k.a, k.hw)
-  if not first then
-    for _, v in ipairs(call('HVALS', k.r)) do x = x + #marks(v) end
-  end
+  for _, v in ipairs(call('HVALS', k.r)) do x = x + #marks(v) end
   chunked('HSET', k.a, list)
   local new = num(after(s[3]))
   from = first and s[5] or num(from)
