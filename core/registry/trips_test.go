@@ -91,6 +91,24 @@ func TestRoundTrips(t *testing.T) {
 	})
 }
 
+// TestRoundTripsOfAFailover takes over what a dead instance was running.
+func TestRoundTripsOfAFailover(t *testing.T) {
+	t.Parallel()
+	eachServer(t, func(t *testing.T, on server) {
+		b := setup(t, on)
+		l, _ := deadNodes(b, 2)
+		h := &trips{}
+		b.client.AddHook(h)
+		r := b.claim(l.Lease, 2, "c")
+		_ = must(b, func(ctx context.Context) (CompleteReply, error) {
+			return b.Complete(ctx, CompleteRequest{Lease: l.Lease, Job: "j", Fence: r.Fence, Items: r.Items, Outcome: OutcomeSuccess, Claimed: true})
+		})
+		if n := h.n.Load(); n != 2 || r.Items.Len() != 2 {
+			t.Errorf("a failover of items %q = %d round trips, want 2 of both items", r.Items, n)
+		}
+	})
+}
+
 // TestSessionsHaveTheirOwnClient holds that nothing on which a session lives waits
 // behind other calls.
 func TestSessionsHaveTheirOwnClient(t *testing.T) {
