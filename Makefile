@@ -10,6 +10,8 @@ SEED          ?= 1
 SEEDS         ?= 200
 FOR           ?= 2m
 SENTINEL      ?= false
+CALM          ?= false
+TTL           ?= 3s
 GOLANGCI      := $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT)
 PLATFORMS     := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 QUICKSTART    := examples/quickstart
@@ -48,8 +50,8 @@ sim: ## lives of simulated fleets under faults: SEEDS of them, from SEED on
 model: ## check the model of the marks, whole and with each rule taken out
 	@scripts/check-model.sh
 
-chaos: test-tools ## a fleet of real processes through faults FOR a time (2m), from SEED (0: a new one)
-	$(GO) test ./chaos -run '^TestChaos$$' -count=1 -timeout 0 -v -chaos.for $(FOR) -chaos.seed $(SEED) -chaos.sentinel=$(SENTINEL)
+chaos: test-tools ## a fleet of real processes through faults FOR a time (2m), from SEED (0: a new one); CALM=true: one by one
+	$(GO) test ./chaos -run '^TestChaos$$' -count=1 -timeout 0 -v -chaos.for $(FOR) -chaos.seed $(SEED) -chaos.sentinel=$(SENTINEL) -chaos.calm=$(CALM) -chaos.timeout $(TTL)
 
 race: ## run all tests three times with the race detector
 	$(GO) test -race -shuffle=on -count=3 -timeout $(TEST_TIMEOUT) ./...

@@ -14,14 +14,19 @@ package chaos_test
 
 import (
 	"flag"
+	"fmt"
 	"os"
 	"testing"
 	"time"
 )
 
 var (
-	chaosFor  = flag.Duration("chaos.for", 18*time.Second, "how long faults happen")
-	sentinel  = flag.Bool("chaos.sentinel", false, "a replica and Sentinels, with promotions that lose writes, and no proxies")
+	chaosFor = flag.Duration("chaos.for", 18*time.Second, "how long faults happen")
+	calm     = flag.Bool("chaos.calm", false, "one node at a time dies or is stopped, and all settles before the next")
+	sentinel = flag.Bool("chaos.sentinel", false, "a replica and Sentinels, with promotions that lose writes, and no proxies")
+	// sessionTimeout is that of all nodes; the default is the shortest that is allowed.
+	sessionTimeout = flag.Duration("chaos.timeout", 3*time.Second, "the session timeout of the nodes")
+
 	chaosSeed = flag.Uint64("chaos.seed", 3193, "what the faults are made of; 0 takes the time")
 )
 
@@ -43,10 +48,14 @@ func TestChaos(t *testing.T) {
 	if *sentinel {
 		of, more = sentinelKinds(), " SENTINEL=true"
 	}
-	p := newPlan(seed, *chaosFor, of)
+	p, specs := newPlan(seed, *chaosFor, of), jobSpecs()
+	if *calm {
+		p, specs = newCalmPlan(seed, *chaosFor), calmSpecs()
+		more += fmt.Sprintf(" CALM=true TTL=%v", *sessionTimeout)
+	}
 	t.Logf("seed %d: %d faults in %v; again with: make chaos FOR=%v SEED=%d%s", seed, len(p.faults), *chaosFor, *chaosFor, seed, more)
 	began := time.Now()
-	f := newFleet(t)
+	f := newFleet(t, specs)
 	f.live(p)
 	h := f.history()
 	if moved := time.Since(began) - time.Now().Round(0).Sub(began.Round(0)); moved.Abs() > 100*time.Millisecond {

@@ -111,7 +111,7 @@ func (h *history) isHampered(p *process, s span) bool {
 // marks of what ran then.
 func (h *history) isForgotten(s span) bool {
 	return slices.ContainsFunc(h.ills, func(i ill) bool {
-		return i.kind == promote && s.overlaps(span{i.from, i.to.Add(2 * sessionTimeout)})
+		return i.kind == promote && s.overlaps(span{i.from, i.to.Add(2 * *sessionTimeout)})
 	})
 }
 

@@ -20,6 +20,7 @@ const patience = 90 * time.Second
 // fleet is a Redis and the nodes on it.
 type fleet struct {
 	t        *testing.T
+	specs    []jobSpec
 	book     *book
 	redis    *redistest.Server
 	replica  *redistest.Server    // of redis, if there are Sentinels
@@ -46,9 +47,9 @@ func (i ill) String() string {
 	return fmt.Sprintf("%s of %s from %s to %s", i.kind, who, clock(i.from), clock(i.to))
 }
 
-func newFleet(t *testing.T) *fleet {
+func newFleet(t *testing.T, specs []jobSpec) *fleet {
 	t.Helper()
-	f := &fleet{t: t, book: &book{}, redis: redistest.Start(t, redistest.AppendOnly()), resource: newResource(t)}
+	f := &fleet{t: t, specs: specs, book: &book{}, redis: redistest.Start(t, redistest.AppendOnly()), resource: newResource(t)}
 	if *sentinel {
 		f.replica = redistest.StartReplica(t, f.redis, redistest.AppendOnly())
 		f.watchers = redistest.StartSentinels(t, "chaos", f.redis, 3)
@@ -104,7 +105,7 @@ func (f *fleet) start(slot int) {
 	if f.watchers != nil {
 		center = fmt.Sprintf("serverLists: %q, masterName: %s", strings.Join(f.watchers.Addrs(), ","), f.watchers.Name())
 	}
-	p := startProcess(f.t, f.book, name, nodeFile(center), f.resource.server.URL)
+	p := startProcess(f.t, f.book, name, nodeFile(center, f.specs), f.resource.server.URL)
 	f.nodes[slot], f.all = p, append(f.all, p)
 }
 
@@ -239,7 +240,7 @@ func (f *fleet) unrun(since time.Time) string {
 		}
 	}
 	var missing []string
-	for _, spec := range jobSpecs() {
+	for _, spec := range f.specs {
 		for item := range spec.items {
 			if !ran[place{spec.name, item}] {
 				missing = append(missing, place{spec.name, item}.String())

@@ -71,7 +71,7 @@ type history struct {
 func (f *fleet) history() *history {
 	f.t.Helper()
 	records, notes := f.book.all()
-	h := &history{specs: jobSpecs(), ills: f.ills, records: records, effects: f.resource.all(), nodes: f.all, quiet: f.quiet}
+	h := &history{specs: f.specs, ills: f.ills, records: records, effects: f.resource.all(), nodes: f.all, quiet: f.quiet}
 	type key struct {
 		node  *process
 		place place
@@ -172,7 +172,7 @@ func (h *history) actsUntil(e *execution) time.Time {
 	}
 	for _, p := range e.node.pauses {
 		hasLost := slices.ContainsFunc(h.losses[e.node], func(at time.Time) bool {
-			return at.After(p.from) && at.Before(p.to.Add(sessionTimeout))
+			return at.After(p.from) && at.Before(p.to.Add(*sessionTimeout))
 		})
 		if hasLost && p.from.After(e.from) && p.from.Before(to) {
 			to = p.from

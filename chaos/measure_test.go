@@ -48,6 +48,11 @@ func measure(h *history) string {
 	line("overlaps: %d, of items without marks: %d; run twice: %d", len(overlaps(h)), len(h.overlapsOf(false)), len(twice(h)))
 	line("from kill -9 to the taker's start: %s", spread(h.failovers()))
 	line("from SIGTERM to the adoption of an item by another: %s", spread(h.handovers()))
+	if *calm {
+		line("from kill -9 to the first start of an item by its new owner: %s", spread(h.moves(func(p *process) time.Time { return p.killed })))
+		line("from SIGTERM to the first start of an item by its new owner: %s", spread(h.moves(func(p *process) time.Time { return p.left })))
+		line("from a registration to the node's first start: %s", spread(h.arrivals()))
+	}
 	return b.String()
 }
 
@@ -85,6 +90,36 @@ func (h *history) handovers() (all []time.Duration) {
 					}
 				}
 			}
+		}
+	}
+	return all
+}
+
+// moves are, for each item of the brisk job whose node something was done to at a time,
+// how long after it another node first started the item.
+func (h *history) moves(since func(*process) time.Time) (all []time.Duration) {
+	for at, executions := range h.byPlace() {
+		if at.job != brisk {
+			continue
+		}
+		for i := 1; i < len(executions); i++ {
+			before, e := executions[i-1], executions[i]
+			if when := since(before.node); e.node != before.node && !when.IsZero() && when.Before(e.from) && when.Before(h.quiet) {
+				all = append(all, e.from.Sub(when))
+			}
+		}
+	}
+	return all
+}
+
+// arrivals are, for each node that joined those of the beginning, the times from its
+// registration to its first start.
+func (h *history) arrivals() (all []time.Duration) {
+	for _, p := range h.nodes[min(spare, len(h.nodes)):] {
+		registered := slices.IndexFunc(h.records, func(r record) bool { return r.node == p && r.Msg == "session registered" })
+		first := slices.IndexFunc(h.executions, func(e *execution) bool { return e.node == p && e.job == brisk })
+		if registered >= 0 && first >= 0 {
+			all = append(all, h.executions[first].from.Sub(h.records[registered].Time))
 		}
 	}
 	return all

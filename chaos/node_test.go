@@ -26,9 +26,6 @@ import (
 // address of the resource.
 const nodeCommand = "chaos-node"
 
-// sessionTimeout is that of all nodes: the shortest that is allowed.
-const sessionTimeout = 3 * time.Second
-
 // jobSpec is a job of every node.
 type jobSpec struct {
 	name      string
@@ -40,7 +37,7 @@ type jobSpec struct {
 	shortest, longest time.Duration
 }
 
-// jobSpecs are all jobs.
+// jobSpecs are the jobs of a fleet to which everything happens.
 func jobSpecs() []jobSpec {
 	return []jobSpec{
 		{name: "settle", every: 2 * time.Second, items: 6, monitored: true, failover: true, shortest: 500 * time.Millisecond, longest: 1900 * time.Millisecond},
@@ -50,13 +47,24 @@ func jobSpecs() []jobSpec {
 	}
 }
 
-// nodeFile is the file of a node with some keys of its regCenter.
-func nodeFile(center string) string {
+// brisk is the job that shows soon where an item is.
+const brisk = "brisk"
+
+// calmSpecs are the jobs of a fleet to which one thing happens at a time.
+func calmSpecs() []jobSpec {
+	return []jobSpec{
+		{name: brisk, every: 100 * time.Millisecond, items: 4, monitored: true, failover: true, shortest: time.Millisecond, longest: 5 * time.Millisecond},
+		{name: "lasting", every: 2 * time.Second, items: 8, monitored: true, failover: true, shortest: 1800 * time.Millisecond, longest: 1900 * time.Millisecond},
+	}
+}
+
+// nodeFile is the file of a node with some keys of its regCenter, and jobs.
+func nodeFile(center string, specs []jobSpec) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "elasticjob:\n  shutdownGraceMilliseconds: 4000\n")
 	fmt.Fprintf(&b, "  regCenter: {%s, namespace: chaos, sessionTimeoutMilliseconds: %d, connectionTimeoutMilliseconds: 60000}\n", center, sessionTimeout.Milliseconds())
 	fmt.Fprintf(&b, "  jobs:\n")
-	for _, j := range jobSpecs() {
+	for _, j := range specs {
 		fmt.Fprintf(&b, "    %s: {elasticJobType: SIMPLE, every: %v, shardingTotalCount: %d, monitorExecution: %t, failover: %t}\n",
 			j.name, j.every, j.items, j.monitored, j.failover)
 	}
@@ -117,7 +125,7 @@ func serveNode(ctx context.Context, logger *slog.Logger, file, resource string) 
 	config.DataDir = file + ".data"
 	w := &worker{resource: newResourceClient(resource), out: os.Stdout}
 	options := []elasticjob.Option{elasticjob.WithLogger(logger)}
-	for _, spec := range jobSpecs() {
+	for _, spec := range append(jobSpecs(), calmSpecs()...) {
 		options = append(options, elasticjob.WithFunc(spec.name, func(ctx context.Context, job *elasticjob.Job) error { return w.run(ctx, spec, job) }))
 	}
 	node, err := elasticjob.New(ctx, config, options...)

@@ -89,19 +89,19 @@ func newPlan(seed uint64, length time.Duration, kinds []kind) plan {
 		f := fault{kind: kinds[r.IntN(len(kinds))], slot: r.IntN(spare), at: at}
 		switch f.kind {
 		case kill:
-			f.for_ = between(0, 2*sessionTimeout)
+			f.for_ = between(0, 2**sessionTimeout)
 		case pause:
-			f.for_ = between(sessionTimeout/4, 3*sessionTimeout)
+			f.for_ = between(*sessionTimeout/4, 3**sessionTimeout)
 		case refuse, hang, mute:
-			f.for_ = between(sessionTimeout/10, 5*sessionTimeout/2)
+			f.for_ = between(*sessionTimeout/10, 5**sessionTimeout/2)
 		case slow, join:
-			f.for_ = between(sessionTimeout, 3*sessionTimeout)
+			f.for_ = between(*sessionTimeout, 3**sessionTimeout)
 		case roll:
-			f.for_ = between(0, sessionTimeout)
+			f.for_ = between(0, *sessionTimeout)
 		case restart:
-			f.slot, f.for_ = noSlot, between(100*time.Millisecond, sessionTimeout/2)
+			f.slot, f.for_ = noSlot, between(100*time.Millisecond, *sessionTimeout/2)
 		case promote:
-			f.slot, f.for_ = noSlot, between(100*time.Millisecond, sessionTimeout/3)
+			f.slot, f.for_ = noSlot, between(100*time.Millisecond, *sessionTimeout/3)
 		}
 		if f.kind == join {
 			f.slot = spare
@@ -113,7 +113,7 @@ func newPlan(seed uint64, length time.Duration, kinds []kind) plan {
 			if at < redisUntil {
 				continue
 			}
-			redisUntil = f.end() + 5*sessionTimeout
+			redisUntil = f.end() + 5**sessionTimeout
 		} else {
 			ill := 0
 			for slot, until := range illUntil {
@@ -129,6 +129,26 @@ func newPlan(seed uint64, length time.Duration, kinds []kind) plan {
 		p.faults = append(p.faults, f)
 	}
 	return p
+}
+
+// newCalmPlan returns the faults of a round in which one node at a time dies or is
+// stopped, twice as often, and comes back when others run what it had.
+func newCalmPlan(seed uint64, length time.Duration) plan {
+	const settling = 3 * time.Second
+	r := rand.New(rand.NewPCG(seed, 1))
+	var p plan
+	for at, n := settling, 0; ; n++ {
+		f := fault{kind: roll, slot: n % spare, at: at, for_: settling}
+		if n%3 == 0 {
+			f.kind, f.for_ = kill, *sessionTimeout+2*settling
+		}
+		if f.end() > length {
+			return p
+		}
+		p.faults = append(p.faults, f)
+		// So that what happens has no firm place between two renewals.
+		at = f.end() + settling + time.Duration(r.Int64N(int64(*sessionTimeout/3)))
+	}
 }
 
 // change is the begin or the end of a fault.
@@ -160,6 +180,7 @@ func TestPlan(t *testing.T) {
 	const length = time.Minute
 	seen := map[kind]bool{}
 	for seed := range uint64(50) {
+		checkPlan(t, seed, newCalmPlan(seed, length), length)
 		for _, kinds := range [][]kind{kinds(), sentinelKinds()} {
 			p := newPlan(seed, length, kinds)
 			if diff := gocmp.Diff(p.faults, newPlan(seed, length, kinds).faults, gocmp.AllowUnexported(fault{})); diff != "" {
