@@ -62,7 +62,7 @@ type Executor struct {
 	runID     atomic.Pointer[namedInstant]
 	warned    atomic.Int64   // when a registry that does not answer was last logged
 	steps     tracker        // step goroutines of the jobs
-	calls     sync.WaitGroup // sending goroutines, which steps wait for
+	calls     sync.WaitGroup // sending goroutines, which steps and listeners wait for
 	zombies   atomic.Int64   // items whose code has outlived its lease
 	// lifetime is the context of code that a lost lease does not cancel.
 	lifetime context.Context //nolint:containedctx // the node's own
@@ -250,12 +250,12 @@ func (e *Executor) Stop(ctx context.Context) error {
 	}
 	e.end(spi.ErrStopping)
 	_ = e.steps.wait(context.WithoutCancel(ctx))
-	e.calls.Wait()
 
 	left := max(cancelMargin, e.grace-time.Since(begin))
 	handling, cancelHandling := context.WithTimeout(context.WithoutCancel(ctx), left)
 	defer cancelHandling()
 	e.listeners.stop(handling)
+	e.calls.Wait()
 	return e.handlers.Stop(handling)
 }
 
