@@ -121,11 +121,11 @@ func (f *fleet) stop(slot int) {
 func (f *fleet) await(p *process) {
 	f.t.Helper()
 	select {
-	case <-p.done:
+	case <-p.Ended():
 	case <-time.After(patience):
 		f.t.Fatalf("node %s does not end", p.name)
 	}
-	if got := p.cmd.ProcessState.ExitCode(); got != 0 && p.killed.IsZero() {
+	if got := p.ExitCode(); got != 0 && p.killed.IsZero() {
 		f.t.Errorf("status of node %s = %d, want 0", p.name, got)
 	}
 }
@@ -139,7 +139,7 @@ func (f *fleet) do(ft fault) time.Time {
 		p := f.nodes[ft.slot]
 		p.killed = p.signal(syscall.SIGKILL)
 		f.nodes[ft.slot] = nil
-		<-p.done
+		<-p.Ended()
 	case pause:
 		p := f.nodes[ft.slot]
 		p.pauses = append(p.pauses, span{from: p.signal(syscall.SIGSTOP)})
@@ -219,8 +219,8 @@ func (f *fleet) until(what string, missing func() string) {
 			return
 		}
 		for _, p := range f.nodes {
-			if p != nil && p.isGone() {
-				f.t.Fatalf("node %s has ended with status %d; its log:\n%s", p.name, p.cmd.ProcessState.ExitCode(), f.book.logOf(p))
+			if p != nil && p.IsGone() {
+				f.t.Fatalf("node %s has ended with status %d; its log:\n%s", p.name, p.ExitCode(), f.book.logOf(p))
 			}
 		}
 		if time.Now().After(deadline) {
@@ -235,7 +235,7 @@ func (f *fleet) unrun(since time.Time) string {
 	_, notes := f.book.all()
 	ran := map[place]bool{}
 	for _, n := range notes {
-		if n.IsEnd && n.Cause == success && instantOf(n.Run).After(since) && !n.node.isGone() {
+		if n.IsEnd && n.Cause == success && instantOf(n.Run).After(since) && !n.node.IsGone() {
 			ran[place{n.Job, n.Item}] = true
 		}
 	}

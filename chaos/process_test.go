@@ -3,7 +3,6 @@
 package chaos_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"os"
 	"os/exec"
@@ -13,15 +12,17 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/elasticjob-go/elasticjob/core/service/processtest"
 )
 
 // process is one life of a node.
 type process struct {
+	*processtest.Process
+
 	t    *testing.T
 	name string
-	cmd  *exec.Cmd
 	book *book
-	done chan struct{}
 
 	// What the test has done to it, to be read when it has ended.
 	killed time.Time
@@ -46,20 +47,17 @@ func startProcess(t *testing.T, b *book, name, file, resource string) *process {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &process{t: t, name: name, book: b, done: make(chan struct{})}
-	p.cmd = exec.Command(self, nodeCommand, path, resource) //nolint:noctx // ended by the cleanup
-	p.cmd.Env = []string{"TZ=UTC", "HOME=" + filepath.Dir(path), "GORACE=" + os.Getenv("GORACE")}
-	p.cmd.Stdout, p.cmd.Stderr = &lines{take: p.note}, &lines{take: p.log}
-	if err := p.cmd.Start(); err != nil {
+	p := &process{t: t, name: name, book: b}
+	cmd := exec.Command(self, nodeCommand, path, resource) //nolint:noctx // ended by the cleanup
+	cmd.Env = []string{"TZ=UTC", "HOME=" + filepath.Dir(path), "GORACE=" + os.Getenv("GORACE")}
+	cmd.Stdout, cmd.Stderr = &processtest.Lines{Take: p.note}, &processtest.Lines{Take: p.log}
+	if p.Process, err = processtest.Run(cmd); err != nil {
 		t.Fatal(err)
 	}
-	go func() {
-		_ = p.cmd.Wait() // the state of the process tells
-		close(p.done)
-	}()
 	t.Cleanup(func() {
-		_ = p.cmd.Process.Kill() // gone already in most rounds
-		<-p.done
+		if err := p.Kill(); err != nil {
+			t.Error(err)
+		}
 		if log := b.logOf(p); t.Failed() && testing.Verbose() || strings.Contains(log, "DATA RACE") {
 			t.Logf("the log of %s:\n%s", name, log)
 		}
@@ -71,20 +69,10 @@ func startProcess(t *testing.T, b *book, name, file, resource string) *process {
 func (p *process) signal(s os.Signal) time.Time {
 	p.t.Helper()
 	at := time.Now()
-	if err := p.cmd.Process.Signal(s); err != nil {
+	if err := p.Signal(s); err != nil {
 		p.t.Fatalf("sending %v to node %s: %v", s, p.name, err)
 	}
 	return at
-}
-
-// isGone says that the process has ended.
-func (p *process) isGone() bool {
-	select {
-	case <-p.done:
-		return true
-	default:
-		return false
-	}
 }
 
 // note takes a line of the standard output.
@@ -109,24 +97,6 @@ func (p *process) log(line []byte) {
 	defer p.book.mu.Unlock()
 	r.text = string(line)
 	p.book.records = append(p.book.records, r)
-}
-
-// lines cuts what is written to it into lines.
-type lines struct {
-	take func([]byte)
-	rest []byte
-}
-
-func (l *lines) Write(b []byte) (int, error) {
-	l.rest = append(l.rest, b...)
-	for {
-		line, rest, ok := bytes.Cut(l.rest, []byte{'\n'})
-		if !ok {
-			return len(b), nil
-		}
-		l.take(line)
-		l.rest = slices.Clone(rest)
-	}
 }
 
 // record is a record of a node's log; see docs/reference/log.md. A line that is

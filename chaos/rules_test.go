@@ -40,6 +40,12 @@ func (s *story) ran(job, source string, node *process, instant, from, to float64
 	})
 }
 
+// takenOver adds a run that has ended, and one more of the same instant elsewhere.
+func (s *story) takenOver() {
+	s.ran("settle", "NORMAL_TRIGGER", s.a, 0, 0, 2, 1, success)
+	s.ran("settle", "FAILOVER", s.b, 0, 10, 12, 2, success)
+}
+
 // logs adds a record.
 func (s *story) logs(second float64, r record) {
 	r.Time = s.at(second)
@@ -104,14 +110,12 @@ func TestCheck(t *testing.T) {
 		}},
 		"a failover of what was reported": {want: "nothing is run twice", tell: func(s *story) {
 			s.a.killed = s.at(6)
-			s.ran("settle", "NORMAL_TRIGGER", s.a, 0, 0, 2, 1, success)
-			s.ran("settle", "FAILOVER", s.b, 0, 10, 12, 2, success)
+			s.takenOver()
 		}},
 		"a failover of what could not be reported": {tell: func(s *story) {
 			s.a.killed = s.at(6)
 			s.ills = []ill{{fault{kind: hang, slot: 0}, span{s.at(1), s.at(6)}}}
-			s.ran("settle", "NORMAL_TRIGGER", s.a, 0, 0, 2, 1, success)
-			s.ran("settle", "FAILOVER", s.b, 0, 10, 12, 2, success)
+			s.takenOver()
 		}},
 		"a failover without failover": {want: "nothing is run twice", tell: func(s *story) {
 			s.a.killed = s.at(1)
@@ -120,14 +124,12 @@ func TestCheck(t *testing.T) {
 		}},
 		"a failover of what a node left behind": {want: "nothing is run twice", tell: func(s *story) {
 			s.a.left = s.at(1)
-			s.ran("settle", "NORMAL_TRIGGER", s.a, 0, 0, 2, 1, success)
-			s.ran("settle", "FAILOVER", s.b, 0, 10, 12, 2, success)
+			s.takenOver()
 		}},
 		"a failover of what a node that stopped could not report": {tell: func(s *story) {
 			s.a.left = s.at(1)
 			s.ills = []ill{{fault{kind: restart, slot: noSlot}, span{s.at(1), s.at(2)}}}
-			s.ran("settle", "NORMAL_TRIGGER", s.a, 0, 0, 2, 1, success)
-			s.ran("settle", "FAILOVER", s.b, 0, 10, 12, 2, success)
+			s.takenOver()
 		}},
 		"two failovers of one death": {want: "nothing is run twice", tell: func(s *story) {
 			s.a.killed = s.at(1)

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/elasticjob-go/elasticjob/core/registry/redistest"
+	"github.com/elasticjob-go/elasticjob/core/service/processtest"
 )
 
 // fleetPatience is how long a fleet may take for what it must do. It only ends
@@ -43,13 +44,12 @@ func (f *fleet) on(server *redistest.Server) { f.center = regCenter{servers: ser
 
 // process is one node.
 type process struct {
+	*processtest.Process
+
 	fleet *fleet
 	name  string
-	cmd   *exec.Cmd
 	lines bytes.Buffer // of its log, guarded by the lock of the book
 	out   bytes.Buffer // its standard output, to be read once it has ended
-	rest  []byte       // of its log: the beginning of a line
-	done  chan struct{}
 }
 
 // start starts a node with the file, without waiting for anything.
@@ -64,17 +64,16 @@ func (f *fleet) start(name string, file nodeFile) *process {
 	if err := os.WriteFile(config, []byte(file.yaml(f.center)), 0o600); err != nil {
 		f.t.Fatal(err)
 	}
-	p := &process{fleet: f, name: name, done: make(chan struct{})}
-	p.cmd = exec.Command(path, "run", "-c", config, "--log-format", "json", "--data-dir", filepath.Join(dir, "data")) //nolint:noctx // ended by the cleanup
-	p.cmd.Dir = dir
-	p.cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "TZ=UTC", "GORACE=" + os.Getenv("GORACE")}
-	p.cmd.Stdout, p.cmd.Stderr = &p.out, p
-	if err := p.cmd.Start(); err != nil {
+	p := &process{fleet: f, name: name}
+	cmd := exec.Command(path, "run", "-c", config, "--log-format", "json", "--data-dir", filepath.Join(dir, "data")) //nolint:noctx // ended by the cleanup
+	cmd.Dir = dir
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "TZ=UTC", "GORACE=" + os.Getenv("GORACE")}
+	cmd.Stdout, cmd.Stderr = &p.out, &processtest.Lines{Take: p.note}
+	if p.Process, err = processtest.Run(cmd); err != nil {
 		f.t.Fatal(err)
 	}
 	go func() {
-		_ = p.cmd.Wait() // the state of the process tells
-		close(p.done)
+		<-p.Ended()
 		f.book.wake()
 	}()
 	f.nodes = append(f.nodes, p)
@@ -92,15 +91,17 @@ func (f *fleet) up(name string, file nodeFile) *process {
 
 // cleanUp ends the node if it still runs, and shows its log if the test failed.
 func (p *process) cleanUp() {
-	_ = p.cmd.Process.Kill() // gone already in most tests
-	<-p.done
+	if err := p.Kill(); err != nil {
+		p.fleet.t.Error(err)
+		return
+	}
 	log := p.text()
-	if strings.Contains(log, "DATA RACE") || p.cmd.ProcessState.ExitCode() == 66 {
+	if strings.Contains(log, "DATA RACE") || p.ExitCode() == 66 {
 		p.fleet.t.Errorf("node %s has a data race:\n%s", p.name, log)
 		return
 	}
 	if p.fleet.t.Failed() {
-		p.fleet.t.Logf("the log of node %s (pid %d) ends with:\n%s", p.name, p.cmd.Process.Pid, tail(log, 60))
+		p.fleet.t.Logf("the log of node %s (pid %d) ends with:\n%s", p.name, p.PID(), tail(log, 60))
 	}
 }
 
@@ -116,27 +117,19 @@ func (p *process) text() string {
 	return p.lines.String()
 }
 
-// Write takes what the node writes to its log.
-func (p *process) Write(b []byte) (int, error) {
+// note takes a line of the node's log.
+func (p *process) note(line []byte) {
+	r := record{node: p}
+	if json.Unmarshal(line, &r) != nil {
+		r.Msg = string(line)
+	}
 	book := p.fleet.book
 	book.mu.Lock()
-	p.lines.Write(b)
-	p.rest = append(p.rest, b...)
-	for {
-		line, rest, ok := bytes.Cut(p.rest, []byte{'\n'})
-		if !ok {
-			break
-		}
-		r := record{node: p}
-		if json.Unmarshal(line, &r) != nil {
-			r.Msg = string(line)
-		}
-		book.records = append(book.records, r)
-		p.rest = rest
-	}
+	p.lines.Write(line)
+	p.lines.WriteByte('\n')
+	book.records = append(book.records, r)
 	book.mu.Unlock()
 	book.wake()
-	return len(b), nil
 }
 
 // logTime is the time as records have it, so that what is logged from now on is
@@ -147,7 +140,7 @@ func logTime() time.Time { return time.Now().Truncate(time.Millisecond) }
 func (p *process) signal(s os.Signal) time.Time {
 	p.fleet.t.Helper()
 	at := logTime()
-	if err := p.cmd.Process.Signal(s); err != nil {
+	if err := p.Signal(s); err != nil {
 		p.fleet.t.Fatalf("sending %v to node %s: %v", s, p.name, err)
 	}
 	return at
@@ -157,29 +150,19 @@ func (p *process) signal(s os.Signal) time.Time {
 func (p *process) kill() time.Time {
 	p.fleet.t.Helper()
 	at := p.signal(os.Kill)
-	<-p.done
+	<-p.Ended()
 	return at
-}
-
-// isGone reports whether the process has ended.
-func (p *process) isGone() bool {
-	select {
-	case <-p.done:
-		return true
-	default:
-		return false
-	}
 }
 
 // wait waits until the node has ended with the status.
 func (p *process) wait(status int) {
 	p.fleet.t.Helper()
 	select {
-	case <-p.done:
+	case <-p.Ended():
 	case <-time.After(fleetPatience):
 		p.fleet.t.Fatalf("node %s does not end", p.name)
 	}
-	if got := p.cmd.ProcessState.ExitCode(); got != status {
+	if got := p.ExitCode(); got != status {
 		p.fleet.t.Fatalf("status of node %s = %d, want %d", p.name, got, status)
 	}
 }
@@ -210,8 +193,8 @@ func (p *process) awaitSince(since time.Time, what string, match func(record) bo
 				return true
 			}
 		}
-		if p.isGone() {
-			p.fleet.t.Fatalf("node %s has ended with status %d, want it to log %s", p.name, p.cmd.ProcessState.ExitCode(), what)
+		if p.IsGone() {
+			p.fleet.t.Fatalf("node %s has ended with status %d, want it to log %s", p.name, p.ExitCode(), what)
 		}
 		return false
 	})

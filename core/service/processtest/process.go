@@ -1,4 +1,4 @@
-// Package processtest runs the programs of real servers for tests.
+// Package processtest runs programs for tests: real servers, and nodes.
 //
 // A process ends when its test says so and, on Linux, when the process of the
 // test is killed.
@@ -41,12 +41,18 @@ func LaunchAs(account Account, dir, program string, args ...string) (*Process, e
 	return start(cmd)
 }
 
+// Run runs a command that the caller has made. What it writes is kept unless the
+// command says where it goes.
+func Run(cmd *exec.Cmd) (*Process, error) { return start(cmd) }
+
 // start runs the command. The goroutine that starts it also waits for it, locked
 // to its thread: Linux kills the child when the thread that made it ends, and
 // that is to be when the test does, not before.
 func start(cmd *exec.Cmd) (*Process, error) {
 	p := &Process{cmd: cmd, output: newOutput(), ended: make(chan struct{})}
-	p.cmd.Stdout, p.cmd.Stderr = p.output, p.output
+	if cmd.Stdout == nil && cmd.Stderr == nil {
+		cmd.Stdout, cmd.Stderr = p.output, p.output
+	}
 	// A child of the server may hold the output open.
 	p.cmd.WaitDelay = time.Second
 	dieWithParent(p.cmd)
@@ -107,6 +113,15 @@ func (p *Process) IsGone() bool {
 	default:
 		return false
 	}
+}
+
+// ExitCode is the status that the process ended with, -1 before that and when a
+// signal has ended it.
+func (p *Process) ExitCode() int {
+	if p.IsGone() {
+		return p.cmd.ProcessState.ExitCode()
+	}
+	return -1
 }
 
 // Says returns a channel that is closed once the words are in the output.
