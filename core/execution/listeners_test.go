@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/elasticjob-go/elasticjob/core/job"
 	"github.com/elasticjob-go/elasticjob/core/registry"
 	"github.com/elasticjob-go/elasticjob/spi"
 	"github.com/elasticjob-go/elasticjob/spi/props"
@@ -397,5 +398,41 @@ func TestASpecIsUsedUntilItsListenersAreDone(t *testing.T) {
 			t.Errorf("WaitUnused() took %v, want the 7s of the listeners and the item", took)
 		}
 		r.stop(t)
+	})
+}
+
+// TestAStopAwaitsALostTurn stops a node whose question for its turn goes unanswered
+// for a while. The registry may have given it the turn, so nobody else will call.
+func TestAStopAwaitsALostTurn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := &diary{}
+		r := startRig(t)
+		asked := 0
+		r.meet = func(q registry.MeetRequest) (registry.Gathering, error) {
+			if q.Act == registry.ActDone {
+				d.note("done")
+				return registry.Gathering{Run: q.Run, Turn: registry.TurnGo}, nil
+			}
+			if asked++; asked == 1 {
+				time.Sleep(callTimeout)
+				return registry.Gathering{}, errAway
+			}
+			return registry.Gathering{Run: q.Run, Turn: registry.TurnCall}, nil
+		}
+		once := &Listener{Type: "ONCE", Listener: listenerFuncs{after: func(context.Context, spi.JobListenerRequest) error {
+			d.note("after")
+			return nil
+		}}}
+		j := r.host("job", 1, &Spec{
+			JobType: code(func(context.Context, spi.ExecuteRequest) error { return nil }), OnceListeners: []*Listener{once},
+			Config: job.Config{MonitorExecution: true},
+		})
+		r.fire(j)
+		time.Sleep(firstLook + time.Second)
+		r.stop(t)
+		if diff := cmp.Diff([]string{"after", "done"}, d.read()); diff != "" {
+			t.Errorf("calls of a node that stops (-want +got):\n%s", diff)
+		}
 	})
 }

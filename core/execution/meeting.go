@@ -212,17 +212,32 @@ func (l *listeners) await(ctx context.Context, r *run, at registry.Moment, limit
 			// The job is gone, or is for other instances to run.
 			return over
 		}
-		g, err := r.meet(at, act)
-		switch {
-		case err != nil:
+		g, isAnswered := l.ask(r, at, act, done)
+		if !isAnswered {
 			return over
-		case g.Turn == registry.TurnCall:
-			l.called.add()
-			return g
-		case g.Turn != registry.TurnWait:
+		}
+		if g.Turn != registry.TurnWait {
 			return g
 		}
 	}
+}
+
+// ask asks for the turn of this instance, unless done has ended. What asks counts as
+// a call: the answer that the turn is this instance's may be lost, and is then only
+// known when the request has been repeated.
+func (l *listeners) ask(r *run, at registry.Moment, act registry.Act, done <-chan struct{}) (g registry.Gathering, isAnswered bool) {
+	l.called.add()
+	select {
+	case <-done: // who stops may not wait for it any more
+		l.called.done()
+		return g, false
+	default:
+	}
+	g, err := r.meet(at, act)
+	if err != nil || g.Turn != registry.TurnCall {
+		l.called.done()
+	}
+	return g, err == nil
 }
 
 // report tells the registry that the calls of a moment are made.

@@ -29,6 +29,9 @@ type rig struct {
 	claimed   []registry.ClaimRequest
 	saved     []registry.CheckpointRequest
 	saveError error
+	// meet answers what is asked of a run whose listeners are called once. With it all
+	// runs are such runs, which wait for others at their end.
+	meet func(registry.MeetRequest) (registry.Gathering, error)
 
 	reasserted []registry.ReassertRequest
 	reassert   func(registry.ReassertRequest) registry.ReassertReply // nil: nothing differs
@@ -145,6 +148,9 @@ func (r *rig) BeginAll(_ context.Context, requests []registry.BeginRequest) ([]r
 		} else if q.Kind == registry.KindNormal {
 			r.fence++
 			replies[i] = registry.BeginReply{Code: registry.CodeOK, Fence: r.fence, Items: r.Job(q.Job).Assignment().Items, Instant: q.Instant}
+			if r.meet != nil {
+				replies[i].Gathering = &registry.Gathering{Run: "run", Turn: registry.TurnGo}
+			}
 		}
 	}
 	return replies, nil
@@ -158,11 +164,27 @@ func (r *rig) CompleteAll(_ context.Context, requests []registry.CompleteRequest
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.completed = append(r.completed, requests...)
-	return make([]registry.CompleteReply, len(requests)), nil
+	replies := make([]registry.CompleteReply, len(requests))
+	for i := range replies {
+		if r.meet != nil {
+			replies[i].Gathering = &registry.Gathering{Run: "run", Turn: registry.TurnWait}
+		}
+	}
+	return replies, nil
 }
 
 func (r *rig) MeetAll(_ context.Context, requests []registry.MeetRequest) ([]registry.Gathering, error) {
-	return make([]registry.Gathering, len(requests)), nil
+	replies := make([]registry.Gathering, len(requests))
+	for i, q := range requests {
+		if r.meet == nil {
+			continue
+		}
+		var err error
+		if replies[i], err = r.meet(q); err != nil {
+			return nil, err
+		}
+	}
+	return replies, nil
 }
 
 func (r *rig) ClaimAll(_ context.Context, requests []registry.ClaimRequest) ([]registry.ClaimReply, error) {
