@@ -536,6 +536,7 @@ func TestDependentRunsFollowOnce(t *testing.T) {
 				t.Parallel()
 				r := newDependentRun(t, on, seed, untouched)
 				r.live(length)
+				t.Logf("%d runs followed others", r.fed)
 				if r.fed < 5 {
 					t.Errorf("%d runs followed others, want more", r.fed)
 				}
