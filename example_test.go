@@ -125,6 +125,23 @@ func ExampleNewJob() {
 	// Output: SIMPLE 0 0 2 * * ? Asia/Shanghai 10m0s 1 true [LOG]
 }
 
+func ExampleWithExit() {
+	ctx := context.Background()
+	config := orders()
+	config.OnZombie = "exit"
+	// Code that ignores the end of its lease ends with the process, as os.Exit does it.
+	node, err := elasticjob.New(ctx, config, elasticjob.WithFunc("orders", greet), elasticjob.WithExit(func() { os.Exit(3) }))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println("made", node.Instance())
+	fmt.Println(node.Stop(ctx))
+	// Output:
+	// made node-1
+	// <nil>
+}
+
 func ExampleLoadFile() {
 	path, remove := writeFile(`elasticjob:
   jobs:
