@@ -89,7 +89,7 @@ func TestAReloadSurvivesAReadThatFails(t *testing.T) {
 					reads.Store(0)
 					n.mustReload(t, []job.Config{c}, of.plugin())
 					from := nextMultiple(time.Second).Add(10 * time.Second)
-					sleepUntil(from.Add(60 * time.Second))
+					sleepUntil(from.Add(60*time.Second + 300*time.Millisecond))
 					last := nextMultiple(time.Second).Add(-time.Second)
 					t.Logf("reads of assignments after the reload: %d", reads.Load())
 					f.leaveAll()
