@@ -37,8 +37,11 @@ quickstart: binary # the modules of the quickstart
 	@$(GUEST) -o $(QUICKSTART)/modules/arrivals.wasm ./$(QUICKSTART)/arrivals
 
 # vet runs in lint and verify; no debugger needs the tests' symbols.
-test: test-tools ## run all tests with the race detector, in random order
+# The race detector makes a life five times as expensive: eight run with it, and
+# two hundred without.
+test: test-tools ## run all tests with the race detector, in random order, and 200 simulated lives
 	$(GO) test -race -vet=off -ldflags=-w -shuffle=on -timeout $(TEST_TIMEOUT) ./...
+	@$(MAKE) --no-print-directory sim SEED=1 SEEDS=200
 
 soak: test-tools ## what takes long: a Redis that is away for a minute, hundreds of random fleets
 	$(GO) test -race -count=1 -timeout 30m ./cmd/elasticjob -run 'TestFleet/Redis' -fleet.outage 1m -v
