@@ -195,6 +195,8 @@ func (h *history) ledger(spec jobSpec) map[int]map[time.Time]*verdict {
 			at(r.Item, instantOf(r.Run)).started++
 		case "item lost":
 			at(r.Item, instantOf(r.Run)).lost++
+		case "item coalesced", "item skipped":
+			at(r.Item, instantOf(r.Run)).missed++
 		case "item failed over":
 			at(r.Item, instantOf(r.Run)).failedOver++
 		case "item misfired":
@@ -270,29 +272,10 @@ func verdicts(h *history) (wrong []string) {
 }
 
 // isTaken says that a node which was killed may have known what became of an
-// instant, and not yet logged it. Of an item that still runs it logs the missed
-// fires when it runs again.
+// instant, and not yet logged it.
 func (h *history) isTaken(m moment) bool {
 	return slices.ContainsFunc(h.nodes, func(p *process) bool {
-		switch {
-		case p.killed.IsZero() || !m.at.Before(p.killed):
-			return false
-		case p.killed.Sub(m.at) < unloggedTime:
-			return true
-		}
-		isOwned, hasRun := false, false
-		for _, r := range h.records {
-			if r.node != p || r.Job != m.job {
-				continue
-			}
-			switch r.Msg {
-			case "items assigned":
-				isOwned = slices.Contains(itemsOf(r.Items), m.item)
-			case "item started":
-				hasRun = hasRun || r.Item == m.item && !instantOf(r.Run).Before(m.at)
-			}
-		}
-		return isOwned && !hasRun
+		return !p.killed.IsZero() && m.at.Before(p.killed) && p.killed.Sub(m.at) < unloggedTime
 	})
 }
 

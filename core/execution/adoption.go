@@ -178,9 +178,8 @@ func (j *Job) findDue(now time.Time) {
 	j.behind = false
 	// It is found again, so that nothing is there twice.
 	j.waiting = nil
+	j.missDisabled(now)
 	if j.current.Disabled {
-		// Its owners record what is due while they have it.
-		j.decide(now)
 		return
 	}
 	var last, beforeLast time.Time
@@ -196,7 +195,7 @@ func (j *Job) findDue(now time.Time) {
 			last = later(last, due.Last)
 		}
 		if missed > 0 {
-			for item := range without(group.Items, j.current.DisabledItems).All() {
+			for item := range group.Items.All() {
 				j.miss(item, j.absence(item), missed, due.First, to)
 			}
 			beforeLast = later(beforeLast, to)
@@ -206,6 +205,37 @@ func (j *Job) findDue(now time.Time) {
 	j.decide(beforeLast)
 	if last.After(later(j.decided, j.begun)) {
 		j.enqueue(firing{instant: last, source: j.sourceOf(last)})
+	}
+}
+
+// missDisabled records what is due and will not run because the job is disabled, or
+// was: up to now, or up to when it was enabled, which the floors tell. Of items that
+// are new here it does so only if their owner died, with what it had to record.
+func (j *Job) missDisabled(now time.Time) {
+	known := later(later(j.decided, j.begun), j.spec.Since)
+	missed := func(items registry.Items, after, until time.Time) {
+		due := schedule.Missed(j.spec.Schedule, after, until)
+		for item := range items.All() {
+			if due.Count > 0 {
+				j.miss(item, ReasonDisabled, due.Count, due.First, due.Last)
+			}
+		}
+	}
+	for _, group := range j.current.Floors {
+		switch {
+		case !j.current.Disabled:
+			if !j.decided.IsZero() {
+				missed(group.Items, known, group.At)
+			}
+		case j.decided.IsZero():
+			missed(common(group.Items, j.orphans), later(group.At, known), now)
+		default:
+			missed(group.Items, later(group.At, known), now)
+		}
+	}
+	if j.current.Disabled {
+		j.orphans = registry.Items{}
+		j.decide(now)
 	}
 }
 

@@ -34,8 +34,7 @@ func (j *Job) findBacklog(now time.Time) {
 		if owes {
 			j.missBacklog(now)
 		}
-		// Its owners record what is due while they have it.
-		j.decide(now)
+		j.missDisabled(now)
 		return
 	}
 	if !j.begun.IsZero() {
@@ -75,7 +74,7 @@ func (j *Job) missBefore(known, next time.Time) {
 			continue
 		}
 		last = later(last, due.Last)
-		for item := range without(group.Items, j.current.DisabledItems).All() {
+		for item := range group.Items.All() {
 			j.miss(item, j.absence(item), due.Count, due.First, due.Last)
 		}
 	}

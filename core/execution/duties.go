@@ -271,6 +271,9 @@ func (j *Job) startable(items registry.Items, instant time.Time) registry.Items 
 		case j.current.DisabledItems.Contains(item):
 			j.miss(item, ReasonDisabled, 1, instant, instant)
 		case j.isBusy(item):
+			if open, isHeld := j.gaps[item]; isHeld && open.reason == ReasonStillRunning {
+				j.coalesce(item, open.to, instant)
+			}
 			j.hold(item, instant)
 		default:
 			free = append(free, item)

@@ -13,14 +13,17 @@ import (
 
 // Events are the topics on which an executor tells what happens.
 type Events struct {
-	Assigned   event.Topic[ItemsAssigned]
-	Started    event.Topic[ItemStarted]
-	Finished   event.Topic[ItemFinished]
-	Misfired   event.Topic[ItemMisfired]
-	Lost       event.Topic[ItemLost]
-	FailedOver event.Topic[ItemFailedOver]
-	Outlived   event.Topic[ItemOutlived]
-	Skipped    event.Topic[RunSkipped]
+	Assigned    event.Topic[ItemsAssigned]
+	Started     event.Topic[ItemStarted]
+	Finished    event.Topic[ItemFinished]
+	Misfired    event.Topic[ItemMisfired]
+	Coalesced   event.Topic[ItemCoalesced]
+	ItemSkipped event.Topic[ItemSkipped]
+	Fenced      event.Topic[ItemFenced]
+	Lost        event.Topic[ItemLost]
+	FailedOver  event.Topic[ItemFailedOver]
+	Outlived    event.Topic[ItemOutlived]
+	Skipped     event.Topic[RunSkipped]
 	// Progressed and Checkpointed tell what running items have left with the node.
 	Progressed   event.Topic[ItemProgressed]
 	Checkpointed event.Topic[ItemCheckpointed]
@@ -104,6 +107,33 @@ type ItemMisfired struct {
 	Reason   Reason
 	Count    int
 	From, To time.Time
+}
+
+// ItemCoalesced says that a fire of an item that still ran is not caught up by
+// itself: a later one stands for it. ItemMisfired sums such fires up when the item
+// runs again, and is not told when its owner dies before that.
+type ItemCoalesced struct {
+	Job  string
+	Item int
+	// Run is that of the fire, Into that of the later one.
+	Run, Into string
+}
+
+// ItemSkipped says that a fire of an item that still ran is not caught up, because
+// its job does not do that. ItemMisfired sums such fires up likewise.
+type ItemSkipped struct {
+	Job  string
+	Item int
+	Run  string
+}
+
+// ItemFenced says that the registry does not know how an item has ended, because
+// the lease was lost before it was told. Whatever ItemFinished said, the item may
+// run again elsewhere.
+type ItemFenced struct {
+	Job  string
+	Item int
+	Run  string
 }
 
 // ItemLost says that an item was running when its session died, and that
@@ -199,6 +229,16 @@ func Record(events *Events, logger *slog.Logger) {
 		logger.LogAttrs(ctx, slog.LevelWarn, "item misfired",
 			slog.String("job", e.Job), slog.Int("item", e.Item), slog.String("reason", string(e.Reason)), slog.Int("count", e.Count),
 			slog.Time("from", e.From), slog.Time("to", e.To))
+	})
+	events.Coalesced.Subscribe(func(e ItemCoalesced) {
+		logger.LogAttrs(ctx, slog.LevelInfo, "item coalesced",
+			slog.String("job", e.Job), slog.Int("item", e.Item), slog.String("run", e.Run), slog.String("into", e.Into))
+	})
+	events.ItemSkipped.Subscribe(func(e ItemSkipped) {
+		logger.LogAttrs(ctx, slog.LevelInfo, "item skipped", slog.String("job", e.Job), slog.Int("item", e.Item), slog.String("run", e.Run))
+	})
+	events.Fenced.Subscribe(func(e ItemFenced) {
+		logger.LogAttrs(ctx, slog.LevelWarn, "item fenced", slog.String("job", e.Job), slog.Int("item", e.Item), slog.String("run", e.Run))
 	})
 	events.Lost.Subscribe(func(e ItemLost) {
 		logger.LogAttrs(ctx, slog.LevelWarn, "item lost",

@@ -1,6 +1,7 @@
 package execution
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -71,7 +72,9 @@ func (j *Job) claimOrphans() {
 
 // failOver runs what a claim has got.
 func (j *Job) failOver(s *session, reply registry.ClaimReply) {
+	j.tellFailedOver(reply)
 	j.mu.Lock()
+	defer j.unlock()
 	j.fence = max(j.fence, reply.Fence)
 	r := newRun(j, s, j.spec, reply.Instant, spi.SourceFailover, reply.Fence, reply.Items, true)
 	if reply.Trigger != "" {
@@ -81,24 +84,25 @@ func (j *Job) failOver(s *session, reply registry.ClaimReply) {
 		// The calls before the run are the business of those who began it.
 		r.gather(&registry.Gathering{Run: reply.Run, Turn: registry.TurnGo})
 	}
+	j.launch(r, reply.Items)
+	for item, data := range reply.Checkpoints {
+		if item < len(j.running) && j.running[item] == r {
+			j.keptOf(item).checkpoint = data
+		}
+	}
+}
+
+// tellFailedOver tells what a claim has got, before it starts.
+func (j *Job) tellFailedOver(reply registry.ClaimReply) {
 	from := make(map[int]string, reply.Items.Len())
 	for _, former := range reply.Former {
 		for item := range former.Items.All() {
 			from[item] = former.Former
 		}
 	}
-	// Its records come before those of its start.
-	j.mu.Unlock()
+	run := cmp.Or(reply.Trigger, j.executor.runIDOf(reply.Instant))
 	for item := range reply.Items.All() {
-		j.executor.events.FailedOver.Publish(ItemFailedOver{Job: j.name, Item: item, Run: r.id, From: from[item]})
-	}
-	j.mu.Lock()
-	defer j.unlock()
-	j.launch(r, reply.Items)
-	for item, data := range reply.Checkpoints {
-		if item < len(j.running) && j.running[item] == r {
-			j.keptOf(item).checkpoint = data
-		}
+		j.executor.events.FailedOver.Publish(ItemFailedOver{Job: j.name, Item: item, Run: run, From: from[item]})
 	}
 }
 

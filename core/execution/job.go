@@ -75,7 +75,9 @@ type Job struct {
 	movedTimer *time.Timer
 	gaps       gaps
 	misfired   []ItemMisfired // to publish when the lock is released
-	ended      []endedRetry   // likewise
+	coalesced  []ItemCoalesced
+	skipped    []ItemSkipped
+	ended      []endedRetry // likewise
 
 	waiting   []firing  // instants without a verdict, in order
 	behind    bool      // missed instants are begun one by one, each when the one before it has ended
@@ -264,9 +266,15 @@ func (j *Job) closeGap(item int) {
 
 // unlock releases the lock and publishes what happened under it.
 func (j *Job) unlock() {
-	misfired, ended := j.misfired, j.ended
-	j.misfired, j.ended = nil, nil
+	misfired, coalesced, skipped, ended := j.misfired, j.coalesced, j.skipped, j.ended
+	j.misfired, j.coalesced, j.skipped, j.ended = nil, nil, nil, nil
 	j.mu.Unlock()
+	for _, c := range coalesced {
+		j.executor.events.Coalesced.Publish(c)
+	}
+	for _, s := range skipped {
+		j.executor.events.ItemSkipped.Publish(s)
+	}
 	for _, m := range misfired {
 		j.executor.events.Misfired.Publish(m)
 	}

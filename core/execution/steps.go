@@ -140,6 +140,12 @@ func (j *Job) complete(reports []report) {
 			if err != nil {
 				// The lease is gone and its marks with it.
 				j.executor.logger.Warn("completion not recorded", "job", j.name, "items", items.String(), "run", r.run.id, "err", err)
+				for item := range items.All() {
+					if outcome == registry.OutcomeReturned {
+						break // it has not run
+					}
+					j.executor.events.Fenced.Publish(ItemFenced{Job: j.name, Item: item, Run: r.run.id})
+				}
 				continue
 			}
 			if reply.HasMisfire || reply.HasQueued || reply.HasFailover {
@@ -227,9 +233,17 @@ func (j *Job) hold(item int, instant time.Time) {
 	reason := ReasonMisfireOff
 	if j.spec.Config.CatchesUpHeld() {
 		reason = ReasonStillRunning
+	} else {
+		j.skipped = append(j.skipped, ItemSkipped{Job: j.name, Item: item, Run: registry.FormatRunID(instant)})
 	}
 	j.miss(item, reason, 1, instant, instant)
 	j.supersede(item, instant)
+}
+
+// coalesce notes that a fire of an item has a later one that stands for it. Who
+// had the item before may have died, and with it what it was to tell of that fire.
+func (j *Job) coalesce(item int, instant, into time.Time) {
+	j.coalesced = append(j.coalesced, ItemCoalesced{Job: j.name, Item: item, Run: registry.FormatRunID(instant), Into: registry.FormatRunID(into)})
 }
 
 // asked is what of the assignment counts for the answer to a begin.
@@ -244,6 +258,11 @@ func (j *Job) apply(s *session, f firing, under asked, reply registry.BeginReply
 	defer j.unlock()
 	switch reply.Code {
 	case registry.CodeOK, registry.CodeNone:
+		for _, group := range reply.Coalesced {
+			for item := range group.Items.All() {
+				j.coalesce(item, group.At, f.instant)
+			}
+		}
 		for item := range reply.Held.All() {
 			j.hold(item, f.instant)
 		}

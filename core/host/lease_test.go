@@ -47,6 +47,8 @@ func TestAnItemThatGoesOnWithoutItsLeaseIsFenced(t *testing.T) {
 						}
 						return errors.New("broke")
 					})}})
+					var fenced []execution.ItemFenced
+					n.events.Fenced.Subscribe(func(e execution.ItemFenced) { fenced = append(fenced, e) })
 					n.start(t)
 					first := nextMultiple(c.Every)
 					sleepUntil(first.Add(time.Minute))
@@ -56,6 +58,9 @@ func TestAnItemThatGoesOnWithoutItsLeaseIsFenced(t *testing.T) {
 					if e := n.finished[0]; e.Outcome != execution.OutcomeFenced || e.Error == nil || e.Error.Code != spi.CodeLeaseLost ||
 						strings.Contains(e.Error.Message, "broke") != fails || e.Took != 15*time.Minute {
 						t.Errorf("finished %+v with %v, want it fenced after 15 minutes", e, e.Error)
+					}
+					if isTold := len(fenced) == 1 && fenced[0].Run == n.finished[0].Run; isTold != monitored {
+						t.Errorf("fenced %+v, want the item that went on if it is monitored: %v", fenced, monitored)
 					}
 					second, third := first.Add(c.Every), first.Add(2*c.Every)
 					want := map[time.Time][]string{first: {startedNormal}, second: {missedRunning}, third: {startedNormal}}

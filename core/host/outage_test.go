@@ -328,8 +328,9 @@ type observed struct {
 	started  []execution.ItemStarted
 	finished []execution.ItemFinished
 	misfired []execution.ItemMisfired
-	running  map[int]int // items of the first job
-	story    []string    // for whoever looks into a failed test
+	passed   map[passed]string // fires that came while their item ran
+	running  map[int]int       // items of the first job
+	story    []string          // for whoever looks into a failed test
 
 	// isDead cuts the node off: its commands fail, and nothing counts that it does.
 	isDead atomic.Bool
@@ -346,7 +347,9 @@ func observe(t *testing.T, s setup) *observed {
 	if len(problems) > 0 {
 		t.Fatalf("New() = %v, want no problem", problems)
 	}
-	n := &observed{Host: h, running: make(map[int]int)}
+	n := &observed{Host: h, running: make(map[int]int), passed: make(map[passed]string)}
+	h.events.Coalesced.Subscribe(func(e execution.ItemCoalesced) { n.pass(e.Item, e.Run, "coalesced into "+e.Into) })
+	h.events.ItemSkipped.Subscribe(func(e execution.ItemSkipped) { n.pass(e.Item, e.Run, "skipped") })
 	h.events.Started.Subscribe(func(e execution.ItemStarted) {
 		if n.isDead.Load() {
 			return

@@ -386,7 +386,7 @@ func verdicts(h *history) (all []violation) {
 		period := h.periods[name]
 		for at := h.onServer(h.firstSpread(name, 0)).Truncate(period) + period; at < last-2*period; at += period {
 			for item := range h.totalAt(name, at) {
-				if !seen[fire{place: place{name, item}, at: at}] && !h.excused(name, at) {
+				if !seen[fire{place: place{name, item}, at: at}] && (h.isPlotted || !h.excused(name, at)) {
 					all = append(all, violation{at: at, text: fmt.Sprintf("%s/%d has no verdict", name, item)})
 				}
 			}

@@ -45,6 +45,8 @@ type history struct {
 	noted     []noted
 	switches  []change // of the server's data
 	unsettled []unsettled
+	// isPlotted says that nothing happened by chance: no instant is without a verdict.
+	isPlotted bool
 	evicted   []evicted
 	orphans   []orphan
 	clock     []clockChange

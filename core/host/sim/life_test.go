@@ -54,6 +54,8 @@ type life struct {
 	history   history
 	// slowClock, if not nil, is how a node's lease clock differs from its clock.
 	slowClock func(time.Duration) time.Duration
+	// plot is what happens, nil for what chance has in store.
+	plot func(*life)
 
 	resource    map[place]int64 // the highest token by item; under the history's lock
 	fences      map[token]bool  // that the registry has given out; likewise
@@ -73,17 +75,19 @@ type errand struct {
 type setting struct {
 	edit      edit
 	slowClock func(time.Duration) time.Duration
+	plot      func(*life)
 }
 
 // live runs the life of a seed and returns its history.
 func live(t *testing.T, lib library, seed uint64, s setting) *history {
 	t.Helper()
 	l := &life{
-		t: t, seed: seed, slowClock: s.slowClock, resource: map[place]int64{}, fences: map[token]bool{}, generations: map[string]string{},
+		t: t, seed: seed, slowClock: s.slowClock, plot: s.plot, resource: map[place]int64{}, fences: map[token]bool{}, generations: map[string]string{},
 		off: map[string]time.Duration{}, random: rand.New(rand.NewPCG(seed, 0)),
 	}
 	synctest.Test(t, func(t *testing.T) {
 		l.t, l.begin = t, time.Now()
+		l.history.isPlotted = l.plot != nil
 		l.history.begin, l.history.pauses = l.begin, map[string][]span{}
 		l.history.periods, l.history.loose = map[string]time.Duration{}, map[string]bool{}
 		l.server = newServer(t, lib, s.edit, l.watch)
@@ -124,7 +128,10 @@ func (l *life) run() {
 		l.start(fmt.Sprintf("node-%d", i))
 	}
 	time.Sleep(ttl + grace + 2*time.Second)
-	for l.elapsed() < stormy {
+	if l.plot != nil {
+		l.plot(l)
+	}
+	for l.plot == nil && l.elapsed() < stormy {
 		l.wait(l.elapsed() + l.upTo(5*time.Second))
 		l.strike()
 	}
