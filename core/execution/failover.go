@@ -6,8 +6,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/elasticjob-go/elasticjob/core/registry"
 	"github.com/elasticjob-go/elasticjob/spi"
 )
@@ -54,7 +52,7 @@ func (j *Job) claimOrphans() {
 			return
 		}
 		reply, err := untilAnswered(j, s, &s.claims, registry.ClaimRequest{
-			Lease: s.lease, Job: j.name, Most: room, Busy: busy, Request: "f" + uuid.NewString(),
+			Lease: s.lease, Job: j.name, Most: room, Busy: busy, Request: s.request("f"),
 		})
 		// When the lease has ended, they wait for another taker again.
 		if err != nil || reply.Code != registry.CodeOK || !j.partition.center.Alive() {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -70,11 +71,19 @@ type session struct {
 	marksCtx    context.Context //nolint:containedctx // as above
 	cancelMarks context.CancelCauseFunc
 
+	asked atomic.Int64 // numbers the requests that are no normal firings
+
 	begins    batcher[registry.BeginRequest, registry.BeginReply]
 	completes batcher[registry.CompleteRequest, registry.CompleteReply]
 	meets     batcher[registry.MeetRequest, registry.Gathering]
 	claims    batcher[registry.ClaimRequest, registry.ClaimReply]
 	reasserts batcher[registry.ReassertRequest, registry.ReassertReply]
+}
+
+// request names the next request that is no normal firing. One of a job is answered
+// before the next is named.
+func (s *session) request(letter string) string {
+	return letter + strconv.FormatInt(s.asked.Add(1), 10)
 }
 
 func (s *session) end(cause error) {

@@ -31,7 +31,7 @@ func (j *Job) reassert() {
 		return
 	}
 	j.mu.Lock()
-	request := registry.ReassertRequest{Lease: s.lease, Job: j.name, Newest: j.fence, Marks: j.marksUnder(s)}
+	request := registry.ReassertRequest{Lease: s.lease, Job: j.name, Newest: j.fence, Asked: s.asked.Load(), Marks: j.marksUnder(s)}
 	j.mu.Unlock()
 	reply, err := untilAnswered(j, s, &s.reasserts, request)
 	if err != nil {

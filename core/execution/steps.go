@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/elasticjob-go/elasticjob/core/registry"
 )
 
@@ -313,7 +311,7 @@ func (j *Job) beginMisfired() {
 			return
 		}
 		reply, err := untilAnswered(j, s, &s.begins, registry.BeginRequest{
-			Lease: s.lease, Job: j.name, Generation: generation, Kind: registry.KindMisfire, Request: "m" + uuid.NewString(),
+			Lease: s.lease, Job: j.name, Generation: generation, Kind: registry.KindMisfire, Request: s.request("m"),
 		})
 		switch {
 		case err != nil:

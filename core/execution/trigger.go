@@ -3,8 +3,6 @@ package execution
 import (
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/elasticjob-go/elasticjob/core/registry"
 	"github.com/elasticjob-go/elasticjob/spi"
 )
@@ -56,7 +54,7 @@ func (j *Job) beginTriggered() {
 			return
 		}
 		reply, err := untilAnswered(j, s, &s.begins, registry.BeginRequest{
-			Lease: s.lease, Job: j.name, Generation: generation, Kind: registry.KindOneOff, Busy: busy, Request: "o" + uuid.NewString(), Gathers: gathers,
+			Lease: s.lease, Job: j.name, Generation: generation, Kind: registry.KindOneOff, Busy: busy, Request: s.request("o"), Gathers: gathers,
 		})
 		switch {
 		case err != nil:

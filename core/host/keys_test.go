@@ -125,7 +125,7 @@ func TestFiringsAreTriedOnce(t *testing.T) {
 			return err
 		},
 		"ClaimAll": func() error {
-			_, err := p.ClaimAll(ctx, []registry.ClaimRequest{{Lease: lease, Job: "j", Most: 1, Request: "c"}})
+			_, err := p.ClaimAll(ctx, []registry.ClaimRequest{{Lease: lease, Job: "j", Most: 1, Request: "c1"}})
 			return err
 		},
 	} {

@@ -6,14 +6,13 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"github.com/google/uuid"
 
 	"github.com/elasticjob-go/elasticjob/core/job"
 	"github.com/elasticjob-go/elasticjob/core/registry"
@@ -402,7 +401,7 @@ func isManualBegin(args []any) bool {
 	return slices.ContainsFunc(args, func(arg any) bool {
 		text, ok := arg.(string)
 		id, isNamed := strings.CutPrefix(text, "o")
-		_, err := uuid.Parse(id)
+		_, err := strconv.ParseUint(id, 10, 63)
 		return ok && isNamed && err == nil
 	})
 }

@@ -338,7 +338,7 @@ func TestLargestJob(t *testing.T) {
 		if r := b.complete(l.Lease, "j", run.Fence, NewItems(even...).String()); r.Released.Len() != MaxItems/2 {
 			t.Errorf("Complete released %d items, want %d", r.Released.Len(), MaxItems/2)
 		}
-		if r := b.catchUp(other, "j", next.Generation, "m"); !r.Items.Equal(NewItems(even...)) {
+		if r := b.catchUp(other, "j", next.Generation, "m1"); !r.Items.Equal(NewItems(even...)) {
 			t.Errorf("catch-up = %d items, want the even ones", r.Items.Len())
 		}
 	})

@@ -155,7 +155,7 @@ func TestDisabledJobBeginsNothing(t *testing.T) {
 			t.Error("SetState does not report whether it changed anything")
 		}
 		wantBegin(t, b.begin(l.Lease, "j", g, at(2*time.Second)), CodeDisabled, "", "")
-		wantBegin(t, b.catchUp(l.Lease, "j", g, "m"), CodeDisabled, "", "")
+		wantBegin(t, b.catchUp(l.Lease, "j", g, "m1"), CodeDisabled, "", "")
 		if b.job("j").Enabled {
 			t.Error("Job Enabled = true, want false")
 		}

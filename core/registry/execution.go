@@ -39,11 +39,13 @@ type BeginRequest struct {
 	// Busy are items that a KindOneOff is to leave out, because their code runs on
 	// the node although no mark says so.
 	Busy Items
-	// Request makes a repeated request known, so that it gets the same answer; it
-	// is unique to the node and free of "|;,@" and spaces. A normal firing may
-	// leave it empty, it is then named by its instant and generation: begun twice
-	// it gets the same fence twice, and the caller that knows the fence already
-	// runs nothing.
+	// Request makes a repeated request known, so that it gets the same answer. Of a
+	// normal firing it is unique to the node and free of "|;,@" and spaces, or empty:
+	// it is then named by its instant and generation, and begun twice it gets the same
+	// fence twice; the caller that knows the fence already runs nothing. Any other is
+	// named by a letter and a number, which rises in a session from one request of the
+	// job to the next, those of claims included. The next one is asked when the one
+	// before was answered: a copy that the network delivers after that gets nothing.
 	Request string
 	// Gathers says that the job has listeners that are called once for a run, so
 	// that its items are gathered from all instances. Only those of a normal
@@ -191,6 +193,9 @@ func (b *BeginRequest) check(lease Lease) error {
 		return fmt.Errorf("instant %v is before 1970", b.Instant)
 	case b.Kind != KindNormal && b.Kind != KindMisfire && b.Kind != KindOneOff:
 		return fmt.Errorf("kind %q cannot be begun", b.Kind)
+	}
+	if b.Kind != KindNormal {
+		return checkNumbered(b.Request)
 	}
 	return checkRequest(b.request())
 }

@@ -160,7 +160,29 @@ func TestFreeItemWithMissedInstantIsCoalesced(t *testing.T) {
 		wantBegin(t, b.begin(l.Lease, "j", g, at(3*time.Second)), CodeNone, "", "0")
 		b.complete(l.Lease, "j", first.Fence, "0")
 		wantBegin(t, b.begin(l.Lease, "j", g, at(4*time.Second)), CodeOK, "0", "", ItemsAt{NewItems(0), at(3 * time.Second)})
-		wantBegin(t, b.catchUp(l.Lease, "j", g, "m"), CodeNone, "", "")
+		wantBegin(t, b.catchUp(l.Lease, "j", g, "m1"), CodeNone, "", "")
+	})
+}
+
+// TestLateCopiesGetNothing sends a request again whose run is over, when another item
+// waits to be caught up, and after a commit.
+func TestLateCopiesGetNothing(t *testing.T) {
+	t.Parallel()
+	eachServer(t, func(t *testing.T, on server) {
+		b := setup(t, on)
+		l, g := oneNode(b, 2)
+		first := b.begin(l.Lease, "j", g, at(2*time.Second))
+		wantBegin(t, b.begin(l.Lease, "j", g, at(3*time.Second)), CodeNone, "", "0-1")
+		b.complete(l.Lease, "j", first.Fence, "0")
+		late := b.catchUp(l.Lease, "j", g, "m7")
+		wantBegin(t, late, CodeOK, "0", "")
+		b.complete(l.Lease, "j", late.Fence, "0")
+		b.complete(l.Lease, "j", first.Fence, "1")
+		wantBegin(t, b.catchUp(l.Lease, "j", g, "m7"), CodeNone, "", "")
+		b.assign(l, "j", map[string]string{"a": "0"})
+		g = b.assign(l, "j", map[string]string{"a": "0-1"}).Generation
+		wantBegin(t, b.catchUp(l.Lease, "j", g, "m7"), CodeNone, "", "")
+		wantBegin(t, b.catchUp(l.Lease, "j", g, "m8"), CodeOK, "1", "")
 	})
 }
 
@@ -175,7 +197,7 @@ func TestMisfireOffOnlyReports(t *testing.T) {
 		if r := b.complete(l.Lease, "j", first.Fence, "1"); r.HasMisfire {
 			t.Error("Complete HasMisfire = true, want false")
 		}
-		wantBegin(t, b.catchUp(l.Lease, "j", g, "m"), CodeNone, "", "")
+		wantBegin(t, b.catchUp(l.Lease, "j", g, "m1"), CodeNone, "", "")
 		wantBegin(t, b.begin(l.Lease, "j", g, at(4*time.Second)), CodeOK, "1", "0")
 	})
 }

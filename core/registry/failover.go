@@ -21,8 +21,8 @@ type ClaimRequest struct {
 	// Busy are items that it leaves to others, because their code runs on it although
 	// no mark says so.
 	Busy Items
-	// Request makes a repeated request known, so that it gets the same answer; it is
-	// unique to the node and free of "|;,@" and spaces.
+	// Request makes a repeated request known, so that it gets the same answer. It is a
+	// letter and a number that rises, see BeginRequest.
 	Request string
 }
 
@@ -106,10 +106,8 @@ func (c *ClaimRequest) check(lease Lease) error {
 		return errors.New("claims of several sessions in one call")
 	case c.Most < 1:
 		return fmt.Errorf("at most %d items are wanted", c.Most)
-	case c.Request == "":
-		return errors.New("a claim needs a request id")
 	}
-	return checkRequest(c.Request)
+	return checkNumbered(c.Request)
 }
 
 // readClaim leaves a fault in r for its owner to find.

@@ -204,19 +204,19 @@ func TestClaimsWaitForWhatIsDisabled(t *testing.T) {
 		server := func(ctx context.Context, enabled bool) (bool, error) {
 			return b.SetInstanceState(ctx, "a", enabled, "test")
 		}
-		for _, off := range []func(context.Context, bool) (bool, error){job, instance, server} {
+		for i, off := range []func(context.Context, bool) (bool, error){job, instance, server} {
 			set(off, false)
-			wantClaim(t, b.claim(l.Lease, 8, "c1"), CodeDisabled, "", false)
+			wantClaim(t, b.claim(l.Lease, 8, "c"+number(int64(i))), CodeDisabled, "", false)
 			set(off, true)
 		}
 		item := func(ctx context.Context, enabled bool) (bool, error) {
 			return b.SetItemState(ctx, "j", 0, enabled, "test")
 		}
 		set(item, false)
-		wantClaim(t, b.claim(l.Lease, 8, "c2"), CodeOK, "1", false)
-		wantClaim(t, b.claim(l.Lease, 8, "c3"), CodeNone, "", false)
+		wantClaim(t, b.claim(l.Lease, 8, "c3"), CodeOK, "1", false)
+		wantClaim(t, b.claim(l.Lease, 8, "c4"), CodeNone, "", false)
 		set(item, true)
-		wantClaim(t, b.claim(l.Lease, 8, "c4"), CodeOK, "0", false)
+		wantClaim(t, b.claim(l.Lease, 8, "c5"), CodeOK, "0", false)
 	})
 }
 

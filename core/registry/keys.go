@@ -3,7 +3,7 @@ package registry
 import "strconv"
 
 // schema is the number of the layout below. Nodes of another one are refused.
-const schema = 3
+const schema = 4
 
 // keyspace names the keys of one partition. All share one hash tag, so that one
 // script can see them together.
@@ -43,7 +43,8 @@ const schema = 3
 //	                 on it, comma list; absent if there are none)
 //	a:<job>   HASH   node -> ranges@floor;…  The empty node holds items without owner
 //	r:<job>   HASH   node -> fence|epoch|gen|kind|T-or-id|req|items;…  running marks
-//	hw:<job>  HASH   node -> T|req|held|coalesced; the last instant it decided
+//	hw:<job>  HASH   node -> T|req|held|coalesced|epoch.n; the last instant it decided,
+//	                 and the number of its last request that was no normal firing
 //	m:<job>   HASH   item -> latest missed instant, ms
 //	f:<job>   HASH   item -> T-or-id|kind|fence|node|epoch; waits for failover
 //	q:<job>   HASH   item -> manual trigger id

@@ -53,6 +53,9 @@ func (m *model) claim(q ClaimRequest) ClaimReply {
 			return m.claimed(k, nil, len(m.queued) > 0)
 		}
 	}
+	if m.isLate(q.Lease, q.Request) {
+		return ClaimReply{Code: CodeNone, More: len(m.queued) > 0}
+	}
 	if !m.enabled || m.offServers[node] || m.off[node] {
 		return ClaimReply{Code: CodeDisabled}
 	}

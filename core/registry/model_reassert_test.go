@@ -35,7 +35,7 @@ func (m *model) clone() *model {
 		}
 		c.runs[name] = &one
 	}
-	c.dead, c.stops, c.last = maps.Clone(m.dead), maps.Clone(m.stops), maps.Clone(m.last)
+	c.dead, c.stops, c.last, c.asked = maps.Clone(m.dead), maps.Clone(m.stops), maps.Clone(m.last), maps.Clone(m.asked)
 	c.offItems, c.offServers, c.off = maps.Clone(m.offItems), maps.Clone(m.offServers), maps.Clone(m.off)
 	c.missed, c.queued, c.saved = maps.Clone(m.missed), maps.Clone(m.queued), maps.Clone(m.saved)
 	c.former, c.waits = maps.Clone(m.former), maps.Clone(m.waits)
@@ -54,6 +54,7 @@ func (m *model) known(l Lease) (marks []Mark) {
 
 func (m *model) reassert(q ReassertRequest) ReassertReply {
 	r := ReassertReply{Code: CodeOK}
+	m.isLate(q.Lease, "m"+number(q.Asked))
 	runs := map[int64]Items{}
 	for _, known := range q.Marks {
 		runs[known.Fence] = known.Items

@@ -35,6 +35,7 @@ type model struct {
 	owned    map[string]map[int]int64 // node -> item -> floor
 	marks    map[string][]*modelMark
 	last     map[string]modelDecision
+	asked    map[string]modelAsked
 	missed   map[int]int64
 	queued   map[int]modelOrphan // failover
 	saved    map[int]modelCheckpoint
@@ -95,11 +96,25 @@ type modelDecision struct {
 	coalesced []ItemsAt
 }
 
+// modelAsked is the last request of a session that was no normal firing.
+type modelAsked struct{ epoch, number int64 }
+
+// isLate notes a request that is no normal firing, unless it is a copy of an earlier
+// one, which no mark tells of any more.
+func (m *model) isLate(l Lease, request string) bool {
+	before, n := m.asked[l.Instance], parseNumber(strings.TrimLeft(request, "cmo"))
+	if before.epoch == l.Epoch && n <= before.number {
+		return true
+	}
+	m.asked[l.Instance] = modelAsked{l.Epoch, n}
+	return false
+}
+
 func newModel(us int64) *model {
 	return &model{
 		us: us, sessions: map[string]*modelSession{},
 		offItems: map[int]bool{}, offServers: map[string]bool{}, off: map[string]bool{},
-		owned: map[string]map[int]int64{}, marks: map[string][]*modelMark{}, last: map[string]modelDecision{},
+		owned: map[string]map[int]int64{}, marks: map[string][]*modelMark{}, last: map[string]modelDecision{}, asked: map[string]modelAsked{},
 		missed: map[int]int64{}, queued: map[int]modelOrphan{}, saved: map[int]modelCheckpoint{}, former: map[int]string{},
 		waits: map[int]string{}, triggers: map[string]*modelTrigger{},
 		dead: map[Lease]modelEnd{}, stops: map[string]int64{}, runs: map[string]*modelRun{},
@@ -477,6 +492,10 @@ func (m *model) commit(p Plan) CommitResult {
 		m.owned[node][item] = f
 	}
 	m.last = map[string]modelDecision{}
+	maps.DeleteFunc(m.asked, func(node string, a modelAsked) bool {
+		s := m.sessions[node]
+		return s == nil || s.gone || s.epoch != a.epoch
+	})
 	m.from, m.former, m.began = from, former, m.hlc
 	if first {
 		m.from = m.floor
@@ -558,6 +577,8 @@ func (m *model) decide(q BeginRequest) BeginReply {
 	switch {
 	case repeated:
 		return BeginReply{Code: CodeNone, Held: last.held, Coalesced: last.coalesced, Instant: instantOf(last.instant)}
+	case !normal && m.isLate(q.Lease, request):
+		return BeginReply{Code: CodeNone}
 	case !m.enabled || m.offServers[node] || m.off[node]:
 		return BeginReply{Code: CodeDisabled}
 	case q.Generation != m.gen:
@@ -738,8 +759,12 @@ func (m *model) dump() map[string]map[string]string {
 		}
 		d["r"][node] = strings.Join(texts, ";")
 	}
-	for node, l := range m.last {
-		d["hw"][node] = fmt.Sprintf("%d|%s|%s|%s", l.instant, l.request, l.held, groupText(l.coalesced))
+	for _, node := range slices.Concat(slices.Collect(maps.Keys(m.last)), slices.Collect(maps.Keys(m.asked))) {
+		l, asked := m.last[node], ""
+		if a, has := m.asked[node]; has {
+			asked = number(a.epoch) + "." + number(a.number)
+		}
+		d["hw"][node] = fmt.Sprintf("%d|%s|%s|%s|%s", l.instant, l.request, l.held, groupText(l.coalesced), asked)
 	}
 	for item, at := range m.missed {
 		d["m"][strconv.Itoa(item)] = number(at)

@@ -82,6 +82,16 @@ func checkInstance(id string) error {
 
 func checkRequest(id string) error { return checkToken("request id", id, maxRequest, "|;,@") }
 
+// checkNumbered checks the id of a request that is no normal firing: letters and a
+// number, by which late copies are told.
+func checkNumbered(id string) error {
+	number := strings.TrimLeft(id, "abcdefghijklmnopqrstuvwxyz")
+	if n := parseNumber(number); n < 0 || number == id {
+		return fmt.Errorf("request id %q is not a letter and a number", clip(id))
+	}
+	return nil
+}
+
 // checkNamespace also refuses braces, which would end the hash tag.
 func checkNamespace(name string) error { return checkToken("namespace", name, maxInstance, "{}") }
 

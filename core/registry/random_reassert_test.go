@@ -80,7 +80,7 @@ func (r *randomRun) lose(to *copied) {
 		if !before.live(node, l.Epoch) || !r.m.live(node, l.Epoch) {
 			continue
 		}
-		q := ReassertRequest{Lease: l, Job: "j", Newest: before.tok, Marks: before.known(l)}
+		q := ReassertRequest{Lease: l, Job: "j", Newest: before.tok, Asked: int64(r.requests), Marks: before.known(l)}
 		if n := len(q.Marks); n > 0 && r.rand.IntN(4) == 0 {
 			// The answer is lost that told of the newest.
 			slices.SortFunc(q.Marks, func(a, b Mark) int { return cmp.Compare(a.Fence, b.Fence) })

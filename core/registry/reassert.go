@@ -36,6 +36,9 @@ type ReassertRequest struct {
 	// a newer one it has not heard of.
 	Newest int64
 	Marks  []Mark
+	// Asked is the number of the last request of the session that was no normal firing:
+	// a copy of it or of an earlier one gets nothing any more.
+	Asked int64
 }
 
 // ReassertReply says in what the registry's marks differed.
@@ -67,7 +70,7 @@ func (p *Partition) ReassertAll(ctx context.Context, requests []ReassertRequest)
 				return replies, fmt.Errorf("marking items of job %s again: %w", clip(a.Job), err)
 			}
 			names = append(names, a.Job)
-			args = append(args, a.Job, a.Newest, len(a.Marks))
+			args = append(args, a.Job, a.Asked, a.Newest, len(a.Marks))
 			for _, m := range a.Marks {
 				args = append(args, m.Fence, string(m.Kind), m.at(), m.Items.String())
 			}

@@ -118,7 +118,7 @@ func TestForeignContentsAreErrors(t *testing.T) {
 			}
 			ctx := t.Context()
 			_, begin := b.Begin(ctx, BeginRequest{Lease: l.Lease, Job: "j", Generation: g, Kind: KindNormal, Instant: at(time.Second * 2)})
-			_, catchUp := b.Begin(ctx, BeginRequest{Lease: l.Lease, Job: "j", Generation: g, Kind: KindMisfire, Request: "m"})
+			_, catchUp := b.Begin(ctx, BeginRequest{Lease: l.Lease, Job: "j", Generation: g, Kind: KindMisfire, Request: "m1"})
 			_, complete := b.Complete(ctx, CompleteRequest{Lease: l.Lease, Job: "j", Fence: 1, Outcome: OutcomeFailure})
 			_, assigned := b.Assignments(ctx, "a", []string{"j"})
 			_, job := b.Job(ctx, "j")

@@ -80,7 +80,7 @@ func TestNamespaceOfAnotherSchemaIsRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err := b.Register(t.Context(), Instance{ID: "b"})
-		if !errors.Is(err, ErrIncompatible) || !strings.Contains(err.Error(), "schema 3 with 32 partitions") {
+		if !errors.Is(err, ErrIncompatible) || !strings.Contains(err.Error(), "schema 4 with 32 partitions") {
 			t.Errorf("Register = %v, want %v with what it has", err, ErrIncompatible)
 		}
 	})

@@ -73,7 +73,7 @@ func TestRoundTrips(t *testing.T) {
 			b.complete(l.Lease, "j", first.Fence, "0-2")
 			b.begin(l.Lease, "j", g, at(5*time.Second)) // 3 is held
 			b.complete(l.Lease, "j", first.Fence, "3")
-			wantBegin(t, b.catchUp(l.Lease, "j", g, "m"), CodeOK, "3", "")
+			wantBegin(t, b.catchUp(l.Lease, "j", g, "m1"), CodeOK, "3", "")
 		})
 		wantTrips("a firing with listeners called once, which is one more for each call", 4, func() {
 			run := b.gather(l.Lease, g, at(6*time.Second))
@@ -83,7 +83,7 @@ func TestRoundTrips(t *testing.T) {
 		})
 		wantTrips("a trigger", 1, func() { b.trigger(1, "0-2") })
 		wantTrips("a manual run", 2, func() {
-			b.endOneOff(l.Lease, b.beginOneOff(l.Lease, g, "o"), "0-2", OutcomeSuccess)
+			b.endOneOff(l.Lease, b.beginOneOff(l.Lease, g, "o2"), "0-2", OutcomeSuccess)
 		})
 		wantTrips("a renewal", 1, func() {
 			_ = must(b, func(ctx context.Context) (Renewal, error) { return b.Renew(ctx, l.Lease, true) })
@@ -99,7 +99,7 @@ func TestRoundTripsOfAFailover(t *testing.T) {
 		l, _ := deadNodes(b, 2)
 		h := &trips{}
 		b.client.AddHook(h)
-		r := b.claim(l.Lease, 2, "c")
+		r := b.claim(l.Lease, 2, "c1")
 		_ = must(b, func(ctx context.Context) (CompleteReply, error) {
 			return b.Complete(ctx, CompleteRequest{Lease: l.Lease, Job: "j", Fence: r.Fence, Items: r.Items, Outcome: OutcomeSuccess, Claimed: true})
 		})

@@ -79,8 +79,7 @@ local function begin(k, name, gen, kind, trig, req)
   local s = call('HMGET', k.j, 'gen', 'st', 'x', 'tok', 'mis', 'dn', 'nd', 'how', 'ds')
   if not s[1] then return {NOJOB} end
   local own = marks(call('HGET', k.r, node))
-  local hw = call('HGET', k.hw, node) or '0|||'
-  local last, lastreq, lastheld, lastold = string.match(hw, '^(%d+)|([^|]*)|([^|]*)|([^|]*)$')
+  local last, lastreq, lastheld, lastold, asked = decided(k, node)
   local again = kind == 'N' and lastreq == req
   for _, m in ipairs(own) do
     if m.e == epoch and m.q == req then
@@ -89,6 +88,7 @@ local function begin(k, name, gen, kind, trig, req)
     end
   end
   if again then return {NONE, '0', '', lastheld, lastold, last} end
+  if kind ~= 'N' and is_late(k, node, epoch, req) then return {NONE, '0', '', '', '', '0'} end
   if s[2] == 'D' or off then return {DISABLED} end
   if tonumber(s[7] or '0') > 0 and call('HEXISTS', k.st, 'node:' .. server(node)) == 1 then
     return {DISABLED}
@@ -122,7 +122,7 @@ local function begin(k, name, gen, kind, trig, req)
     end
     items = ranges(go)
   end
-  if kind == 'N' then call('HSET', k.hw, node, table.concat({trig, req, held, old}, '|')) end
+  if kind == 'N' then call('HSET', k.hw, node, table.concat({trig, req, held, old, asked}, '|')) end
   if items == '' then return {NONE, '0', '', held, old, trig} end
   local fence = num(after(s[4]))
   call('HSET', k.j, 'tok', fence)

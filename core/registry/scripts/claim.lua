@@ -80,6 +80,7 @@ local function claim(k, most, skip, req)
   for _, m in ipairs(own) do
     if m.e == epoch and m.q == req then return grant(k, m.f, m.it, m.t, '', call('HLEN', k.f) > 0 and 1 or 0) end
   end
+  if is_late(k, node, epoch, req) then return {NONE, call('HLEN', k.f) > 0 and 1 or 0} end
   if s[2] == 'D' or off then return {DISABLED} end
   if tonumber(s[5] or '0') > 0 and call('HEXISTS', k.st, 'node:' .. server(node)) == 1 then
     return {DISABLED}

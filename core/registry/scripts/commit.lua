@@ -304,7 +304,8 @@ local function commit(k, name, gen, ver, n, how, seen, wanted)
     list[#list + 1] = owns
     list[#list + 1] = group(by[owns])
   end
-  call('DEL', k.a, k.hw)
+  call('DEL', k.a)
+  undecide(k)
   for _, v in ipairs(call('HVALS', k.r)) do x = x + #marks(v) end
   chunked('HSET', k.a, list)
   local new = num(after(s[3]))

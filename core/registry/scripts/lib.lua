@@ -228,6 +228,37 @@ local function spoil(k, run)
   if not string.find(run, '%D') then call('HSET', k.d, run .. '!', '1') end
 end
 
+-- decided reads what a node has decided last: T, req, held, coalesced, asked. asked is
+-- "epoch.n" of the last request that is no normal firing.
+local function decided(k, node)
+  return string.match(call('HGET', k.hw, node) or '0||||', '^(%d+)|([^|]*)|([^|]*)|([^|]*)|([^|]*)$')
+end
+
+-- is_late tells whether a request is a copy that comes after its answer was heard: a
+-- node sends the next one only then, and numbers them. What is no copy is noted.
+local function is_late(k, node, epoch, req)
+  local t, last, held, old, asked = decided(k, node)
+  local n = string.match(req, '%d+$')
+  local e, before = string.match(asked, '^(%d+)%.(%d+)$')
+  if e == epoch and tonumber(n) <= tonumber(before) then return true end
+  call('HSET', k.hw, node, table.concat({t, last, held, old, epoch .. '.' .. n}, '|'))
+  return false
+end
+
+-- undecide forgets what nodes have decided, but for the requests of living sessions.
+local function undecide(k)
+  local h, keep = call('HGETALL', k.hw), {}
+  for i = 1, #h, 2 do
+    local asked = string.match(h[i + 1], '|(%d+%.%d+)$')
+    if asked and string.match(asked, '^%d+') == string.match(call('HGET', SESS, h[i]) or '', '^%d+') then
+      keep[#keep + 1] = h[i]
+      keep[#keep + 1] = '0||||' .. asked
+    end
+  end
+  call('DEL', k.hw)
+  chunked('HSET', k.hw, keep)
+end
+
 -- server is the name that desired state knows a node by: ip@-@pid is the ip.
 local function server(node) return string.match(node, '^(.-)@%-@') or node end
 

@@ -1,7 +1,7 @@
 -- Makes the marks of a session those of what its node runs: the server may have lost
 -- some, and have others back. It is answered in a quarantine too, which it is for.
--- ARGV: node, epoch, number of jobs, then for each: name, the newest fence that the
--- node has heard of, number of marks, then for each: fence, kind, T-or-id, items.
+-- ARGV: node, epoch, number of jobs, then for each: name, the node's last request, the
+-- newest fence that it has heard of, number of marks, then for each: fence, kind, T-or-id, items.
 -- Reply: OK, for each {OK, marked again, refused, ended, given back, lost}, each as
 -- "items@T;...", or {NOJOB} | LOST
 -- Refused is what runs elsewhere under a newer fence. What the node does not run has
@@ -136,7 +136,7 @@ local function mark(k, s, m, items)
 end
 
 local function reassert(k, name)
-  local newest, known, by = tonumber(take()), {}, {}
+  local asked, newest, known, by = take(), tonumber(take()), {}, {}
   for i = 1, tonumber(take()) do
     local m = {f = take(), k = take(), t = take(), set = unranges(take(), {}, true)}
     known[i], by[m.f] = m, m
@@ -148,6 +148,8 @@ local function reassert(k, name)
     an = tonumber(h[7] or '0'), gr = h[8], ds = h[9],
   }
   local tok, x = s.tok, s.x
+  -- No copy of what was asked in vain comes after this.
+  is_late(k, node, epoch, asked)
   local said = {marked = {}, refused = {}, ended = {}, back = {}, lost = {}}
   local keep, own, unknown = {}, marks(call('HGET', k.r, node)), {}
   for _, m in ipairs(own) do

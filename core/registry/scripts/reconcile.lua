@@ -109,7 +109,8 @@ local function mend_owners(k, name, gen, tok, n)
     list[#list + 1] = who
     list[#list + 1] = group(groups[who])
   end
-  call('DEL', k.a, k.hw)
+  call('DEL', k.a)
+  undecide(k)
   chunked('HSET', k.a, list)
   for _, v in ipairs(call('HVALS', k.r)) do x = x + #marks(v) end
   local new = num(after(tok))
