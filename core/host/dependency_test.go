@@ -56,6 +56,7 @@ func newNightly(t *testing.T, run func(ctx context.Context, c spi.ShardingContex
 			following("clean", 1, after("report", job.OnAlways), after("alarm", job.OnAlways)),
 		},
 		plugins: []spi.Plugin{probe(n.execute)},
+		skipped: n.skip,
 	})
 	return n
 }
@@ -82,15 +83,10 @@ func (n *nightly) execute(ctx context.Context, req spi.ExecuteRequest) error {
 	return err
 }
 
-func (n *nightly) join() *observed {
-	n.t.Helper()
-	o := n.fleet.join()
-	o.events.Skipped.Subscribe(func(e execution.RunSkipped) {
-		n.mu.Lock()
-		defer n.mu.Unlock()
-		n.skipped[e.Job+" "+e.Run] = string(e.Reason)
-	})
-	return o
+func (n *nightly) skip(e execution.RunSkipped) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.skipped[e.Job+" "+e.Run] = string(e.Reason)
 }
 
 // check compares what has become of a run in each job: the ends of its items, or why it

@@ -54,6 +54,7 @@ func TestAnItemThatGoesOnWithoutItsLeaseIsFenced(t *testing.T) {
 					sleepUntil(first.Add(time.Minute))
 					n.loseSession(t)
 					sleepUntil(first.Add(25 * time.Minute))
+					synctest.Wait()
 					n.stop(t)
 					if e := n.finished[0]; e.Outcome != execution.OutcomeFenced || e.Error == nil || e.Error.Code != spi.CodeLeaseLost ||
 						strings.Contains(e.Error.Message, "broke") != fails || e.Took != 15*time.Minute {
@@ -96,6 +97,7 @@ func TestAnItemGoesOnWhileItRunsElsewhere(t *testing.T) {
 				time.Sleep(10 * time.Minute)
 				isAway.Store(false)
 				time.Sleep(time.Minute)
+				synctest.Wait()
 				want, took := execution.OutcomeCancelled, time.Duration(0)
 				if policy == job.LeaseLossContinue {
 					want, took = execution.OutcomeFenced, 5*time.Minute
@@ -135,6 +137,7 @@ func TestWhatGoesOnWithoutItsLeaseBeginsNothing(t *testing.T) {
 		sleepUntil(nextMultiple(c.Every).Add(10 * time.Second))
 		n.loseSession(t)
 		time.Sleep(2 * time.Minute)
+		synctest.Wait()
 		if report != nil || spi.AsError(save) == nil || spi.AsError(save).Code != spi.CodeLeaseLost {
 			t.Errorf("progress.report and checkpoint.save without a lease = %v, %v, want nil, LEASE_LOST", report, save)
 		}
@@ -217,6 +220,7 @@ func TestCodeThatOutlivesItsLease(t *testing.T) {
 				sleepUntil(instant.Add(10 * time.Second))
 				n.loseSession(t)
 				time.Sleep(2 * time.Minute)
+				synctest.Wait()
 				var want []execution.ItemOutlived
 				if tt.outlives {
 					want = []execution.ItemOutlived{{Job: c.Name, Run: n.started[0].Run, Total: 1}}

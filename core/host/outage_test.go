@@ -313,6 +313,8 @@ type setup struct {
 	// onZombie is as configured, "" for the default; exit is how the process ends.
 	onZombie string
 	exit     func()
+	// skipped hears of runs that are skipped; nil for nobody.
+	skipped func(execution.RunSkipped)
 	// before and after see every command of the registry client and can hold it
 	// up. A command for which before fails is not sent.
 	before func(args []any) error
@@ -348,6 +350,9 @@ func observe(t *testing.T, s setup) *observed {
 		t.Fatalf("New() = %v, want no problem", problems)
 	}
 	n := &observed{Host: h, running: make(map[int]int), passed: make(map[passed]string)}
+	if s.skipped != nil {
+		h.events.Skipped.Subscribe(s.skipped)
+	}
 	h.events.Coalesced.Subscribe(func(e execution.ItemCoalesced) { n.pass(e.Item, e.Run, "coalesced into "+e.Into) })
 	h.events.ItemSkipped.Subscribe(func(e execution.ItemSkipped) { n.pass(e.Item, e.Run, "skipped") })
 	h.events.Started.Subscribe(func(e execution.ItemStarted) {

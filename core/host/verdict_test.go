@@ -45,6 +45,7 @@ func TestFiresOfAHeldItemOutliveItsOwner(t *testing.T) {
 				sleepUntil(first.Add(5 * time.Second))
 				owner := f.join()
 				sleepUntil(first.Add(35 * time.Second))
+				synctest.Wait()
 				held := len(owner.passed)
 				owner.kill(t)
 				f.up = f.up[:1]

@@ -51,7 +51,8 @@ type Renewal struct {
 
 // Register opens a session. One of the same id is ErrInstanceConflict until it
 // has left, or its lease ended longer than the grace ago, as its code may be
-// stopping until then; only of the same Nonce, while it lives, it is the answer.
+// stopping until then; only of the same Nonce, while it lives, it is the answer,
+// with the lease extended.
 // Jobs of the instance that the registry knows become dirty.
 func (p *Partition) Register(ctx context.Context, i Instance) (Registration, error) {
 	if err := checkInstance(i.ID); err != nil {

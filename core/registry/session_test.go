@@ -71,6 +71,26 @@ func TestRegisterRefusesLiveInstance(t *testing.T) {
 	})
 }
 
+// TestARepeatedRegistrationHasAWholeLease has a node whose first answer was lost:
+// it counts its lease from the request that was answered.
+func TestARepeatedRegistrationHasAWholeLease(t *testing.T) {
+	t.Parallel()
+	eachServer(t, func(t *testing.T, on server) {
+		b := setup(t, on)
+		var lease Lease
+		for range 2 {
+			r := must(b, func(ctx context.Context) (Registration, error) {
+				return b.Register(ctx, Instance{ID: "a", Nonce: "1"})
+			})
+			lease = r.Lease
+			b.pass(sessionTimeout - time.Second)
+		}
+		if _, err := b.Renew(t.Context(), lease, false); err != nil {
+			t.Errorf("Renew within a session timeout of the repeated registration = %v, want nil", err)
+		}
+	})
+}
+
 func TestNamespaceOfAnotherSchemaIsRefused(t *testing.T) {
 	t.Parallel()
 	eachServer(t, func(t *testing.T, on server) {

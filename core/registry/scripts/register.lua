@@ -1,5 +1,5 @@
--- Opens a session. ARGV: node, nonce, ttl, grace, schema, partitions, fresh incarnation,
--- info, hosted jobs...
+-- Opens a session; repeated, it extends its lease. ARGV: node, nonce, ttl, grace,
+-- schema, partitions, fresh incarnation, info, hosted jobs...
 -- Reply: OK, epoch, version, notBefore, incarnation, now | CONFLICT, until when
 -- | GONE, schema, partitions
 local node, nonce, ttl, grace = take(), take(), tonumber(take()), tonumber(take())
@@ -15,6 +15,7 @@ if old then
   local epoch, by = string.match(old, '^(%d+)|(.*)$')
   local live = epoch and deadline(node, epoch)
   if live and by == nonce then
+    call('ZADD', LEASE, num(NOW + ttl), node)
     return {OK, epoch, call('HGET', META, 'ver') or '0', before, inc, num(NOW)}
   end
   -- Code of a session that is over may be stopping until it can be reaped.
