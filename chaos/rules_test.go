@@ -161,7 +161,7 @@ func TestCheck(t *testing.T) {
 			s.logs(1, record{node: s.a, Msg: "items assigned", Job: "settle", Items: "0"})
 			s.logs(20, record{node: s.a, Msg: "item started", Job: "settle", Run: s.at(20).Format(runLayout)})
 		}},
-		"an item that was held when its owner was killed": {tell: func(s *story) {
+		"held fires that a killed owner did not tell of": {want: "every instant has a verdict: settle/0 at 12:00:20", tell: func(s *story) {
 			s.quiet, s.a.killed = s.at(35), s.at(32)
 			s.logs(1, record{node: s.a, Msg: "items assigned", Job: "settle", Items: "0"})
 			s.logs(10, record{node: s.a, Msg: "item started", Job: "settle", Run: s.at(10).Format(runLayout)})
