@@ -45,11 +45,11 @@ func ablations() []ablation {
 		{"marks of others not subtracted", 1, "I1", without("begin", "  if foreign then\n", "  if false then\n")},
 		{"failover queue not subtracted", 4, "I1", without("begin", "do busy[tonumber(item)] = true end", "do end")},
 		// The lease clock is as slow as it takes to use the margin up.
-		{"no margin", 2, "I1 I9", setting{slowClock: func(d time.Duration) time.Duration {
+		{"no margin", 5, "I1 I9", setting{slowClock: func(d time.Duration) time.Duration {
 			return time.Duration(float64(d) * float64(ttl-margin-ttl/100) / float64(ttl))
 		}}},
 		{"no grace", 77, "I1 I9", without("reap", "local refused =", "grace = 0\nlocal refused =")},
-		{"no marks again", 46, "I1 I8", without("reassert", "reassert(job(i), take())", "{OK, '', '', '', '', ''}")},
+		{"no marks again", 214, "I1 I8", without("reassert", "reassert(job(i), take())", "{OK, '', '', '', '', ''}")},
 		{"no quarantine", 1, "I1 I10", setting{edit: func(_, text string) string {
 			return strings.Replace(text, "local function quarantined() return not_before() > NOW end", "local function quarantined() return false end", 1)
 		}}},
