@@ -40,9 +40,9 @@ func (j *Job) claimOrphans() {
 		mayClaim, room := s != nil && j.mayBegin() && !j.leaving, j.room()
 		// Until the answer says otherwise.
 		j.orphaned = !mayClaim || room < 1
-		var busy registry.Items
+		var busy, outlived registry.Items
 		if !j.orphaned {
-			busy = j.inHand()
+			busy, outlived = j.inHand(), j.inHandBefore(s)
 		}
 		j.mu.Unlock()
 		if mayClaim && room < 1 && j.executor.workers.room() < 1 {
@@ -55,14 +55,26 @@ func (j *Job) claimOrphans() {
 			Lease: s.lease, Job: j.name, Most: room, Busy: busy, Request: s.request("f"),
 		})
 		// When the lease has ended, they wait for another taker again.
-		if err != nil || reply.Code != registry.CodeOK || !j.partition.center.Alive() {
+		isGranted := err == nil && reply.Code == registry.CodeOK && j.partition.center.Alive()
+		if isGranted {
+			j.failOver(s, reply)
+		}
+		if !isGranted || !reply.More {
 			j.mu.Lock()
-			j.orphaned = err == nil && reply.More
+			j.awaitOrphans(err == nil && reply.More, outlived)
 			j.mu.Unlock()
 			return
 		}
-		j.failOver(s, reply)
-		if !reply.More {
+	}
+}
+
+// awaitOrphans has the end of an item ask again for what waits to be taken over, if
+// something is left, or was left out because its code has outlived its lease here.
+func (j *Job) awaitOrphans(more bool, outlived registry.Items) {
+	j.orphaned = more || outlived.Len() > 0
+	for item := range outlived.All() {
+		if !j.isBusy(item) {
+			j.askForOrphans()
 			return
 		}
 	}
@@ -116,9 +128,18 @@ func (j *Job) room() int {
 // inHand are those that run here or wait for room, which the registry may think
 // free: code that has outlived its lease.
 func (j *Job) inHand() registry.Items {
+	return j.itemsOf(func(*run) bool { return true })
+}
+
+// inHandBefore are those that began under an earlier lease than that of s.
+func (j *Job) inHandBefore(s *session) registry.Items {
+	return j.itemsOf(func(r *run) bool { return r.session != s })
+}
+
+func (j *Job) itemsOf(of func(*run) bool) registry.Items {
 	var items []int
 	for item, r := range j.running {
-		if r != nil {
+		if r != nil && of(r) {
 			items = append(items, item)
 		}
 	}

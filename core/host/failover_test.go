@@ -223,3 +223,35 @@ func TestTakersThatDieAreTakenOver(t *testing.T) {
 		}
 	})
 }
+
+// TestCodeThatOutlivesItsLeaseIsTakenOverWhenItEnds has one node alone: it registers
+// anew while its cancelled code still runs, so the item is its own to take over then.
+func TestCodeThatOutlivesItsLeaseIsTakenOverWhenItEnds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := probeJob(time.Hour)
+		c.Failover = true
+		n := observe(t, setup{jobs: []job.Config{c}, plugins: []spi.Plugin{probe(func(ctx context.Context, req spi.ExecuteRequest) error {
+			if req.Context.ExecutionSource != spi.SourceFailover {
+				<-ctx.Done()
+				time.Sleep(time.Second)
+			}
+			return ctx.Err()
+		})}})
+		n.start(t)
+		sleepUntil(nextMultiple(c.Every).Add(10 * time.Second))
+		n.loseSession(t)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		took := 0
+		for _, e := range n.finished {
+			if e.Source == spi.SourceFailover && e.Outcome == execution.OutcomeSuccess {
+				took++
+			}
+		}
+		if took != c.ShardingTotalCount {
+			t.Errorf("%d items were taken over, want %d", took, c.ShardingTotalCount)
+		}
+		n.stop(t)
+	})
+}
