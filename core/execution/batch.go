@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/elasticjob-go/elasticjob/core/registry"
+	"github.com/elasticjob-go/elasticjob/core/service"
 )
 
 // batcher sends requests of many goroutines together. A request that finds the
@@ -84,7 +85,7 @@ func (b *batcher[Request, Reply]) flush(ctx context.Context) {
 			pause = firstPause
 			continue
 		}
-		sleep(ctx, pause)
+		service.Sleep(ctx, pause)
 		pause = min(2*pause, longestSilence)
 	}
 }
@@ -93,16 +94,4 @@ func (b *batcher[Request, Reply]) flush(ctx context.Context) {
 // registry is in quarantine.
 func isRefusal(err error) bool {
 	return errors.Is(err, registry.ErrLeaseLost) || errors.Is(err, registry.ErrQuarantined)
-}
-
-// sleep waits, and reports false when ctx ends meanwhile.
-func sleep(ctx context.Context, pause time.Duration) bool {
-	timer := time.NewTimer(pause)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/elasticjob-go/elasticjob/core/registry"
+	"github.com/elasticjob-go/elasticjob/core/service"
 )
 
 // step starts the job's step goroutine unless it runs. One goroutine a job
@@ -202,7 +203,7 @@ func (j *Job) begin(f firing) {
 			j.apply(s, f, asked{generation, total}, reply)
 			return
 		}
-		if j.isClosed() || !sleep(s.marksCtx, pause) {
+		if j.isClosed() || !service.Sleep(s.marksCtx, pause) {
 			j.undecided(f)
 			return
 		}

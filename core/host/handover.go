@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/elasticjob-go/elasticjob/core/registry"
+	"github.com/elasticjob-go/elasticjob/core/service"
 )
 
 const (
@@ -71,7 +72,7 @@ func (h *Host) depart(ctx context.Context) error {
 		m.membership.tell()
 	}
 	for deadline := time.Now().Add(handOverTimeout); h.executor.Owns() && time.Now().Before(deadline); {
-		if !sleep(ctx, handOverPoll) {
+		if !service.Sleep(ctx, handOverPoll) {
 			break
 		}
 	}
@@ -110,7 +111,7 @@ func (m *member) depart(ctx context.Context, late bool) error {
 // owner's.
 func (h *Host) awaitHandOvers(ctx context.Context) {
 	for wait := h.executor.HandOverBound().Sub(h.now()); wait > 0; wait = h.executor.HandOverBound().Sub(h.now()) {
-		if !sleep(ctx, wait) {
+		if !service.Sleep(ctx, wait) {
 			return
 		}
 	}

@@ -192,7 +192,7 @@ func (m *membership) run(ctx context.Context) {
 				m.logger.Warn("the instance id is in use; waiting whether its session ends, as that of a process which died would", "err", err)
 			}
 			pause = min(2*pause, conflictPause)
-			if !sleep(ctx, pause) {
+			if !service.Sleep(ctx, pause) {
 				return
 			}
 			continue
@@ -200,22 +200,10 @@ func (m *membership) run(ctx context.Context) {
 			m.logger.Warn("not registered, trying again", "err", err)
 		}
 		m.setUp(err)
-		if !sleep(ctx, pause) {
+		if !service.Sleep(ctx, pause) {
 			return
 		}
 		pause = min(2*pause, longestPause)
-	}
-}
-
-// sleep waits, and reports false when ctx ends meanwhile.
-func sleep(ctx context.Context, pause time.Duration) bool {
-	timer := time.NewTimer(pause)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }
 
