@@ -502,14 +502,7 @@ func TestDisabledInstantsAreRecordedOnce(t *testing.T) {
 		f.set(Target{Job: c.Name}, true)
 		time.Sleep(5 * time.Second)
 		f.leaveAll()
-		for item := range c.ShardingTotalCount {
-			all := f.verdicts(c, item)
-			for at := from; !at.After(last); at = at.Add(time.Second) {
-				if len(all[at]) != 1 {
-					t.Errorf("item %d at %s: %q, want one verdict", item, at.Format("15:04:05"), all[at])
-				}
-			}
-		}
+		f.checkOneVerdict(c, from, last)
 	})
 }
 

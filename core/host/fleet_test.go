@@ -144,6 +144,20 @@ func (f *fleet) checkStartedOnce(c job.Config, item int, from, to time.Time) {
 	}
 }
 
+// checkOneVerdict fails unless every instant of each item between the two was started
+// or recorded, on one node.
+func (f *fleet) checkOneVerdict(c job.Config, from, to time.Time) {
+	f.t.Helper()
+	for item := range c.ShardingTotalCount {
+		all := f.verdicts(c, item)
+		for at := from; !at.After(to); at = at.Add(c.Every) {
+			if len(all[at]) != 1 {
+				f.t.Errorf("item %d at %s: %q, want one verdict", item, at.Format("15:04:05"), all[at])
+			}
+		}
+	}
+}
+
 // fleetJob is a job of many items.
 func fleetJob(every time.Duration, items int, monitored bool) job.Config {
 	c := probeJob(every)
@@ -290,14 +304,7 @@ func TestADeadNodesItemsMove(t *testing.T) {
 						t.Errorf("item %d has %d records of its gap, want one", item, n)
 					}
 				}
-				for item := range c.ShardingTotalCount {
-					all := f.verdicts(c, item)
-					for at := died.Truncate(time.Second).Add(time.Second).UTC(); !at.After(last); at = at.Add(time.Second) {
-						if len(all[at]) != 1 {
-							t.Errorf("item %d at %s: %q, want one verdict", item, at.Format("15:04:05"), all[at])
-						}
-					}
-				}
+				f.checkOneVerdict(c, died.Truncate(time.Second).Add(time.Second).UTC(), last)
 				if len(records) == 0 {
 					t.Errorf("no gap was recorded, want one for each item of the dead node; misfired %v", slices.Collect(maps.Keys(records)))
 				}
@@ -332,14 +339,7 @@ func TestADyingNodesInstantsHaveVerdicts(t *testing.T) {
 				time.Sleep(40 * time.Second)
 				last := nextMultiple(time.Second).Add(-time.Second)
 				f.leaveAll()
-				for item := range c.ShardingTotalCount {
-					all := f.verdicts(c, item)
-					for at := from; !at.After(last); at = at.Add(time.Second) {
-						if len(all[at]) != 1 {
-							t.Errorf("item %d at %s: %q, want one verdict", item, at.Format("15:04:05"), all[at])
-						}
-					}
-				}
+				f.checkOneVerdict(c, from, last)
 			})
 		})
 	}

@@ -97,14 +97,7 @@ func TestFiresOfAJobThatIsDisabledAfterItsOwnerDiedHaveVerdicts(t *testing.T) {
 				time.Sleep(5 * time.Second)
 				last := nextMultiple(c.Every).Add(-c.Every)
 				f.leaveAll()
-				for item := range c.ShardingTotalCount {
-					all := f.verdicts(c, item)
-					for at := first; !at.After(last); at = at.Add(c.Every) {
-						if len(all[at]) != 1 {
-							t.Errorf("item %d at %s: %q, want one verdict", item, at.Format("15:04:05"), all[at])
-						}
-					}
-				}
+				f.checkOneVerdict(c, first, last)
 			})
 		})
 	}
