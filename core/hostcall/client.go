@@ -115,7 +115,7 @@ func (h *Host) newClient(plugin string, trusted bool, r reach) *client {
 					return err
 				}
 				if !r.allows(host, at) {
-					return deniedAddress(plugin, host, at)
+					return deniedAddress(host, at, h.config.HowToGrant("http", plugin))
 				}
 				return nil
 			}
@@ -140,9 +140,9 @@ func (h *Host) newClient(plugin string, trusted bool, r reach) *client {
 	}
 }
 
-func deniedAddress(plugin, host string, at netip.AddrPort) error {
+func deniedAddress(host string, at netip.AddrPort, howToGrant string) error {
 	address := at.Addr().Unmap().WithZone("")
 	grant := target{address: address, port: int(at.Port()), scheme: "http"}.String()
 	return spi.NewError(spi.CodeDenied, fmt.Sprintf("http.request to %s is not granted: %s is not a public address; "+
-		"add %s or its network to grants.http of plugin %s", host, address, grant, plugin))
+		"add %s or its network %s", host, address, grant, howToGrant))
 }

@@ -19,6 +19,10 @@ type Config struct {
 	// is not shown to the plugin. It is called for each secret.get, by many at
 	// once. Nil means that the node has no secrets.
 	Secret func(name string) (value string, known bool, err error)
+	// HowToGrant ends the message "add it …" of what is not granted. It gets the
+	// key under grants, "http" or "secrets", and the plugin. Nil stands for
+	// "to grants.http of plugin ORDERS", as in the file of a node.
+	HowToGrant func(key, plugin string) string
 	// RootCAs are the authorities of servers; nil means those of the system.
 	RootCAs *x509.CertPool
 	// Resolver finds the addresses of names; nil means that of the system.
@@ -37,6 +41,9 @@ type Host struct {
 
 // New returns a host.
 func New(config Config) *Host {
+	if config.HowToGrant == nil {
+		config.HowToGrant = func(key, plugin string) string { return "to grants." + key + " of plugin " + plugin }
+	}
 	return &Host{config: config, clients: make(map[clientKey]*client)}
 }
 
@@ -112,7 +119,7 @@ func (d *Door) secretGet(request []byte) ([]byte, error) {
 	}
 	shown := wire.Cut(name, 100)
 	if !d.trusted && !slices.Contains(d.secrets, name) {
-		return nil, spi.NewError(spi.CodeDenied, fmt.Sprintf("secret.get of %q is not granted: add it to grants.secrets of plugin %s", shown, d.plugin))
+		return nil, spi.NewError(spi.CodeDenied, fmt.Sprintf("secret.get of %q is not granted: add it %s", shown, d.host.config.HowToGrant("secrets", d.plugin)))
 	}
 	if d.host.config.Secret != nil {
 		switch value, known, err := d.host.config.Secret(name); {

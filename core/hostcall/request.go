@@ -143,7 +143,7 @@ func (d *Door) allow(at *hop) error {
 		return nil
 	}
 	grant := at.target.missing(d.http)
-	return spi.NewError(spi.CodeDenied, fmt.Sprintf("http.request to %s is not granted%s: add it to grants.http of plugin %s", grant, at.origin(), d.plugin))
+	return spi.NewError(spi.CodeDenied, fmt.Sprintf("http.request to %s is not granted%s: add it %s", grant, at.origin(), d.host.config.HowToGrant("http", d.plugin)))
 }
 
 // origin says in messages how the hop came about.

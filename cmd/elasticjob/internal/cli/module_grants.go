@@ -29,6 +29,14 @@ func (o *grantOptions) addFlags(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&o.secrets, "secret", nil, "secret that secret.get may ask for, as `name=value`; may be repeated")
 }
 
+// grantFlag is the flag that grants what a node grants by a key under grants.
+func grantFlag(key string) string {
+	if key == "secrets" {
+		return "--secret"
+	}
+	return "--grant-" + key
+}
+
 func (o *grantOptions) grants() (spi.Grants, error) {
 	g := spi.Grants{HTTP: o.http, Env: o.env}
 	for _, entry := range o.http {

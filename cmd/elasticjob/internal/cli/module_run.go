@@ -209,10 +209,13 @@ func (a *app) moduleRun(ctx context.Context, cmd *cobra.Command, host *wasm.Host
 	if err != nil {
 		return err
 	}
-	calls := hostcall.New(hostcall.Config{Secret: func(name string) (string, bool, error) {
-		value, known := plan.secrets[name]
-		return value, known, nil
-	}})
+	calls := hostcall.New(hostcall.Config{
+		Secret: func(name string) (string, bool, error) {
+			value, known := plan.secrets[name]
+			return value, known, nil
+		},
+		HowToGrant: func(key, _ string) string { return "with " + grantFlag(key) },
+	})
 	defer calls.Close()
 	r := &localRun{
 		plan: plan, plugin: plugin, values: values, logger: a.logger, id: execution.NewRunID(), at: time.Now().UTC(),
