@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/elasticjob-go/elasticjob/core/execution"
 	"github.com/elasticjob-go/elasticjob/core/job"
 	"github.com/elasticjob-go/elasticjob/core/registry"
 	"github.com/elasticjob-go/elasticjob/spi"
@@ -373,6 +374,54 @@ func TestABadAnswerKeepsTheAssignment(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestNodesThatDifferInAStrategyGiveNoWrongOwners is a fleet of which some nodes do
+// not have the strategy of a job. They get none of its items, and change nothing
+// while they lead. ElasticJob: #1544.
+func TestNodesThatDifferInAStrategyGiveNoWrongOwners(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := fleetJob(time.Second, 2, true)
+		c.ShardingStrategyType = "EVENLY"
+		evenly := strategyLike("EVENLY", func(_ context.Context, req spi.ShardRequest) (spi.ShardResponse, error) {
+			dealt := make(map[string][]int)
+			for item := range req.ShardingTotalCount {
+				id := req.Instances[item%len(req.Instances)].ID
+				dealt[id] = append(dealt[id], item)
+			}
+			return spi.ShardResponse{Assignment: dealt}, nil
+		})
+		with := setup{jobs: []job.Config{c}, plugins: []spi.Plugin{probe(quick), evenly}}
+		without := setup{jobs: []job.Config{fakeJob("other")}, plugins: []spi.Plugin{probe(quick)}}
+		f := newFleet(t, with)
+		first := f.join()
+		f.setup = without
+		poor := f.join()
+		from := nextMultiple(time.Second).Add(time.Second)
+		sleepUntil(from.Add(5*time.Second + 500*time.Millisecond))
+
+		f.leave(first)
+		f.setup = with
+		second := f.join()
+		time.Sleep(30 * time.Second)
+		if items, err := second.Items(t.Context(), c.Name); err != nil || slices.ContainsFunc(items, func(i ItemInfo) bool { return i.Owner != "" }) {
+			t.Errorf("Items() = %+v, %v, want nobody to own any while a node leads that lacks the strategy", items, err)
+		}
+
+		f.leave(poor)
+		back := nextMultiple(time.Second).Add(5 * time.Second)
+		sleepUntil(back.Add(5*time.Second + 500*time.Millisecond))
+		f.leaveAll()
+		if slices.ContainsFunc(poor.started, func(e execution.ItemStarted) bool { return e.Job == c.Name }) {
+			t.Errorf("started %+v where the strategy is not known, want nothing of %s", poor.started, c.Name)
+		}
+		for item := range c.ShardingTotalCount {
+			f.checkStartedOnce(c, item, from, from.Add(5*time.Second))
+			f.checkStartedOnce(c, item, back, back.Add(5*time.Second))
+		}
+		f.checkOneVerdict(c, from, back)
+	})
 }
 
 // TestStrategiesThatHangHoldUpNobody has many jobs whose strategy wants loads and

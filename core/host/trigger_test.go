@@ -118,7 +118,8 @@ func eachMonitored(t *testing.T, test func(t *testing.T, monitored bool)) {
 }
 
 // TestAOneOffJobRunsWhenItIsTriggered is ElasticJob's e2e scenarios 2 and 6: a job
-// without schedule, with and without several items, on a fleet.
+// without schedule, with and without several items, on a fleet. A run that is over
+// keeps no later one from starting, and moves no item. ElasticJob: #1856.
 func TestAOneOffJobRunsWhenItIsTriggered(t *testing.T) {
 	t.Parallel()
 	for _, items := range []int{1, 5} {
@@ -159,6 +160,9 @@ func TestAOneOffJobRunsWhenItIsTriggered(t *testing.T) {
 				if len(s.Left) > 0 || len(s.Succeeded) != items || s.Ended.IsZero() {
 					t.Errorf("TriggerState() = %+v, want %d items to have succeeded", s, items)
 				}
+			}
+			if after, err := last.Job(t.Context(), c.Name); err != nil || after.Generation != info.Generation {
+				t.Errorf("the generation of the assignment is %d after two runs, %v, want %d as before", after.Generation, err, info.Generation)
 			}
 			if got := d.of(plain.ID)[0][0].FireTime; got.Before(at) || got.After(at.Add(100*time.Millisecond)) {
 				t.Errorf("FireTime = %v, want when it was triggered, %v", got, at)
