@@ -107,6 +107,9 @@ func (j *Job) missForgotten(a, before registry.Assignment) {
 			}
 		}
 	}
+	if a.Generation == 0 && j.isMonitored() && !j.decided.IsZero() {
+		missed(before.Items, j.decided, a.From.Add(-time.Millisecond))
+	}
 	for _, group := range a.Floors {
 		if j.isMonitored() {
 			if !j.decided.IsZero() {

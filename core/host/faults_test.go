@@ -356,6 +356,37 @@ func TestAnEmptiedRegistryRecordsEveryInstant(t *testing.T) {
 	}
 }
 
+// TestAnEmptiedRegistryLeavesOneVerdictForEachInstant empties the registry of two
+// nodes behind a slow network again and again, so that every step of their return
+// has an instant in it once.
+func TestAnEmptiedRegistryLeavesOneVerdictForEachInstant(t *testing.T) {
+	t.Parallel()
+	for _, monitored := range []bool{true, false} {
+		t.Run(fmt.Sprint(monitored), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				c := fleetJob(time.Second, 3, monitored)
+				f := newFleet(t, setup{jobs: []job.Config{c}, plugins: []spi.Plugin{probe(quick)}, sessionTimeout: 3 * time.Second})
+				f.unsteady(func() time.Duration { return 30 * time.Millisecond })
+				f.join()
+				f.join()
+				time.Sleep(20 * time.Second)
+				from := nextMultiple(time.Second)
+				for step := range 20 {
+					sleepUntil(nextMultiple(time.Second).Add(time.Duration(step) * 50 * time.Millisecond))
+					if err := f.server.Client().FlushAll(t.Context()).Err(); err != nil {
+						t.Fatal(err)
+					}
+					time.Sleep(15 * time.Second)
+				}
+				to := nextMultiple(time.Second).Add(-2 * time.Second)
+				f.leaveAll()
+				f.checkOneVerdict(c, from, to)
+			})
+		})
+	}
+}
+
 // TestABadJobIsItsOwnProblem spoils what is stored of one job.
 func TestABadJobIsItsOwnProblem(t *testing.T) {
 	t.Parallel()

@@ -100,7 +100,8 @@ type Assignment struct {
 	// Unowned items are nobody's, because no instance may run them.
 	Unowned Items
 	// From counts for unmonitored jobs: instants before it belong to the owners of
-	// the generation before.
+	// the generation before. Of a job that has not been assigned yet it is when it
+	// was defined: earlier instants are not due.
 	From time.Time
 	// Disabled says that the job is, everywhere or on this instance; DisabledItems
 	// never run.

@@ -25,12 +25,14 @@ func TestFirstAssignmentStartsAtDefinition(t *testing.T) {
 		p := b.put(definition("j", 3))
 		b.pass(5 * time.Second)
 		r := b.assign(l, "j", map[string]string{"a": "0-2"})
-		want := CommitResult{Job: "j", Code: CodeOK, Generation: r.Generation, From: start()}
+		// An instant at the very definition is nobody's, so the first after it counts.
+		from := start().Add(time.Millisecond)
+		want := CommitResult{Job: "j", Code: CodeOK, Generation: r.Generation, From: from}
 		if diff := cmp.Diff(want, r); diff != "" || r.Generation == 0 {
 			t.Errorf("CommitAssignments (-want +got):\n%s", diff)
 		}
 		a := Assignment{
-			Job: "j", Generation: r.Generation, Epoch: l.Term, Monitored: true, Items: NewItems(0, 1, 2), From: start(),
+			Job: "j", Generation: r.Generation, Epoch: l.Term, Monitored: true, Items: NewItems(0, 1, 2), From: from,
 			Floors: []ItemsAt{{NewItems(0, 1, 2), start()}},
 		}
 		if diff := cmp.Diff(a, b.assignment("a", "j")); diff != "" {

@@ -236,6 +236,7 @@ func (m *model) put(d JobDefinition) PutOutcome {
 	if !m.exists {
 		outcome = PutCreated
 		m.exists, m.enabled = true, true
+		m.from = m.now() + 1
 	}
 	if outcome == PutCreated || m.n != d.Items || m.monitored != d.Monitored {
 		m.floor = max(m.floor, m.now())
@@ -498,7 +499,7 @@ func (m *model) commit(p Plan) CommitResult {
 	})
 	m.from, m.former, m.began = from, former, m.hlc
 	if first {
-		m.from = m.floor
+		m.from = m.floor + 1
 	}
 	m.departed = strings.Join(slices.Sorted(maps.Keys(m.stops)), ",")
 	if handedOver && m.gave > 0 {

@@ -309,7 +309,7 @@ local function commit(k, name, gen, ver, n, how, seen, wanted)
   for _, v in ipairs(call('HVALS', k.r)) do x = x + #marks(v) end
   chunked('HSET', k.a, list)
   local new = num(after(s[3]))
-  from = first and s[5] or num(from)
+  from = num(first and tonumber(s[5]) + 1 or from)
   -- Generations in which a hand-over has not ended do not matter to who missed
   -- them: it still ends at the same instant.
   local heard, gave = s[12] or '0', s[13] or '0'

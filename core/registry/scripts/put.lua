@@ -26,7 +26,7 @@ for i = 1, count do
     end
     local down = result == 'created' and call('HGET', k.d, 'down')
     if down then also('ds', down) end
-    if result == 'created' then also('gen', '0', 'pg', '0', 'tok', '0', 'x', '0', 'from', '0') end
+    if result == 'created' then also('gen', '0', 'pg', '0', 'tok', '0', 'x', '0', 'from', num(NOW + 1)) end
     -- Only a flag that changes says what the state shall be.
     if s[8] ~= dis then also('st', dis == '1' and 'D' or 'E') end
     -- A firing before an item existed, was enabled or was monitored is not missed.

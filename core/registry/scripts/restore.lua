@@ -16,7 +16,7 @@ for i = 1, count do
   for _, item in ipairs(sorted(unranges(dn, {}, true))) do add('item:' .. num(item)) end
   local s = call('HMGET', k.j, 'cver', 'gen', 'fl')
   if not s[1] or tonumber(s[1]) < tonumber(ver) then
-    if not s[1] then call('HSET', k.j, 'gen', '0', 'pg', '0', 'tok', '0', 'x', '0', 'from', '0') end
+    if not s[1] then call('HSET', k.j, 'gen', '0', 'pg', '0', 'tok', '0', 'x', '0', 'from', num(NOW + 1)) end
     call('HSET', k.j, 'cfg', cfg, 'cver', ver, 'upd', upd, 'n', n, 'mon', mon, 'mis', mis, 'fo', fo, 'dis', dis,
       'st', st, 'dn', dn, 'nd', num(servers), 'fl', num(math.max(tonumber(s[3] or '0'), NOW)))
     if up ~= '' then call('HSET', k.j, 'up', up) else call('HDEL', k.j, 'up') end
