@@ -385,6 +385,21 @@ func TestValidateWithoutFile(t *testing.T) {
 	}
 }
 
+// TestWaysThatPartAndMeetAreFollowedOnce has 2^60 ways from the last job to the first,
+// which has no schedule.
+func TestWaysThatPartAndMeetAreFollowedOnce(t *testing.T) {
+	t.Parallel()
+	file := []byte("elasticjob:\n  jobs:\n    a0: {elasticJobType: FAKE, shardingTotalCount: 1}\n    b0: {elasticJobType: FAKE, shardingTotalCount: 1}\n")
+	for i := range 60 {
+		for _, name := range []string{"a", "b"} {
+			file = fmt.Appendf(file, "    %s%d: {elasticJobType: FAKE, shardingTotalCount: 1, dependsOn: [{job: a%d}, {job: b%d}]}\n", name, i+1, i, i)
+		}
+	}
+	if c, problems := config.Parse("many.yaml", file, environment); len(problems) > 0 || len(c.Notes) > 0 {
+		t.Errorf("Parse() has %v and the notes %v, want neither", problems, c.Notes)
+	}
+}
+
 func TestSuggest(t *testing.T) {
 	t.Parallel()
 	known := []string{"cron", "every", "shardingTotalCount", "at", "AVG_ALLOCATION"}

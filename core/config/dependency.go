@@ -47,8 +47,6 @@ func (k *checks) checkDependencies() {
 	for _, c := range k.Jobs {
 		byName[c.Name] = c
 	}
-	upstreams := func(name string) []string { return byName[name].Upstreams() }
-	inCircle := make(map[string]bool)
 	for _, c := range k.Jobs {
 		path := []string{keyJobs, c.Name, keyDependsOn}
 		if k.isBroken(path...) {
@@ -69,30 +67,30 @@ func (k *checks) checkDependencies() {
 				k.add(ruleConflict, k.label(path)+" names "+quote(d.Job)+", which has no monitorExecution: without marks nobody knows when its runs end", at...)
 			}
 		}
-		circle := job.Circle(c.Name, upstreams)
-		if len(circle) > 2 && !inCircle[c.Name] { // the job itself is reported elsewhere
-			for _, name := range circle {
-				inCircle[name] = true
-			}
-			k.add(ruleConflict, k.label(path)+" closes a circle: "+strings.Join(circle, " -> "), path...)
-		}
+	}
+	for _, circle := range job.Circles(k.Jobs) {
+		path := []string{keyJobs, circle[0], keyDependsOn}
+		k.add(ruleConflict, k.label(path)+" closes a circle: "+strings.Join(circle, " -> "), path...)
 	}
 }
 
 // noteMeetings leaves a note for each job that waits for runs of jobs whose schedules
 // differ: it runs only where they name the same instant.
 func (r *reader) noteMeetings() {
-	byName := make(map[string]job.Config)
+	if len(job.Circles(r.cfg.Jobs)) > 0 {
+		return
+	}
+	begin := roots{byName: make(map[string]job.Config), found: make(map[string]job.Config)}
 	for _, c := range r.cfg.Jobs {
-		byName[c.Name] = c
+		begin.byName[c.Name] = c
 	}
 	for _, c := range r.cfg.Jobs {
-		if len(c.DependsOn) < 2 || job.Circle(c.Name, func(name string) []string { return byName[name].Upstreams() }) != nil {
+		if len(c.DependsOn) < 2 {
 			continue
 		}
-		first := rootOf(byName, c.DependsOn[0].Job, nil)
+		first := begin.of(c.DependsOn[0].Job)
 		for _, d := range c.DependsOn[1:] {
-			other := rootOf(byName, d.Job, nil)
+			other := begin.of(d.Job)
 			if first.Name == "" || other.Name == "" || first.Cron == other.Cron && first.TimeZone == other.TimeZone && first.Every == other.Every && first.At.Equal(other.At) {
 				continue
 			}
@@ -105,19 +103,31 @@ func (r *reader) noteMeetings() {
 	}
 }
 
-// rootOf is the first job with a schedule that a job depends on, or the job itself; one
+// roots finds with which jobs the runs of others begin. Ways may part and meet again
+// many times, so what is found is kept.
+type roots struct {
+	byName, found map[string]job.Config
+}
+
+// of is the first job with a schedule that a job depends on, or the job itself; one
 // without name if there is none.
-func rootOf(byName map[string]job.Config, name string, seen []string) job.Config {
-	c := byName[name]
-	if !c.IsOneOff() || slices.Contains(seen, name) {
-		return c
+func (r roots) of(name string) job.Config {
+	root, isKnown := r.found[name]
+	if isKnown {
+		return root
+	}
+	r.found[name] = root // a job that names itself is reported elsewhere
+	c := r.byName[name]
+	if !c.IsOneOff() {
+		root = c
 	}
 	for _, up := range c.Upstreams() {
-		if root := rootOf(byName, up, append(seen, name)); root.Name != "" && !root.IsOneOff() {
-			return root
+		if root.Name == "" {
+			root = r.of(up)
 		}
 	}
-	return job.Config{}
+	r.found[name] = root
+	return root
 }
 
 func (k *checks) jobNames() []string {

@@ -104,3 +104,50 @@ func Circle(from string, upstreams func(name string) []string) []string {
 	}
 	return walk(from)
 }
+
+// maxCircles bounds what Circles returns: circles that overlap can be many.
+const maxCircles = 100
+
+// Circles finds circles among what jobs depend on, each from its job that stands first
+// and back to it. A job that names itself is none. Where circles share jobs, or are more
+// than 100, some may be left out until the others are gone.
+func Circles(jobs []Config) [][]string {
+	place := make(map[string]int, len(jobs))
+	for i, c := range jobs {
+		place[c.Name] = i
+	}
+	var (
+		circles [][]string
+		path    []string               // to the job that is looked at
+		depth   = make(map[string]int) // of a job in path, from 1; -1 once it has been looked at
+		found   = make(map[string]bool)
+		walk    func(c Config)
+	)
+	walk = func(c Config) {
+		path = append(path, c.Name)
+		depth[c.Name] = len(path)
+		for _, up := range c.Upstreams() {
+			i, exists := place[up]
+			switch {
+			case !exists || up == c.Name:
+			case depth[up] == 0:
+				walk(jobs[i])
+			case depth[up] > 0 && !found[c.Name] && len(circles) < maxCircles:
+				circle := path[depth[up]-1:]
+				for _, name := range circle {
+					found[name] = true
+				}
+				first := slices.Index(circle, slices.MinFunc(circle, func(a, b string) int { return place[a] - place[b] }))
+				circles = append(circles, slices.Concat(circle[first:], circle[:first], circle[first:first+1]))
+			}
+		}
+		path = path[:len(path)-1]
+		depth[c.Name] = -1
+	}
+	for _, c := range jobs {
+		if depth[c.Name] == 0 {
+			walk(c)
+		}
+	}
+	return circles
+}
