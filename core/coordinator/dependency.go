@@ -47,20 +47,28 @@ const (
 // link makes the ends of the runs of other jobs known to those of these that depend on
 // them. What fails is tried again by follow.
 func (c *Coordinator) link(ctx context.Context, states []registry.JobState) {
+	read := make(definitions, len(states))
 	for _, s := range states {
-		if c.linkJob(ctx, s.Definition) != nil {
+		read[s.Definition.Name] = s.Definition
+	}
+	for _, s := range states {
+		if c.linkJob(ctx, s.Definition, read) != nil {
 			c.unlinked[s.Definition.Name] = true
 		}
 	}
 }
 
+// definitions are those that a look at many jobs has read. Jobs that are none, or are
+// not understood, depend on nothing.
+type definitions map[string]registry.JobDefinition
+
 // linkJob refuses what would close a circle. A run would end in it all the same, as no
 // job runs twice under one run id.
-func (c *Coordinator) linkJob(ctx context.Context, d registry.JobDefinition) error {
+func (c *Coordinator) linkJob(ctx context.Context, d registry.JobDefinition, read definitions) error {
 	if len(d.DependsOn) == 0 {
 		return nil
 	}
-	path, err := c.circle(ctx, d.Name)
+	path, err := c.circle(ctx, d.Name, read)
 	if err != nil {
 		return err
 	}
@@ -78,10 +86,11 @@ func (c *Coordinator) linkJob(ctx context.Context, d registry.JobDefinition) err
 
 // relink tries again what link could not do.
 func (c *Coordinator) relink(ctx context.Context) error {
+	read := make(definitions)
 	for _, name := range slices.Sorted(maps.Keys(c.unlinked)) {
-		s, _, err := c.read(ctx, name)
+		d, err := c.definition(ctx, name, read)
 		if err == nil {
-			err = c.linkJob(ctx, s.Definition)
+			err = c.linkJob(ctx, d, read)
 		}
 		if err != nil {
 			return err
@@ -102,16 +111,29 @@ func (c *Coordinator) read(ctx context.Context, name string) (registry.JobState,
 	return s, err == nil, err
 }
 
+// definition reads that of a job, unless it has been read.
+func (c *Coordinator) definition(ctx context.Context, name string, read definitions) (registry.JobDefinition, error) {
+	if d, isKnown := read[name]; isKnown {
+		return d, nil
+	}
+	s, _, err := c.read(ctx, name)
+	if err == nil {
+		read[name] = s.Definition
+	}
+	return s.Definition, err
+}
+
 // circle is the way from a job along what it depends on back to itself, as the registry
 // has the jobs now; nil if there is none.
-func (c *Coordinator) circle(ctx context.Context, name string) ([]string, error) {
+func (c *Coordinator) circle(ctx context.Context, name string, read definitions) ([]string, error) {
 	var failed error
 	path := job.Circle(name, func(name string) []string {
-		s, _, err := c.read(ctx, name)
-		if err != nil {
-			failed = err
+		if failed != nil {
+			return nil
 		}
-		return s.Definition.Upstreams()
+		var d registry.JobDefinition
+		d, failed = c.definition(ctx, name, read)
+		return d.Upstreams()
 	})
 	return path, failed
 }

@@ -36,6 +36,9 @@ func (h *Host) checkCircle(ctx context.Context, c job.Config) error {
 		if name == c.Name {
 			return c.Upstreams()
 		}
+		if failed != nil {
+			return nil
+		}
 		state, err := h.center.Partition(name).Job(ctx, name)
 		if err != nil && !errors.Is(err, registry.ErrUnknownJob) {
 			failed = err

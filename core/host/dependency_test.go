@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -331,6 +332,33 @@ func TestACircleEnds(t *testing.T) {
 			time.Sleep(10 * time.Second)
 			once := []string{"0 ok"}
 			n.check(run, map[string]any{"a": once, "b": once, "c": once})
+		}
+		n.leaveAll()
+	})
+}
+
+// TestALongWayIsReadOnce counts what the leader reads when it hears of many jobs, each
+// of which runs after the one before.
+func TestALongWayIsReadOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const jobs = 100
+		var reads atomic.Int64
+		n := newNightly(t, func(context.Context, spi.ShardingContext) error { return nil })
+		n.setup.before = func(args []any) error {
+			if args[0] == "hgetall" {
+				reads.Add(1)
+			}
+			return nil
+		}
+		n.setup.jobs = []job.Config{following("job0", 1)}
+		for i := 1; i < jobs; i++ {
+			n.setup.jobs = append(n.setup.jobs, following(fmt.Sprintf("job%d", i), 1, job.Dependency{Job: fmt.Sprintf("job%d", i-1), On: job.OnSuccess}))
+		}
+		n.join()
+		time.Sleep(5 * time.Second)
+		if got := reads.Load(); got > 20*jobs {
+			t.Errorf("%d reads for %d jobs, want a few for each", got, jobs)
 		}
 		n.leaveAll()
 	})
