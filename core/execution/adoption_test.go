@@ -2,6 +2,7 @@ package execution
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/elasticjob-go/elasticjob/core/cron"
 	"github.com/elasticjob-go/elasticjob/core/job"
 	"github.com/elasticjob-go/elasticjob/core/registry"
+	"github.com/elasticjob-go/elasticjob/core/schedule"
 	"github.com/elasticjob-go/elasticjob/spi"
 )
 
@@ -46,6 +48,33 @@ func TestAGapEndsWhereOthersOwnedTheItem(t *testing.T) {
 			j.takeOver(registry.Assignment{Job: "orders", Generation: 3, Previous: c.previous, Items: items})
 			if diff := cmp.Diff(c.want, got); diff != "" {
 				t.Errorf("records of gaps after takeOver() (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestAnInstantThatComesAgainIsRecordedOnce sets the clock back, so that the timer says
+// again what items missed that nobody may run.
+func TestAnInstantThatComesAgainIsRecordedOnce(t *testing.T) {
+	t.Parallel()
+	for _, monitored := range []bool{true, false} {
+		t.Run(fmt.Sprintf("monitored=%v", monitored), func(t *testing.T) {
+			t.Parallel()
+			r := startRig(t)
+			var got []ItemMisfired
+			r.events.Misfired.Subscribe(func(e ItemMisfired) { got = append(got, e) })
+			spec := &Spec{JobType: code(func(context.Context, spi.ExecuteRequest) error { return nil })}
+			spec.Config.MonitorExecution = monitored
+			j := r.host("orders", 1, spec)
+			first := time.Now().UTC().Truncate(time.Second)
+			j.Adopt(registry.Assignment{Generation: 2, Unowned: registry.NewItems(0), From: first})
+			for _, later := range []time.Duration{0, 2 * time.Second, time.Second, 2 * time.Second, 3 * time.Second} {
+				j.Fire(schedule.Due{Instant: first.Add(later), Now: first.Add(later)})
+			}
+			r.stop(t)
+			want := []ItemMisfired{{Job: "orders", Item: 0, Reason: ReasonDisabled, Count: 3, From: first, To: first.Add(3 * time.Second)}}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("records (-want +got):\n%s", diff)
 			}
 		})
 	}

@@ -174,19 +174,23 @@ func (j *Job) Fire(due schedule.Due) {
 	j.enqueue(f)
 }
 
-// missUnowned records an instant of the items that nobody may run.
+// missUnowned records an instant of the items that nobody may run, unless it has come
+// again because the clock was set back.
 func (j *Job) missUnowned(instant time.Time) {
 	for item := range j.unowned.All() {
-		j.miss(item, ReasonDisabled, 1, instant, instant)
+		if open, ok := j.gaps[item]; !ok || instant.After(open.to) {
+			j.miss(item, ReasonDisabled, 1, instant, instant)
+		}
 	}
 }
 
-// latest returns the last instant that is decided or on its way to be.
+// latest returns the last instant that is decided or on its way to be, or followed
+// another schedule.
 func (j *Job) latest() time.Time {
 	if n := len(j.waiting); n > 0 {
 		return j.waiting[n-1].instant
 	}
-	return later(j.decided, j.begun)
+	return later(later(j.decided, j.begun), j.spec.Since)
 }
 
 func later(a, b time.Time) time.Time {

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -182,6 +183,46 @@ func TestTimerPassesOverWhatASuspendMissed(t *testing.T) {
 		due := got[0]
 		if due.Missed != 59 || !due.From.Equal(begin.Add(time.Minute)) || !due.To.Equal(begin.Add(59*time.Minute)) || !due.Instant.Equal(begin.Add(time.Hour)) {
 			t.Errorf("due = %+v, want the instant of the hour and 59 missed before it", due)
+		}
+	})
+}
+
+// TestTimerSaysAgainWhatAStepBackMakesDueAgain sets the clock back: whoever could not
+// take an instant when it was due first has it again.
+func TestTimerSaysAgainWhatAStepBackMakesDueAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var ahead atomic.Int64
+		now := func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+		timer := startTimer(t, now)
+		defer stop(t, timer)
+		begin := time.Now()
+		often, seldom := &recorder{}, &recorder{}
+		timer.Set("often", every(2*time.Second), begin, often)
+		timer.Set("seldom", every(time.Minute), begin, seldom)
+		instants := func(r *recorder) (at []time.Duration) {
+			for _, due := range r.take() {
+				at = append(at, due.Instant.Sub(begin))
+			}
+			return at
+		}
+		const s = time.Second
+		ahead.Store(int64(5 * s))
+		time.Sleep(1500 * time.Millisecond)
+		synctest.Wait()
+		if got, want := instants(often), []time.Duration{2 * s, 4 * s, 6 * s}; !slices.Equal(got, want) {
+			t.Errorf("instants before the step = %v, want %v", got, want)
+		}
+		ahead.Store(0)
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		if got, want := instants(often), []time.Duration{2 * s, 4 * s, 6 * s}; !slices.Equal(got, want) {
+			t.Errorf("instants after a step back from 6.5s to 1.5s = %v, want %v", got, want)
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if got, want := instants(seldom), []time.Duration{time.Minute}; !slices.Equal(got, want) {
+			t.Errorf("instants of a job that was not due = %v, want %v", got, want)
 		}
 	})
 }

@@ -27,7 +27,8 @@ type Due struct {
 
 // Target is told when its job is due. Fire is called from the timer's own
 // goroutine and must hand over and return at once; calls for one target come
-// in the order of their instants.
+// in the order of their instants, but for those that come again because the clock
+// was set back: a target knows which it has had.
 type Target interface {
 	// Fire tells that the job is due.
 	Fire(due Due)
@@ -50,6 +51,10 @@ type Timer struct {
 	mu    sync.Mutex
 	table timetable
 	jobs  map[string]*entry
+
+	// fired is the latest instant that targets were told of, Unix nanoseconds; of the
+	// goroutine that fires.
+	fired int64
 }
 
 var _ service.Service = (*Timer)(nil)
@@ -152,6 +157,9 @@ func (t *Timer) fireDue(ctx context.Context) time.Duration {
 	for ctx.Err() == nil {
 		now := t.now()
 		t.mu.Lock()
+		if now.UnixNano() < t.fired {
+			t.rewind(now)
+		}
 		first := t.table.first()
 		if first == nil {
 			t.mu.Unlock()
@@ -169,10 +177,26 @@ func (t *Timer) fireDue(ctx context.Context) time.Duration {
 	return longestSleep
 }
 
+// rewind gives all jobs the first instants after the time to which the clock was set
+// back, a sleep before now at most: what a target could not take yet, when it was told
+// of it, is due again.
+func (t *Timer) rewind(now time.Time) {
+	since := now.Add(-longestSleep)
+	t.fired = since.UnixNano()
+	for _, e := range t.jobs {
+		if next := e.schedule.Next(since); !next.IsZero() && next.UnixNano() < e.at {
+			t.table.remove(e)
+			e.at = next.UnixNano()
+			t.table.add(e)
+		}
+	}
+}
+
 // fire calls the targets of a moment that has come. Their next instants are
 // found afterwards: nobody waits for those.
 func (t *Timer) fire(ctx context.Context, m *moment, now time.Time) {
 	due := Due{Instant: time.Unix(0, m.at).UTC(), Now: now}
+	t.fired = m.at
 	isLate := now.Sub(due.Instant) > Tolerance
 	for _, e := range m.entries {
 		switch {
@@ -195,6 +219,7 @@ func (t *Timer) fireLate(e *entry, due Due) {
 		t.mu.Lock()
 		e.at = gap.Last.UnixNano()
 		t.mu.Unlock()
+		t.fired = max(t.fired, e.at)
 	}
 	e.target.Fire(due)
 }
