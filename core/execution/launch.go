@@ -117,6 +117,8 @@ func (j *Job) itemDone(r *run, item int, outcome Outcome, err *spi.Error) {
 // freePlace lets the next task run in the place of one that has ended.
 func (j *Job) freePlace() {
 	if next, ok := j.queue.pop(); ok {
+		// A process that was stopped meanwhile notices first whether its lease is over.
+		j.partition.center.Alive()
 		j.executor.workers.submit(next)
 	} else {
 		j.active--

@@ -147,6 +147,11 @@ func (r *run) perform(item, attempt int) {
 	})
 	// The rest is deferred because code can end its goroutine.
 	defer c.finish()
+	// What had to wait for room may be for others to run by now.
+	if c.cause = cause(r.session.ctx); c.cause != nil {
+		c.err = spi.AsError(c.cause)
+		return
+	}
 	c.call()
 }
 
