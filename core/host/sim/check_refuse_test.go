@@ -137,3 +137,39 @@ func TestEveryInvariantRefusesAHistory(t *testing.T) {
 		})
 	}
 }
+
+// TestWhatTheServerHasForgottenMayStartAgain takes the begin of a run away, which its
+// node can mark again as long as it renews its lease.
+func TestWhatTheServerHasForgottenMayStartAgain(t *testing.T) {
+	t.Parallel()
+	const s = time.Second
+	tests := []struct {
+		name  string
+		ends  time.Duration
+		pause span
+		want  bool
+	}{
+		{"the run ends soon", 15 * s, span{}, true},
+		{"the run goes on", 30 * s, span{}, false},
+		{"the run has no end", 0, span{}, false},
+		{"its node stands still for a while", 30 * s, span{12 * s, 14 * s}, false},
+		{"its node stands still beyond its lease", 30 * s, span{12 * s, 26 * s}, true},
+		{"its node stands still when it should have marked it", 30 * s, span{18 * s, 26 * s}, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			h := calmHistory()
+			h.switches = []change{{9 * s, 11 * s}}
+			h.leases = h.leases[:1]
+			h.pauses["a"] = []span{tt.pause}
+			first := h.runs[0]
+			first.to = tt.ends
+			second := *first
+			second.from = 20 * s
+			if got := h.mayDouble(first, &second); got != tt.want {
+				t.Errorf("mayDouble() = %v, want %v", got, tt.want)
+			}
+		})
+	}
+}

@@ -189,7 +189,9 @@ func failovers(h *history) (all []violation) {
 			}
 		}
 		isUnsettled := slices.ContainsFunc(h.unsettled, func(u unsettled) bool { return u.job == o.job && u.to > o.at })
-		if h.lostBetween(o.at, next) || isUnsettled && claims == 0 || claims == 1 {
+		// Nobody takes an item over that the job has no more.
+		isGone := slices.ContainsFunc(h.spreads, func(s spread) bool { return s.job == o.job && s.at > o.at && s.at <= next && s.total <= o.item })
+		if h.lostBetween(o.at, next) || (isUnsettled || isGone) && claims == 0 || claims == 1 {
 			continue
 		}
 		all = append(all, violation{at: o.at, text: fmt.Sprintf("%s of %s, which ran under %d on a dead node, was taken over %d times", o.place, o.run, o.fence, claims)})
@@ -257,7 +259,8 @@ func rest(h *history) (all []violation) {
 				add("%s has marks of %s: %v", name, node, s.marks)
 			}
 		}
-		if len(s.failed) > 0 {
+		// Nobody takes over what is disabled, as when the server has lost the enabling.
+		if len(s.failed) > 0 && !s.disabled {
 			add("items of %s wait for a failover: %v", name, s.failed)
 		}
 	}
@@ -396,13 +399,14 @@ func verdicts(h *history) (all []violation) {
 }
 
 // mayDouble reports whether both runs of one instant may have started: the server has
-// forgotten the first, which had ended when its node could have marked it again, or its
-// clock was set between two of a job without marks. What of a job without marks was
+// forgotten the first, which had ended, or its node stood still beyond its lease, when
+// that could have marked it again, or its clock was set between two of a job without
+// marks. What of a job without marks was
 // decided after that is known to nobody but its owners until all have the assignment of
 // the new data.
 func (h *history) mayDouble(first, second *run) bool {
 	isForgotten := slices.ContainsFunc(h.switches, func(c change) bool {
-		return first.from >= c.since && first.from <= c.at && first.to != 0 && first.to <= c.at+ttl
+		return first.from >= c.since && first.from <= c.at && h.actsUntil(first) <= c.at+ttl
 	})
 	isSetBack := slices.ContainsFunc(h.clock, func(c clockChange) bool { return c.at >= first.from-ttl && c.at <= second.from })
 	return isForgotten || h.loose[first.job] && (isSetBack || h.lostBetween(first.from-4*ttl, second.from))

@@ -294,6 +294,7 @@ func (l *life) source() rand.Source { return rand.NewPCG(l.seed, l.random.Uint64
 
 // heal ends all faults.
 func (l *life) heal() {
+	l.keepOne()
 	l.history.healed = l.elapsed()
 	l.server.refuse("")
 	for _, n := range l.nodes {
@@ -306,5 +307,16 @@ func (l *life) heal() {
 		n.link.change(func() {
 			n.link.slow, n.link.isDown, n.link.stalled, n.link.cuts = 0, false, [2]bool{}, [2]float64{}
 		})
+	}
+}
+
+// keepOne starts a node when none is left, as the starts of the last ones may have
+// failed: whoever looks after them would.
+func (l *life) keepOne() {
+	if len(l.up()) == 0 {
+		l.start(l.newID())
+	}
+	if l.elapsed() < stormy+ttl {
+		l.later(time.Second, l.keepOne)
 	}
 }

@@ -42,10 +42,13 @@ func (l *life) watch(c call) {
 			l.leased(c, c.args[1], c.args[2])
 		}
 	case "commit", "reconcile":
+		if !isOK(c.reply) {
+			return // what is there is as the server has it back
+		}
 		for i := partKeys; i < len(c.keys); i += jobKeys {
 			l.watchAssignment(c.at, c.keys[i])
 		}
-		if c.script == "reconcile" && isOK(c.reply) {
+		if c.script == "reconcile" {
 			for _, r := range c.reply[1:] {
 				h.repairs = append(h.repairs, fmt.Sprintf("%.3f %v", c.at.Seconds(), r))
 			}
