@@ -65,6 +65,11 @@ func (j *Job) takeOver(a registry.Assignment) (adopted, isNew bool) {
 		j.endPauses()
 		return true, false
 	}
+	for item := range without(without(a.Items, before.Items), j.unowned).All() {
+		// It comes back: what it misses from now on is another gap than what it missed
+		// before it went, or on its way.
+		j.closeGap(item)
+	}
 	j.unowned = common(registry.NewItems(append(j.unowned.Slice(), before.Items.Slice()...)...), a.Unowned)
 	// What this catches up of unmonitored items is decided below.
 	defer j.endPauses()

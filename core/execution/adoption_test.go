@@ -3,6 +3,7 @@ package execution
 import (
 	"context"
 	"fmt"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -126,6 +127,72 @@ func TestWhatWasPutOffBeforeAHandOverIsDoneAfterIt(t *testing.T) {
 		}
 		r.stop(t)
 	})
+}
+
+// TestAGapEndsWhileTheItemIsElsewhere gives an item away and back while its code runs
+// here: what it misses before and after that is in two records, since others fired in
+// between.
+func TestAGapEndsWhileTheItemIsElsewhere(t *testing.T) {
+	t.Parallel()
+	for name, isPutOff := range map[string]bool{"in time": false, "found late": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) { testGapEnds(t, isPutOff) })
+		})
+	}
+}
+
+// testGapEnds has the fire in the hand-over come in time, or found by the adoption.
+func testGapEnds(t *testing.T, isPutOff bool) {
+	t.Helper()
+	every, err := cron.Every(time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := startRig(t)
+	var mu sync.Mutex
+	var got []string
+	r.events.Misfired.Subscribe(func(e ItemMisfired) {
+		mu.Lock()
+		defer mu.Unlock()
+		got = append(got, fmt.Sprintf("%d from %d", e.Count, e.From.Second()))
+	})
+	open := make(chan struct{})
+	j := r.host("orders", 1, &Spec{JobType: code(func(context.Context, spi.ExecuteRequest) error {
+		<-open
+		return nil
+	})})
+	j.spec.Schedule = every
+	start := time.Now().UTC().Truncate(time.Second).Add(time.Second)
+	at := func(offset time.Duration) time.Time { return start.Add(offset) }
+	fire := func(offset time.Duration) {
+		time.Sleep(time.Until(at(offset)))
+		r.fire(j)
+	}
+	fire(0)
+	time.Sleep(500 * time.Millisecond)
+	j.Adopt(registry.Assignment{Generation: 2, Previous: 1, From: at(1500 * time.Millisecond)})
+	if !isPutOff {
+		fire(time.Second)
+	}
+	time.Sleep(time.Until(at(3500 * time.Millisecond))) // others fire what is due at 2 and 3
+	all := registry.AllItems(1)
+	j.Adopt(registry.Assignment{
+		Generation: 3, Previous: 2, From: at(3500 * time.Millisecond), Items: all,
+		Floors: []registry.ItemsAt{{Items: all, At: at(3500 * time.Millisecond)}},
+	})
+	fire(4 * time.Second)
+	fire(5 * time.Second)
+	close(open)
+	synctest.Wait()
+	r.stop(t)
+	synctest.Wait()
+	mu.Lock()
+	defer mu.Unlock()
+	want := []string{"1 from " + fmt.Sprint(at(time.Second).Second()), "2 from " + fmt.Sprint(at(4*time.Second).Second())}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("records of what was missed (-want +got):\n%s", diff)
+	}
 }
 
 // TestWhatADeadSessionHasLostIsNotRunAgain lets a node come back whose items went

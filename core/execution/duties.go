@@ -19,9 +19,11 @@ type duty struct {
 	until      time.Time // zero: nobody follows
 }
 
+func (d *duty) isPast(now time.Time) bool { return !d.until.IsZero() && !now.Before(d.until) }
+
 // last returns the latest instant of the duty that can be due by now.
 func (d *duty) last(now time.Time) time.Time {
-	if !d.until.IsZero() && !now.Before(d.until) {
+	if d.isPast(now) {
 		return d.until.Add(-time.Millisecond)
 	}
 	return now
@@ -48,7 +50,7 @@ func (d duties) isPlain(instant time.Time) bool {
 
 // without drops the stretches that are past.
 func (d duties) without(now time.Time) duties {
-	return slices.DeleteFunc(d, func(one duty) bool { return !one.until.IsZero() && !now.Before(one.until) })
+	return slices.DeleteFunc(d, func(one duty) bool { return one.isPast(now) })
 }
 
 // merged joins stretches that have become alike and drops empty ones.
@@ -207,6 +209,12 @@ func (j *Job) findDuties(now time.Time) {
 			}
 		}
 		j.start(due.Last, d.items, d.generation, now)
+		if d.isPast(now) {
+			// From its end on the items were another's, also those that came back.
+			for item := range d.items.All() {
+				j.closeGap(item)
+			}
+		}
 	}
 	j.duties = j.duties.without(now).merged()
 }
