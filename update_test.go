@@ -315,6 +315,7 @@ func (l *liveJob) check(t *testing.T, until time.Time) {
 				may = append(may, d)
 			}
 		}
+		isCaughtUp := false // later, perhaps by the next definition
 		for item := range 6 {
 			least, most := 1, 0
 			for _, d := range may {
@@ -329,9 +330,10 @@ func (l *liveJob) check(t *testing.T, until time.Time) {
 				t.Errorf("verdicts on item %d of %s at %s by %q = %q, want it started %d to %d times", item, l.name, at.Format("05.000"), may[0].what, got, least, most)
 			}
 			normal += len(got)
+			isCaughtUp = isCaughtUp || slices.Contains(got, "missed still-running")
 		}
 		sights, ran := l.witness.sights[l.name+" "+registry.FormatRunID(at)]
-		if ran && len(may) == 1 {
+		if ran && len(may) == 1 && !isCaughtUp {
 			l.checkSights(t, may[0], sights)
 		}
 	}

@@ -66,6 +66,7 @@ func (f *fleet) leader() *process {
 // last adoption.
 func (f *fleet) loses(dead *process, survivors ...*process) span {
 	f.t.Helper()
+	f.awaitHandOvers()
 	running := dead.awaitRunning(long, logTime())
 	f.passToHalfAfter(running.Time)
 	owned := map[string][]int{}
@@ -89,6 +90,16 @@ func (f *fleet) loses(dead *process, survivors ...*process) span {
 	}
 	f.checkLost(dead, running.Run)
 	return gap
+}
+
+// awaitHandOvers waits until no unmonitored item is on its way from a living node:
+// what comes due on the way is not recorded when that node dies.
+func (f *fleet) awaitHandOvers() {
+	f.t.Helper()
+	const handOver = sessionTimeout/3 + time.Second
+	records, _ := f.book.all()
+	_, adopted := shares(f.t, records, unmarked.name)
+	f.pass(time.Until(adopted.Add(handOver)))
 }
 
 // checkLost fails unless everything of the job long that a dead node was running,
