@@ -72,7 +72,7 @@ func testStartUp(f *fleet) {
 		first := f.up("first", file)
 		second := f.start("second", file)
 		second.wait(1)
-		checkSays(t, second, `\"one\"`, "in use")
+		checkSays(t, second, `\"one\"`, "in use", "give each node an instance.id of its own")
 		f.awaitAllRun(marked, time.Now())
 		first.kill()
 		again := f.up("again", file)

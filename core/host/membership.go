@@ -197,7 +197,12 @@ func (m *membership) run(ctx context.Context) {
 			}
 			continue
 		default:
-			m.logger.Warn("not registered, trying again", "err", err)
+			if errors.Is(err, registry.ErrInstanceConflict) {
+				err = fmt.Errorf("%w: another process renews it; give each node an instance.id of its own", err)
+			}
+			if !isFirst { // else the start fails
+				m.logger.Warn("not registered, trying again", "err", err)
+			}
 		}
 		m.setUp(err)
 		if !service.Sleep(ctx, pause) {
