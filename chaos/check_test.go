@@ -22,6 +22,9 @@ func check(h *history) []string {
 		{"nothing is run twice but what was cut short", twice},
 		{"what was cut short is run again", unended},
 		{"every instant has a verdict", verdicts},
+		{"what follows a run begins after its end", early},
+		{"what follows a run begins or is skipped", unfollowed},
+		{"what follows a run begins if that has ended as it demands", astray},
 	} {
 		found := rule.check(h)
 		const most = 8
@@ -236,7 +239,7 @@ func (h *history) undecided(spec jobSpec) (all []moment) {
 	first := h.firstAssigned(spec.name)
 	for item := range spec.items {
 		began, known := first[item]
-		if !known {
+		if !known || spec.every == 0 {
 			continue
 		}
 		for at := began.UTC().Truncate(spec.every).Add(spec.every); at.Before(h.quiet); at = at.Add(spec.every) {

@@ -85,7 +85,7 @@ func (f *fleet) live(p plan) {
 		if died := unfinished(f.history()); len(died) > 0 {
 			return died[0].String()
 		}
-		return ""
+		return strings.Join(unfollowed(f.history()), ", ")
 	})
 	for slot := range f.nodes {
 		if f.nodes[slot] != nil {

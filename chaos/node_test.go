@@ -35,16 +35,20 @@ type jobSpec struct {
 	failover  bool
 	// shortest and longest are how long an item runs.
 	shortest, longest time.Duration
+	// after are the jobs that it runs after instead of by itself.
+	after []dependency
+	// fails is the part of its items that fail.
+	fails float64
 }
 
 // jobSpecs are the jobs of a fleet to which everything happens.
 func jobSpecs() []jobSpec {
-	return []jobSpec{
+	return append(graphSpecs(), []jobSpec{
 		{name: "settle", every: 2 * time.Second, items: 6, monitored: true, failover: true, shortest: 500 * time.Millisecond, longest: 1900 * time.Millisecond},
 		{name: "long", every: 5 * time.Second, items: 3, monitored: true, failover: true, shortest: 2 * time.Second, longest: 6 * time.Second},
 		{name: "marked", every: time.Second, items: 4, monitored: true, shortest: 10 * time.Millisecond, longest: 800 * time.Millisecond},
 		{name: "loose", every: time.Second, items: 4, shortest: 10 * time.Millisecond, longest: 800 * time.Millisecond},
-	}
+	}...)
 }
 
 // brisk is the job that shows soon where an item is.
@@ -65,10 +69,22 @@ func nodeFile(center string, specs []jobSpec) string {
 	fmt.Fprintf(&b, "  regCenter: {%s, namespace: chaos, sessionTimeoutMilliseconds: %d, connectionTimeoutMilliseconds: 60000}\n", center, sessionTimeout.Milliseconds())
 	fmt.Fprintf(&b, "  jobs:\n")
 	for _, j := range specs {
-		fmt.Fprintf(&b, "    %s: {elasticJobType: SIMPLE, every: %v, shardingTotalCount: %d, monitorExecution: %t, failover: %t}\n",
-			j.name, j.every, j.items, j.monitored, j.failover)
+		fmt.Fprintf(&b, "    %s: {elasticJobType: SIMPLE, %s, shardingTotalCount: %d, monitorExecution: %t, failover: %t}\n",
+			j.name, j.when(), j.items, j.monitored, j.failover)
 	}
 	return b.String()
+}
+
+// when says in a node's file when the job runs.
+func (s jobSpec) when() string {
+	if len(s.after) == 0 {
+		return fmt.Sprintf("every: %v", s.every)
+	}
+	list := make([]string, len(s.after))
+	for i, d := range s.after {
+		list[i] = fmt.Sprintf("{job: %s, on: %s}", d.job, d.on)
+	}
+	return fmt.Sprintf("dependsOn: [%s]", strings.Join(list, ", "))
 }
 
 // note is what an item says of itself, a line of the node's standard output.
@@ -149,6 +165,9 @@ func (w *worker) run(ctx context.Context, spec jobSpec, job *elasticjob.Job) err
 		return err
 	}
 	err := w.work(ctx, n, spec.lengthOf(n)/(steps-1))
+	if err == nil && spec.isToFail(n) {
+		err = errors.New("this item fails in this run")
+	}
 	n.IsEnd, n.At, n.Cause = true, time.Now(), failed
 	switch at := context.Cause(ctx); {
 	case err == nil:
@@ -181,9 +200,17 @@ func (w *worker) work(ctx context.Context, n note, between time.Duration) error 
 
 // lengthOf is how long an item runs: the same in each of its runs.
 func (s jobSpec) lengthOf(n note) time.Duration {
+	return s.shortest + time.Duration(n.hash("%s %d %s")%uint64(s.longest-s.shortest))
+}
+
+// isToFail reports whether an item fails: the same in each of its runs.
+func (s jobSpec) isToFail(n note) bool { return float64(n.hash("%s fails %d %s")%1000) < 1000*s.fails }
+
+// hash is a number made of the job, the item and the run.
+func (n note) hash(layout string) uint64 {
 	h := fnv.New64a()
-	_, _ = fmt.Fprintf(h, "%s %d %s", n.Job, n.Item, n.Run)
-	return s.shortest + time.Duration(h.Sum64()%uint64(s.longest-s.shortest))
+	_, _ = fmt.Fprintf(h, layout, n.Job, n.Item, n.Run)
+	return h.Sum64()
 }
 
 // write writes a note in one piece.

@@ -175,14 +175,20 @@ func TestCheck(t *testing.T) {
 			t.Parallel()
 			s := newStory()
 			test.tell(s)
-			got := check(s.history)
-			isRight := len(got) == 0
-			if test.want != "" {
-				isRight = slices.ContainsFunc(got, func(text string) bool { return strings.Contains(text, test.want) })
-			}
-			if !isRight {
-				t.Errorf("check(%s) = %q, want %q", name, got, test.want)
-			}
+			s.mustBe(t, test.want)
 		})
+	}
+}
+
+// mustBe fails unless the story breaks a rule, or none if that is empty.
+func (s *story) mustBe(t *testing.T, want string) {
+	t.Helper()
+	got := check(s.history)
+	isRight := len(got) == 0
+	if want != "" {
+		isRight = slices.ContainsFunc(got, func(text string) bool { return strings.Contains(text, want) })
+	}
+	if !isRight {
+		t.Errorf("check() = %q, want %q", got, want)
 	}
 }

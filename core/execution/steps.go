@@ -281,6 +281,10 @@ func (j *Job) apply(s *session, f firing, under asked, reply registry.BeginReply
 		}
 	case registry.CodeDisabled:
 		j.missAll(firing{instant: f.instant, reason: ReasonDisabled, count: 1, from: f.instant})
+	case registry.CodeOver:
+		for item := range reply.Held.All() {
+			j.miss(item, j.absence(item), 1, f.instant, f.instant)
+		}
 	case registry.CodeDuplicate:
 		// Decided before, as after a step of the clock back.
 	default:

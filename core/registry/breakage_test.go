@@ -97,7 +97,7 @@ func dependencyBreakages() []breakage {
 	return []breakage{
 		{1, "runs that go on ended", "close", "if going[run] then return nil, false end", ""},
 		{1, "items that wait for failover forgotten", "close", "do going[string.match(f[i + 1], '^[^|]*')] = true end", "do end"},
-		{9, "catch-ups not waited for", "close", "if not off[tonumber(m[i])] then", "if false then"},
+		{9, "catch-ups not waited for", "close", "      going[run] = true\n", ""},
 		{5, "items that may begin not waited for", "close", "if tonumber(run) > decided then", "if false then"},
 		{1, "triggers not waited for", "close", "if manual and manual.ended == '0' then", "if false then"},
 		{1, "triggers that failed taken for successes", "close", "and not string.find(manual.ends, '@[^S]') and", "and"},

@@ -16,6 +16,9 @@ const (
 	// again before the last change is over; what others had has moved, if the
 	// generation is a new one.
 	CodePending Code = 2
+	// CodeOver: other jobs have been told that the run has ended; nothing begins in it
+	// any more.
+	CodeOver Code = 3
 	// CodeNone: nothing to do; of Begin, no item is free to run; of a commit, the
 	// assignment was so already.
 	CodeNone Code = 0
@@ -50,6 +53,8 @@ func (c Code) String() string {
 		return "ok"
 	case CodePending:
 		return "pending"
+	case CodeOver:
+		return "over"
 	case CodeNone:
 		return "none"
 	case CodeStale:

@@ -72,6 +72,113 @@ func TestARunLeadsToTheNextJob(t *testing.T) {
 	})
 }
 
+// TestATriggerThatBeginsAfterItsDependencyIsKnown was accepted before: the jobs are back
+// in a registry that had lost them, and the leader has not looked at them yet.
+func TestATriggerThatBeginsAfterItsDependencyIsKnown(t *testing.T) {
+	t.Parallel()
+	eachServer(t, func(t *testing.T, on server) {
+		b := setup(t, on)
+		l, g := oneNode(b, 1)
+		b.trigger(1, "")
+		if err := b.Link(t.Context(), "j", "k"); err != nil {
+			t.Fatal(err)
+		}
+		run := b.beginOneOff(l.Lease, g, "q1")
+		_ = must(b, func(ctx context.Context) (CompleteReply, error) {
+			return b.Complete(ctx, CompleteRequest{Lease: l.Lease, Job: "j", Fence: run.Fence, Items: run.Items, Outcome: OutcomeSuccess, Manual: true})
+		})
+		got := b.closeRuns(l, CloseRequest{Job: "j"}).Ended
+		if want := []EndedRun{{Run: triggerID(1), Outcome: RunSucceeded, Field: triggerID(1)}}; !cmp.Equal(got, want) {
+			t.Errorf("CloseRuns = %+v, want %+v", got, want)
+		}
+	})
+}
+
+// TestNothingIsCaughtUpInARunThatHasEnded holds an item, and disables it or its job:
+// then its run ends without it, for ever. What can be caught up is waited for.
+func TestNothingIsCaughtUpInARunThatHasEnded(t *testing.T) {
+	t.Parallel()
+	eachServer(t, func(t *testing.T, on server) {
+		for name, set := range map[string]func(b *bench, enabled bool) error{
+			"nothing": func(*bench, bool) error { return nil },
+			"job": func(b *bench, enabled bool) error {
+				_, err := b.SetState(b.t.Context(), "j", enabled, "test")
+				return err
+			},
+			"item": func(b *bench, enabled bool) error {
+				_, err := b.SetItemState(b.t.Context(), "j", 1, enabled, "test")
+				return err
+			},
+		} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				b := setup(t, on)
+				l, g := oneNode(b, 2)
+				if err := b.Link(t.Context(), "j", "k"); err != nil {
+					t.Fatal(err)
+				}
+				first := b.begin(l.Lease, "j", g, at(2*time.Second))
+				b.complete(l.Lease, "j", first.Fence, "0")
+				second := b.begin(l.Lease, "j", g, at(4*time.Second))
+				if second.Held.String() != "1" {
+					t.Fatalf("Begin = %+v, want item 1 held", second)
+				}
+				if err := set(b, false); err != nil {
+					t.Fatal(err)
+				}
+				b.complete(l.Lease, "j", first.Fence, "1")
+				b.complete(l.Lease, "j", second.Fence, "0")
+				ended, caught := 2, ""
+				if name == "nothing" {
+					ended, caught = 1, "1"
+				}
+				if got := b.closeRuns(l, CloseRequest{Job: "j"}); len(got.Ended) != ended {
+					t.Errorf("CloseRuns = %+v, want %d runs", got, ended)
+				}
+				if err := set(b, true); err != nil {
+					t.Fatal(err)
+				}
+				if got := b.catchUp(l.Lease, "j", g, "q1"); got.Items.String() != caught {
+					t.Errorf("Begin = %+v, want items %q to catch up", got, caught)
+				}
+			})
+		}
+	})
+}
+
+// TestNothingBeginsInARunThatHasEnded disables an item whose owner is late: its run ends
+// without it, and stays so when the item is enabled again.
+func TestNothingBeginsInARunThatHasEnded(t *testing.T) {
+	t.Parallel()
+	eachServer(t, func(t *testing.T, on server) {
+		b := setup(t, on)
+		l, _ := oneNode(b, 2)
+		if err := b.Link(t.Context(), "j", "k"); err != nil {
+			t.Fatal(err)
+		}
+		other := b.register("b", "j")
+		g := b.assign(l, "j", map[string]string{"a": "0", "b": "1"}).Generation
+		enable := func(on bool) {
+			_ = must(b, func(ctx context.Context) (bool, error) { return b.SetItemState(ctx, "j", 1, on, "test") })
+		}
+		enable(false)
+		run := b.begin(l.Lease, "j", g, at(2*time.Second))
+		b.complete(l.Lease, "j", run.Fence, "0")
+		if got := b.closeRuns(l, CloseRequest{Job: "j"}); len(got.Ended) != 1 {
+			t.Errorf("CloseRuns = %+v, want a run that has ended", got)
+		}
+		enable(true)
+		for range 2 {
+			if got := b.begin(other, "j", g, at(2*time.Second)); got.Code == CodeOK || got.Held.String() != "1" {
+				t.Errorf("Begin = %+v, want item 1 refused", got)
+			}
+		}
+		if got := b.begin(other, "j", g, at(3*time.Second)); got.Items.String() != "1" {
+			t.Errorf("Begin of the next instant = %+v, want item 1", got)
+		}
+	})
+}
+
 // TestDependenciesComeAndGo removes and changes jobs at both ends.
 func TestDependenciesComeAndGo(t *testing.T) {
 	t.Parallel()

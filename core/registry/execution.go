@@ -55,8 +55,8 @@ type BeginRequest struct {
 
 // BeginReply is the decision on one firing.
 type BeginReply struct {
-	// Code is CodeOK, CodeNone, CodeStale, CodeDisabled, CodeDuplicate, CodeEarly or
-	// CodeUnknownJob.
+	// Code is CodeOK, CodeNone, CodeOver, CodeStale, CodeDisabled, CodeDuplicate,
+	// CodeEarly or CodeUnknownJob.
 	Code Code
 	// Fence is the fencing token of the items that run.
 	Fence int64
@@ -64,7 +64,7 @@ type BeginReply struct {
 	Items Items
 	// Held items are still running an earlier instant. If the job catches up
 	// misfires, they run this instant later, by a KindMisfire. Of a KindOneOff they
-	// wait for a manual run and still run another.
+	// wait for a manual run and still run another. With CodeOver they never run it.
 	Held Items
 	// Coalesced are earlier missed instants that this one takes the place of.
 	Coalesced []ItemsAt
@@ -219,7 +219,7 @@ func (b *BeginRequest) trigger() string {
 func readBegin(r *reply, kind Kind) BeginReply {
 	b := BeginReply{Code: r.answer()}
 	switch b.Code {
-	case CodeOK, CodeNone:
+	case CodeOK, CodeNone, CodeOver:
 		b.Fence, b.Items, b.Held, b.Coalesced, b.Instant = r.number(), r.items(), r.items(), r.groups(), r.instant()
 		b.Gathering = r.gathering()
 		if (b.Code == CodeOK) != (b.Fence > 0 && b.Items.Len() > 0) {

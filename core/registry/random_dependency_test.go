@@ -214,6 +214,9 @@ func (r *dependentRun) beginJob(q BeginRequest) bool {
 	if err != nil {
 		r.t.Fatal(err)
 	}
+	if got.Code == CodeOver && got.Held.Len() > 0 {
+		r.t.Errorf("run %s of %s has ended without items %s, which are enabled and somebody's", FormatRunID(q.Instant), q.Job, got.Held)
+	}
 	if got.Code != CodeOK {
 		return false
 	}
@@ -387,6 +390,11 @@ func (r *dependentRun) triggerJob(job string) {
 	})
 	if got.Accepted.String() != want.String() {
 		r.t.Errorf("Trigger(%s) accepts %s, want %s", job, got.Accepted, want)
+	}
+	runs := must(r.bench, func(ctx context.Context) ([]JobRun, error) { return r.JobRuns(ctx, job) })
+	isOpen := slices.ContainsFunc(runs, func(one JobRun) bool { return one.Run == id && one.Stage == RunOpen })
+	if want.Len() > 0 && !isOpen {
+		r.t.Errorf("JobRuns(%s) = %+v, want trigger %s open", job, runs, id)
 	}
 }
 

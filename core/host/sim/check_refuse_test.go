@@ -54,11 +54,7 @@ func TestACalmHistoryIsAccepted(t *testing.T) {
 // TestEveryInvariantRefusesAHistory does one thing to a history that must not happen.
 func TestEveryInvariantRefusesAHistory(t *testing.T) {
 	t.Parallel()
-	tests := []struct {
-		name string
-		want string // the begin of the invariant's name
-		do   func(h *history)
-	}{
+	refuse(t, calmHistory, []refusal{
 		{"a run that goes on over the next", "I1 ", func(h *history) { h.runs[0].to = 21 * time.Second }},
 		{"a run after a pause within the lease", "I1 ", func(h *history) {
 			h.runs[0].to = 21 * time.Second
@@ -124,11 +120,23 @@ func TestEveryInvariantRefusesAHistory(t *testing.T) {
 		{"an eviction within a lease", "I9 no session", func(h *history) { h.evicted = []evicted{{44 * time.Second, "a", "7"}} }},
 		{"a begin in a quarantine", "I10 ", func(h *history) { h.switches = []change{{8 * time.Second, 9 * time.Second}} }},
 		{"an assignment in a quarantine", "I10 ", func(h *history) { h.switches = []change{{time.Second, time.Second}} }},
-	}
+	})
+}
+
+// refusal is something that must not happen, done to a history.
+type refusal struct {
+	name string
+	want string // the begin of the invariant's name
+	do   func(h *history)
+}
+
+// refuse does each to a history of its own, which must then be refused.
+func refuse(t *testing.T, tell func() *history, tests []refusal) {
+	t.Helper()
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			h := calmHistory()
+			h := tell()
 			tt.do(h)
 			violations := check(h)
 			if !slices.ContainsFunc(violations, func(v violation) bool { return strings.HasPrefix(v.invariant, tt.want) }) {

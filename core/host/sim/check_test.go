@@ -29,7 +29,8 @@ type invariant struct {
 	check func(*history) []violation
 }
 
-// invariants are those of section 8 of the coordination contract.
+// invariants are those of section 8 of the coordination contract, and from I11 on what
+// jobs promise that run after others.
 func invariants() []invariant {
 	return []invariant{
 		{"I1 runs of an item do not overlap", overlaps},
@@ -44,6 +45,9 @@ func invariants() []invariant {
 		{"I9 nothing runs on after its lease", leases},
 		{"I9 no session is evicted before its lease is over", evictions},
 		{"I10 nothing begins in a quarantine", quarantines},
+		{"I11 what follows a run begins after its end", order},
+		{"I12 what follows a run starts or is skipped, once", followed},
+		{"I13 what follows a run starts if that has ended as it demands", conditions},
 	}
 }
 
@@ -250,7 +254,7 @@ func rest(h *history) (all []violation) {
 			}
 		}
 		for item := range s.total {
-			if !s.disabled && !h.runsLate(place{name, item}) {
+			if _, isDue := h.periods[name]; isDue && !s.disabled && !h.runsLate(place{name, item}) {
 				add("%s/%d has not run since %v before then", name, item, liveliness)
 			}
 		}

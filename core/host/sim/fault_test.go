@@ -198,6 +198,7 @@ func (l *life) replaceServer(what string, since time.Duration, data map[string]s
 	down := l.upTo(2 * time.Second)
 	l.fault(nil, what, "without what was written since %.4f, down for %v", since.Seconds(), down)
 	l.server.refuse("LOADING Redis is loading the dataset in memory")
+	l.noteRuns()
 	l.server.replace(data)
 	for _, n := range l.nodes {
 		n.link.reset()

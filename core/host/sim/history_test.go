@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/elasticjob-go/elasticjob/core/execution"
+	"github.com/elasticjob-go/elasticjob/core/job"
 	"github.com/elasticjob-go/elasticjob/core/registry"
 	"github.com/elasticjob-go/elasticjob/spi"
 )
@@ -53,6 +54,10 @@ type history struct {
 	pauses    map[string][]span // by node
 	periods   map[string]time.Duration
 	loose     map[string]bool // jobs that are not monitored
+	// after are the jobs of the graph, with those that they run after, and graph is
+	// what the registry had of their runs whenever it lost data, and in the end.
+	after map[string][]job.Dependency
+	graph []notedRun
 	// state is what the registry had at concluded, and up the nodes that lived.
 	state     map[string]jobState
 	up        []string

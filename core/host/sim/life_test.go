@@ -90,6 +90,7 @@ func live(t *testing.T, lib library, seed uint64, s setting) *history {
 		l.history.isPlotted = l.plot != nil
 		l.history.begin, l.history.pauses = l.begin, map[string][]span{}
 		l.history.periods, l.history.loose = map[string]time.Duration{}, map[string]bool{}
+		l.history.after = map[string][]job.Dependency{}
 		l.server = newServer(t, lib, s.edit, l.watch)
 		l.define()
 		l.run()
@@ -119,6 +120,9 @@ func (l *life) define() {
 	add("loose", 3*time.Second, 3).MonitorExecution = false
 	for _, c := range l.jobs {
 		l.history.periods[c.Name], l.history.loose[c.Name] = c.Every, !c.MonitorExecution
+	}
+	if l.seed%6 == 0 {
+		l.defineGraph()
 	}
 }
 
@@ -207,6 +211,7 @@ func (l *life) fault(node *node, kind, format string, args ...any) {
 func (l *life) conclude() {
 	h := &l.history
 	h.concluded = l.elapsed()
+	l.noteRuns()
 	h.state = map[string]jobState{}
 	redis := l.server.redis
 	for _, c := range l.jobs {

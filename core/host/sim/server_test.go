@@ -6,6 +6,7 @@ import (
 	"crypto/sha1" //nolint:gosec // the name of a script in Redis
 	"encoding/hex"
 	"fmt"
+	"io"
 	"maps"
 	"net"
 	"os"
@@ -42,7 +43,7 @@ type server struct {
 
 	mu sync.Mutex // one script at a time
 
-	scripts map[string]string // by hash, as broken as the life wants them
+	scripts map[string]string // by hash, the hashes of what the life makes of them
 	names   map[string]string // of scripts by hash
 }
 
@@ -142,18 +143,25 @@ func (s *server) info() string {
 		"loading:0\r\nrole:master\r\nmaxmemory_policy:noeviction\r\naof_enabled:1\r\nconnected_slaves:0\r\ncluster_enabled:0\r\n", s.runID.Load())
 }
 
+// load keeps a script under its name, as broken as the life wants it.
 func (s *server) load(text string) string {
-	sum := sha1.Sum([]byte(text)) //nolint:gosec // the name of a script in Redis
-	sha := hex.EncodeToString(sum[:])
+	sha := shaOf(text)
 	if _, known := s.scripts[sha]; !known {
 		name := s.lib.nameOf(text)
 		s.names[sha] = name
 		if s.edit != nil {
 			text = s.edit(name, text)
 		}
-		s.scripts[sha] = text
+		s.redis.Server().Dispatch(resp.NewPeer(bufio.NewWriter(io.Discard)), []string{"SCRIPT", "LOAD", text})
+		s.scripts[sha] = shaOf(text)
 	}
 	return sha
+}
+
+// shaOf is the name of a script in Redis.
+func shaOf(text string) string {
+	sum := sha1.Sum([]byte(text)) //nolint:gosec // see above
+	return hex.EncodeToString(sum[:])
 }
 
 // run runs a script and tells of it.
@@ -164,7 +172,7 @@ func (s *server) run(peer *resp.Peer, cmd string, args []string) {
 	if cmd == "EVAL" {
 		sha = s.load(args[0])
 	}
-	text, known := s.scripts[sha]
+	broken, known := s.scripts[sha]
 	if !known {
 		peer.WriteError("NOSCRIPT No matching script. Please use EVAL.")
 		return
@@ -174,7 +182,7 @@ func (s *server) run(peer *resp.Peer, cmd string, args []string) {
 	inner := resp.NewPeer(w)
 	inner.Resp3 = peer.Resp3
 	s.redis.SetTime(s.now())
-	s.redis.Server().Dispatch(inner, append([]string{"EVAL", text}, args[1:]...))
+	s.redis.Server().Dispatch(inner, append([]string{"EVALSHA", broken}, args[1:]...))
 	inner.Flush()
 	raw := answer.String()
 	reply, err := resp.ParseReply(bufio.NewReader(&answer))

@@ -33,6 +33,8 @@ func (l *life) watch(c call) {
 		for args := c.args[3:]; len(args) >= 5; args = args[5:] {
 			h.ends = append(h.ends, end{c.at, c.args[0], args[0], integer(args[1]), itemsOf(args[2]), args[3]})
 		}
+	case "arrive":
+		l.watchArrival(c)
 	case "register":
 		if isOK(c.reply) {
 			l.leased(c, text(c.reply[1]), c.args[2])
@@ -140,7 +142,7 @@ func (l *life) watchBegin(c call) {
 		if g.kind == "N" {
 			g.instant = integer(args[2])
 		}
-		if g.code == registry.CodeOK || g.code == registry.CodeNone {
+		if g.code == registry.CodeOK || g.code == registry.CodeNone || g.code == registry.CodeOver {
 			g.fence, g.items, g.held = integer(text(reply[1])), itemsOf(text(reply[2])), itemsOf(text(reply[3]))
 			for group := range strings.SplitSeq(text(reply[4]), ";") {
 				if items, at, ok := strings.Cut(group, "@"); ok {

@@ -2,7 +2,9 @@
 -- ARGV: node, epoch, number of firings, then for each: generation, kind (N, M or O),
 -- T (of O: items that still run on the node all the same), req, name, gathers (0 or
 -- 1). Reply: OK, lease deadline, for each {code, fence, items, held, coalesced, T, 0
--- or gathered} or {STALE, generation} | refusal. Items of kind O follow at as T and,
+-- or gathered} or {STALE, generation} | refusal. With the code OVER other jobs have
+-- been told that the run has ended, and held are those that may not begin in it any
+-- more. Items of kind O follow at as T and,
 -- at the end, id, more (1: other triggers wait), parameter given (0 or 1), parameter.
 -- A normal instant that is more than AHEAD ms in the future is refused: what is decided
 -- of an item counts up to there, and a clock that is wrong would silence it until then.
@@ -100,8 +102,9 @@ local function begin(k, name, gen, kind, trig, req)
   local a, foreign = call('HGET', k.a, node) or '', tonumber(s[3]) > 0
   local apart = call('EXISTS', k.m, k.f) > 0
   local whole, floor = string.match(a, '^([^@;]+)@(%d+)$')
+  local over = kind == 'N' and s[9] and string.find(call('HGET', k.d, trig) or '', '^[ET]')
   local items, held, old, more = '', '', '', 0
-  if kind == 'N' and whole and tonumber(floor) < tonumber(trig) and #own == 0 and not foreign
+  if kind == 'N' and not over and whole and tonumber(floor) < tonumber(trig) and #own == 0 and not foreign
     and not apart and (s[6] or '') == '' then
     items = whole
   else
@@ -113,7 +116,9 @@ local function begin(k, name, gen, kind, trig, req)
       local h = call('HGETALL', k.m)
       for i = 1, #h, 2 do flags[tonumber(h[i])] = h[i + 1] end
     end
-    if kind == 'N' then
+    if over then
+      go, held, old = normal(k, mine, mine, flags, trig, false)
+    elseif kind == 'N' then
       go, held, old = normal(k, mine, busy, flags, trig, s[5] == '1')
     elseif kind == 'O' then
       trig, go, held, more = pick_manual(k, mine, busy, unranges(trig, {}, true))
@@ -123,13 +128,13 @@ local function begin(k, name, gen, kind, trig, req)
     items = ranges(go)
   end
   if kind == 'N' then call('HSET', k.hw, node, table.concat({trig, req, held, old, asked}, '|')) end
-  if items == '' then return {NONE, '0', '', held, old, trig} end
+  if items == '' then return {over and OVER or NONE, '0', '', held, old, trig} end
   local fence = num(after(s[4]))
   call('HSET', k.j, 'tok', fence)
   own[#own + 1] = {f = fence, e = epoch, g = s[1], k = kind, t = trig, q = req, it = items}
   put_marks(k.r, node, own)
-  if kind == 'O' then return grant_manual(k, fence, items, held, trig, more) end
   if s[9] then open_run(k, name, trig) end
+  if kind == 'O' then return grant_manual(k, fence, items, held, trig, more) end
   return {OK, fence, items, held, old, trig}
 end
 
@@ -137,6 +142,7 @@ local reply, gathers = {OK, until_ms}, false
 for i = 1, count do
   local k, gen, kind, trig, req, name, all = job(i), take(), take(), take(), take(), take(), take()
   local r = begin(k, name, gen, kind, trig, req)
+  if r[1] == OVER then r[7] = 0 end
   if r[1] == OK or r[1] == NONE then
     r[7] = 0
     local t = all == '1' and kind == 'O' and r[1] == OK and trigger(k, r[8])

@@ -14,18 +14,25 @@ local KEPT, FEW, BRIEF = 3600000, 500, 120000
 
 -- progress tells which runs of a job go on: those that have marks, wait for failover or
 -- are caught up later, and those after the last instant that all have decided. Items
--- that are disabled or that nobody owns keep no run open.
+-- that are disabled or that nobody owns keep no run open; passed are those by run that
+-- would be caught up in it later.
 local function progress(k, enabled, dn)
-  local going, decided, off = {}, math.huge, unranges(dn or '', {}, true)
+  local going, decided, passed, off = {}, math.huge, {}, unranges(dn or '', {}, true)
   for _, v in ipairs(call('HVALS', k.r)) do
     for _, m in ipairs(marks(v)) do going[m.t] = true end
   end
   local f, m = call('HGETALL', k.f), call('HGETALL', k.m)
   for i = 1, #f, 2 do going[string.match(f[i + 1], '^[^|]*')] = true end
-  if not enabled then return going, decided end
   for i = 1, #m, 2 do
-    if not off[tonumber(m[i])] then going[m[i + 1]] = true end
+    local item, run = m[i], m[i + 1]
+    if enabled and not off[tonumber(item)] then
+      going[run] = true
+    else
+      passed[run] = passed[run] or {}
+      table.insert(passed[run], item)
+    end
   end
+  if not enabled then return going, decided, passed end
   local hw, last, a = call('HGETALL', k.hw), {}, call('HGETALL', k.a)
   for i = 1, #hw, 2 do last[hw[i]] = tonumber(string.match(hw[i + 1], '^%d+')) end
   for i = 1, #a, 2 do
@@ -33,7 +40,7 @@ local function progress(k, enabled, dn)
       if not off[item] then decided = math.min(decided, math.max(floor, last[a[i]] or 0)) end
     end
   end
-  return going, decided
+  return going, decided, passed
 end
 
 -- result is how a run ended, nil while it goes on; of a timed one also whether that is
@@ -105,16 +112,17 @@ local function close(k, name, heard, leavers)
     if runs[run] and runs[run].state == 'E' then enter(k, run, runs[run], 'T') end
   end
   local ended, waiting, told, open, idle = {}, {}, {}, false, 0
-  local going, decided
+  local going, decided, passed
   for _, run in ipairs(sorted(runs)) do
     local r = runs[run]
     if r.state == 'O' then
-      if not going then going, decided = progress(k, s[2] == 'E', s[3]) end
+      if not going then going, decided, passed = progress(k, s[2] == 'E', s[3]) end
       local outcome, yet = result(k, run, going, decided)
       if yet then idle = 1 end
       if outcome then
         r.outcome = outcome
         enter(k, run, r, 'E')
+        chunked('HDEL', k.m, passed[run] or {})
       end
     end
     if r.state == 'E' and down == '' then enter(k, run, r, 'T') end

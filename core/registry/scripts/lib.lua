@@ -10,7 +10,7 @@ local META, LEASE, SESS, INFO, LEADER = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS
 local DEAD, JOBS, DIRTY, FEED, STOP, OFF = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11]
 local RUNS = KEYS[12]
 local OK, NONE, LOST, STALE, DISABLED, QUARANTINE = 1, 0, -1, -2, -3, -4
-local DUP, CONFLICT, NOTLEADER, NOJOB, GONE, EARLY, PENDING = -5, -6, -7, -8, -9, -10, 2
+local DUP, CONFLICT, NOTLEADER, NOJOB, GONE, EARLY, PENDING, OVER = -5, -6, -7, -8, -9, -10, 2, 3
 -- LAG is how far behind, in ms, a replica may be when it is promoted.
 local FEEDLEN, MAXMARKS, CHUNK, LAG = '10000', 64, 1000, 2000
 
