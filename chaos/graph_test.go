@@ -94,7 +94,11 @@ func early(h *history) (wrong []string) {
 		}
 		first := r.executions[0]
 		for _, e := range before.executions {
-			if h.actsUntil(e).After(first.from) && !h.isForgotten(span{before.since(), first.from}) {
+			until := first.from
+			if e.from.After(until) {
+				until = e.from
+			}
+			if h.actsUntil(e).After(first.from) && !h.isForgotten(span{before.since(), until}) {
 				wrong = append(wrong, fmt.Sprintf("%s before the end of %s", first, e))
 			}
 		}

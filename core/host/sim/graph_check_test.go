@@ -40,9 +40,13 @@ func order(h *history) (all []violation) {
 	return all
 }
 
-// unendedAt says what of a run has not ended at a time.
+// unendedAt says what of a run has not ended at a time, but for what begins again
+// because the registry has lost its first begin.
 func (h *history) unendedAt(of *jobRun, at time.Duration) (all []string) {
 	for _, g := range of.begins {
+		if g.at > at && h.lostBetween(at, g.at) {
+			continue
+		}
 		if g.at > at {
 			all = append(all, fmt.Sprintf("items %s of %s begin after it, at %.4f", g.items, of.job, g.at.Seconds()))
 			continue
@@ -54,7 +58,7 @@ func (h *history) unendedAt(of *jobRun, at time.Duration) (all []string) {
 		}
 	}
 	for _, r := range h.runs {
-		if r.job == of.job && r.id == of.id && h.actsUntil(r) > at {
+		if r.job == of.job && r.id == of.id && h.actsUntil(r) > at && (r.from <= at || !h.lostBetween(at, r.from)) {
 			all = append(all, fmt.Sprintf("%s still runs %s", r.node, r.place))
 		}
 	}
