@@ -149,7 +149,7 @@ func (p *Partition) BeginAll(ctx context.Context, requests []BeginRequest) (repl
 	for batch := range batches(requests) {
 		decided := replies
 		lease, names := batch[0].Lease, make([]string, 0, len(batch))
-		args, run := []any{lease.Instance, lease.Epoch, len(batch)}, p.scripts.begin
+		args, run, keys := []any{lease.Instance, lease.Epoch, len(batch)}, p.scripts.begin, p.keys.toBegin
 		for _, b := range batch {
 			if err := b.check(lease); err != nil {
 				return replies, fmt.Errorf("beginning job %s: %w", clip(b.Job), err)
@@ -157,10 +157,10 @@ func (p *Partition) BeginAll(ctx context.Context, requests []BeginRequest) (repl
 			names = append(names, b.Job)
 			args = append(args, b.Generation, string(b.Kind), b.trigger(), b.request(), b.Job, bit(b.Gathers))
 			if b.Gathers || b.Kind == KindOneOff {
-				run = p.scripts.beginAll
+				run, keys = p.scripts.beginAll, p.keys.with
 			}
 		}
-		r, err := p.callFiring(ctx, run, p.keys.with(names...), args...)
+		r, err := p.callFiring(ctx, run, keys(names...), args...)
 		if err != nil {
 			return replies, fmt.Errorf("beginning %s: %w", describeJobs(names), err)
 		}
@@ -269,7 +269,7 @@ func (p *Partition) CompleteAll(ctx context.Context, requests []CompleteRequest)
 	for batch := range batches(requests) {
 		ended := replies
 		lease, names := batch[0].Lease, make([]string, 0, len(batch))
-		args, run := []any{lease.Instance, lease.Epoch, len(batch)}, p.scripts.complete
+		args, run, keys := []any{lease.Instance, lease.Epoch, len(batch)}, p.scripts.complete, p.keys.toComplete
 		for _, b := range batch {
 			if err := b.check(lease); err != nil {
 				return replies, fmt.Errorf("completing job %s: %w", clip(b.Job), err)
@@ -277,10 +277,10 @@ func (p *Partition) CompleteAll(ctx context.Context, requests []CompleteRequest)
 			names = append(names, b.Job)
 			args = append(args, b.Job, b.Fence, b.Items.String(), string(b.Outcome), b.Run)
 			if b.Run != "" || b.Manual {
-				run = p.scripts.completeAll
+				run, keys = p.scripts.completeAll, p.keys.with
 			}
 		}
-		r, err := p.callFiring(ctx, run, p.keys.with(names...), args...)
+		r, err := p.callFiring(ctx, run, keys(names...), args...)
 		if err != nil {
 			return replies, fmt.Errorf("completing %s: %w", describeJobs(names), err)
 		}

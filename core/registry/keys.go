@@ -1,6 +1,9 @@
 package registry
 
-import "strconv"
+import (
+	"strconv"
+	"strings"
+)
 
 // schema is the number of the layout below. Nodes of another one are refused.
 const schema = 4
@@ -133,18 +136,36 @@ func (k keyspace) triggers(name string) string    { return k.prefix + "t:" + nam
 func (k keyspace) dependents(name string) string  { return k.prefix + "d:" + name }
 func (k keyspace) states(name string) string      { return k.prefix + "st:" + name }
 
-// keysOfJob is the number of keys that a job has.
-const keysOfJob = 12
-
 // with is the KEYS of a script over jobs.
 func (k keyspace) with(jobs ...string) []string {
-	keys := make([]string, 0, len(k.shared)+keysOfJob*len(jobs))
+	return k.list(jobs, "j:", "a:", "r:", "hw:", "m:", "f:", "q:", "st:", "cp:", "t:", "g:", "d:")
+}
+
+// toBegin is the KEYS of begin, and toComplete that of complete, of runs that are neither
+// gathered nor manual.
+func (k keyspace) toBegin(jobs ...string) []string {
+	return k.list(jobs, "j:", "a:", "r:", "hw:", "m:", "f:", "st:", "d:")
+}
+
+func (k keyspace) toComplete(jobs ...string) []string {
+	return k.list(jobs, "j:", "r:", "m:", "f:", "q:", "cp:", "d:")
+}
+
+// list is the keys of the partition, then those of each job that have these prefixes. The
+// keys of a job are parts of one string: a call may take hundreds.
+func (k keyspace) list(jobs []string, prefixes ...string) []string {
+	keys := make([]string, 0, len(k.shared)+len(prefixes)*len(jobs))
 	keys = append(keys, k.shared[:]...)
 	for _, name := range jobs {
-		keys = append(keys,
-			k.job(name), k.assignments(name), k.marks(name), k.prefix+"hw:"+name, k.missed(name),
-			k.failovers(name), k.queued(name), k.states(name), k.prefix+"cp:"+name,
-			k.triggers(name), k.prefix+"g:"+name, k.dependents(name))
+		var text strings.Builder
+		text.Grow(len(prefixes) * (len(k.prefix) + len("st:") + len(name)))
+		for _, prefix := range prefixes {
+			begin := text.Len()
+			text.WriteString(k.prefix)
+			text.WriteString(prefix)
+			text.WriteString(name)
+			keys = append(keys, text.String()[begin:])
+		}
 	}
 	return keys
 }

@@ -15,6 +15,7 @@ const maxNumber = 1 << 53
 // sends is not trusted. The first fault is kept; later reads give zero values.
 type reply struct {
 	source string
+	within *reply // what this one is a value of
 	values []any
 	at     int
 	code   Code
@@ -40,8 +41,16 @@ func (r *reply) refusal() error {
 
 func (r *reply) fail(format string, args ...any) {
 	if r.err == nil {
-		r.err = fmt.Errorf("reading value %d of %s: %s", r.at, r.source, fmt.Sprintf(format, args...))
+		r.err = fmt.Errorf("reading value %d of %s: %s", r.at, r.place(), fmt.Sprintf(format, args...))
 	}
+}
+
+// place names what is read, which is a list that within is at, if there is that.
+func (r *reply) place() string {
+	if r.within == nil {
+		return r.source
+	}
+	return fmt.Sprintf("value %d of %s", r.within.at, r.within.place())
 }
 
 // next is the next value; ok is false when there is none or a fault was met.
@@ -188,7 +197,7 @@ func (r *reply) list(read func(*reply)) {
 		r.fail("%s instead of a list", describe(v))
 		return
 	}
-	one := &reply{source: fmt.Sprintf("value %d of %s", r.at, r.source), values: values}
+	one := &reply{within: r, values: values}
 	read(one)
 	r.err = one.end()
 }

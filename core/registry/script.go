@@ -30,7 +30,8 @@ type scripts struct {
 	checkpoint, reassert    script
 	close, arrive, link     script
 	// beginAll and completeAll are begin and complete of runs that are gathered or
-	// manual, apart because each run of a script makes all its functions anew.
+	// manual, apart because each run of a script makes all its functions anew, and as
+	// they need all keys of a job.
 	beginAll, completeAll script
 }
 
@@ -38,6 +39,7 @@ type scripts struct {
 // the file of their name.
 func parts() map[string][]string {
 	return map[string][]string{
+		"begin": {"begin-keys", "begin"}, "complete": {"complete-keys", "complete"},
 		"begin-all": {"gather", "manual", "begin"}, "complete-all": {"gather", "manual", "complete"},
 		"claim": {"manual", "claim"}, "drain": {"gather", "manual", "drain"}, "reconcile": {"gather", "manual", "reconcile"},
 		"meet": {"gather", "meet"}, "commit": {"gather", "manual", "commit"}, "trigger": {"manual", "queue", "trigger"},

@@ -76,7 +76,8 @@ func (l *life) watch(c call) {
 	}
 }
 
-// A script is given the keys of the partition, then those of each job.
+// A script is given the keys of the partition, then those of each job. Begin and complete
+// may get less of a job.
 const partKeys, jobKeys = 12, 12
 
 // watchOrphans notes which items wait for a failover.
@@ -130,6 +131,7 @@ func (l *life) watchBegin(c call) {
 		deadline = 0
 	}
 	left := time.Duration(int64(deadline)-l.server.now().UnixMilli()) * time.Millisecond
+	beginKeys := (len(c.keys) - partKeys) / int(integer(c.args[2])) // of a job, which vary
 	for i, args := 0, c.args[3:]; len(args) >= 6; i, args = i+1, args[6:] {
 		reply, ok := c.reply[2+i].([]any)
 		if !ok || len(reply) == 0 {
@@ -137,7 +139,7 @@ func (l *life) watchBegin(c call) {
 		}
 		g := grant{
 			at: c.at, node: node, epoch: epoch, gen: args[0], kind: args[1], job: args[4], code: registry.Code(integer(text(reply[0]))),
-			hasEpoch: session, lease: left, hasGen: redis.HGet(c.keys[partKeys+jobKeys*i], "gen"),
+			hasEpoch: session, lease: left, hasGen: redis.HGet(c.keys[partKeys+beginKeys*i], "gen"),
 		}
 		if g.kind == "N" {
 			g.instant = integer(args[2])

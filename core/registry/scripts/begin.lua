@@ -78,7 +78,7 @@ local function busy_items(k, own, foreign, mine, how)
 end
 
 local function begin(k, name, gen, kind, trig, req)
-  local s = call('HMGET', k.j, 'gen', 'st', 'x', 'tok', 'mis', 'dn', 'nd', 'how', 'ds')
+  local s = call('HMGET', k.j, 'gen', 'st', 'x', 'tok', 'dn', 'nd', 'ds')
   if not s[1] then return {NOJOB} end
   local own = marks(call('HGET', k.r, node))
   local last, lastreq, lastheld, lastold, asked = decided(k, node)
@@ -92,7 +92,7 @@ local function begin(k, name, gen, kind, trig, req)
   if again then return {NONE, '0', '', lastheld, lastold, last} end
   if kind ~= 'N' and is_late(k, node, epoch, req) then return {NONE, '0', '', '', '', '0'} end
   if s[2] == 'D' or off then return {DISABLED} end
-  if tonumber(s[7] or '0') > 0 and call('HEXISTS', k.st, 'node:' .. server(node)) == 1 then
+  if tonumber(s[6] or '0') > 0 and call('HEXISTS', k.st, 'node:' .. server(node)) == 1 then
     return {DISABLED}
   end
   if s[1] ~= gen then return {STALE, s[1]} end
@@ -102,15 +102,16 @@ local function begin(k, name, gen, kind, trig, req)
   local a, foreign = call('HGET', k.a, node) or '', tonumber(s[3]) > 0
   local apart = call('EXISTS', k.m, k.f) > 0
   local whole, floor = string.match(a, '^([^@;]+)@(%d+)$')
-  local over = kind == 'N' and s[9] and string.find(call('HGET', k.d, trig) or '', '^[ET]')
+  local over = kind == 'N' and s[7] and string.find(call('HGET', k.d, trig) or '', '^[ET]')
   local items, held, old, more = '', '', '', 0
   if kind == 'N' and not over and whole and tonumber(floor) < tonumber(trig) and #own == 0 and not foreign
-    and not apart and (s[6] or '') == '' then
+    and not apart and (s[5] or '') == '' then
     items = whole
   else
     local mine, flags, go = ungroup(a, {}), {}, nil
-    unranges(s[6] or '', mine, nil)
-    local busy = busy_items(k, own, foreign, mine, s[8])
+    unranges(s[5] or '', mine, nil)
+    local how, misfire = unpack(call('HMGET', k.j, 'how', 'mis'))
+    local busy = busy_items(k, own, foreign, mine, how)
     local missed = apart and call('HLEN', k.m) > 0
     if missed then
       local h = call('HGETALL', k.m)
@@ -119,7 +120,7 @@ local function begin(k, name, gen, kind, trig, req)
     if over then
       go, held, old = normal(k, mine, mine, flags, trig, false)
     elseif kind == 'N' then
-      go, held, old = normal(k, mine, busy, flags, trig, s[5] == '1')
+      go, held, old = normal(k, mine, busy, flags, trig, misfire == '1')
     elseif kind == 'O' then
       trig, go, held, more = pick_manual(k, mine, busy, unranges(trig, {}, true))
     else
@@ -133,7 +134,7 @@ local function begin(k, name, gen, kind, trig, req)
   call('HSET', k.j, 'tok', fence)
   own[#own + 1] = {f = fence, e = epoch, g = s[1], k = kind, t = trig, q = req, it = items}
   put_marks(k.r, node, own)
-  if s[9] then open_run(k, name, trig) end
+  if s[7] then open_run(k, name, trig) end
   if kind == 'O' then return grant_manual(k, fence, items, held, trig, more) end
   return {OK, fence, items, held, old, trig}
 end

@@ -25,6 +25,15 @@ local function give_back(k, name, m, items, n)
   return gone
 end
 
+-- split tells which items of a mark are done, and which are left.
+local function split(text, done)
+  local ended, left = {}, {}
+  for item in pairs(unranges(text, {}, true)) do
+    if done[item] then ended[item] = true else left[item] = true end
+  end
+  return ended, ranges(left)
+end
+
 local function complete(k, name, fence, items, outcome, run)
   local done, freed, rest, back = unranges(items, {}, true), {}, false, false
   local own = marks(call('HGET', k.r, node))
@@ -32,27 +41,25 @@ local function complete(k, name, fence, items, outcome, run)
   local some = call('EXISTS', k.cp, k.f, k.m, k.q) > 0 or outcome == 'B'
   for i, m in ipairs(own) do
     if m.f == fence and m.e == epoch then
-      local left, ended = {}, {}
-      for item in pairs(unranges(m.it, {}, true)) do
-        if done[item] then ended[item] = true else left[item] = true end
-      end
-      local s = call('HMGET', k.j, 'gen', 'how', 'an', 'ds')
+      local ended, left = done, ''
+      if items ~= m.it then ended, left = split(m.it, done) end
+      local s = call('HMGET', k.j, 'gen', 'how', 'ds')
       local gen, foreign = s[1], m.g ~= s[1]
-      m.it = ranges(left)
+      m.it = left
       rest = m.it ~= ''
       if m.it == '' then
         table.remove(own, i)
         if foreign then call('HINCRBY', k.j, 'x', -1) end
         if s[2] == 'E' then ran[#ran + 1] = name end
-        if s[4] then waited[#waited + 1] = name end
+        if s[3] then waited[#waited + 1] = name end
       end
       put_marks(k.r, node, own)
       if outcome == 'B' and m.k == 'F' then
-        ended = give_back(k, name, m, ended, tonumber(s[3] or '0'))
+        ended = give_back(k, name, m, ended, tonumber(call('HGET', k.j, 'an') or '0'))
         outcome, back = 'C', true
         if run ~= '' then gather_gone(k, run, ended) end
       end
-      if s[4] and outcome ~= 'S' and next(ended) then spoil(k, m.t) end
+      if s[3] and outcome ~= 'S' and next(ended) then spoil(k, m.t) end
       if string.find(m.t, '%D') then
         local mine = outcome == 'B' and s[2] == 'B' and ungroup(call('HGET', k.a, node) or '', {})
         end_manual(k, name, m.t, ended, outcome, mine)

@@ -1,6 +1,7 @@
 -- The part shared by all scripts; it stands before each of them.
 --
--- KEYS: the twelve of the partition, then twelve for each job (see keys.go).
+-- KEYS: the twelve of the partition, then twelve for each job, or fewer of those that
+-- begin and complete get (see keys.go).
 -- ARGV: the doorbell channel, the command that rings it, whether the server may
 -- become another one (0 or 1), then what the script takes, in its order.
 -- A reply starts with a code. The clock is read once, numbers are written with
