@@ -150,10 +150,11 @@ func (m *membership) lease() registry.Lease {
 // lastRenewal returns when the last successful renewal was sent.
 func (m *membership) lastRenewal() time.Time { return time.UnixMilli(m.sent.Load()) }
 
-// Bounds of the pause between two tries to register.
+// Bounds of the pause between two tries to register. The longest is how late a node
+// is at most when the registry can be reached again.
 const (
 	firstPause   = 100 * time.Millisecond
-	longestPause = 5 * time.Second
+	longestPause = time.Second
 	// conflictPause is the longest while a former session of the id has not ended.
 	conflictPause = 500 * time.Millisecond
 	// conflictSlack is for the last of these pauses and a slow answer.
@@ -284,8 +285,12 @@ func (m *membership) hold(ctx context.Context, registration registry.Registratio
 	return err
 }
 
-// pollInterval is how often a node without a doorbell looks for changes.
-const pollInterval = time.Second
+const (
+	// pollInterval is how often a node without a doorbell looks for changes.
+	pollInterval = time.Second
+	// bellPause is the time between two tries to hang the doorbell up.
+	bellPause = 5 * time.Second
+)
 
 // follow sets the follower up and tells it of changes until ctx ends. It fails
 // only if the set-up does, or when the lease is refused.
@@ -481,7 +486,7 @@ func (b *bell) hang(ctx context.Context) {
 	defer cancel()
 	doorbell, err := b.partition.Watch(bounded, b.heard)
 	if err != nil {
-		b.next = time.Now().Add(longestPause)
+		b.next = time.Now().Add(bellPause)
 		if ctx.Err() == nil {
 			b.logger.Warn("no doorbell for changes, looking for them every second", "err", err)
 		}

@@ -1,6 +1,8 @@
 package host
 
 import (
+	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -69,5 +71,39 @@ func TestARegistryGetsNoItemsBackThatAJobHasLost(t *testing.T) {
 	s := registry.JobState{Definition: registry.JobDefinition{Name: "j", Items: 2}, DisabledItems: registry.NewItems(1, 2, 5)}
 	if got := restorable(s).DisabledItems.String(); got != "1" {
 		t.Errorf("restorable(2 items, 1, 2 and 5 disabled).DisabledItems = %q, want %q", got, "1")
+	}
+}
+
+// TestANodeIsBackSoonAfterItsRegistry lets the registry be away for so long that the node
+// tries to register again and again.
+func TestANodeIsBackSoonAfterItsRegistry(t *testing.T) {
+	t.Parallel()
+	for _, away := range []time.Duration{20 * time.Second, 30 * time.Second, time.Minute} {
+		t.Run(away.String(), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				var isAway atomic.Bool
+				n := observe(t, setup{
+					jobs:    []job.Config{probeJob(time.Minute)},
+					plugins: []spi.Plugin{probe(quick)},
+					before: func([]any) error {
+						if isAway.Load() {
+							return errors.New("away")
+						}
+						return nil
+					},
+				})
+				n.start(t)
+				isAway.Store(true)
+				time.Sleep(away)
+				isAway.Store(false)
+				time.Sleep(1100 * time.Millisecond)
+				synctest.Wait()
+				if n.members[0].membership.lease() == (registry.Lease{}) {
+					t.Errorf("1.1 s after an outage of %v the node has no session", away)
+				}
+				n.stop(t)
+			})
+		})
 	}
 }
