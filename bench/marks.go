@@ -41,14 +41,15 @@ func measureRegistry(ctx context.Context, s *settings) (results []result, err er
 	if err := s.hot(); err != nil {
 		return nil, err
 	}
-	// Each turn is one more second, so no instant is decided twice.
-	instant := time.Now().Truncate(time.Second)
+	// Each turn is one more millisecond, so that no instant is decided twice, or before it
+	// is due.
+	instant := time.Now().Truncate(time.Millisecond)
 	for _, size := range []int{1, batch} {
 		took := newSamples(1_000_000)
 		pairs := 0
 		begin := time.Now()
 		for time.Since(begin) < marking {
-			instant = instant.Add(time.Second)
+			instant = instant.Add(time.Millisecond)
 			for at := 0; at < markedJobs && time.Since(begin) < marking; at += size {
 				one := time.Now()
 				if err := m.pair(ctx, instant, m.names[at:at+size]); err != nil {
