@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/elasticjob-go/elasticjob/core/registry"
+	"github.com/elasticjob-go/elasticjob/core/service"
 	"github.com/elasticjob-go/elasticjob/spi"
 )
 
@@ -31,11 +32,22 @@ func (j *Job) reassert() {
 		return
 	}
 	j.mu.Lock()
-	request := registry.ReassertRequest{Lease: s.lease, Job: j.name, Newest: j.fence, Asked: s.asked.Load(), Marks: j.marksUnder(s)}
+	request := registry.ReassertRequest{Lease: s.lease, Job: j.name, Newest: j.fence, Marks: j.marksUnder(s)}
 	j.mu.Unlock()
-	reply, err := untilAnswered(j, s, &s.reasserts, request)
-	if err != nil {
-		return // the session has ended, and its marks are drained
+	var reply registry.ReassertReply
+	for {
+		var err error
+		request.Asked = s.asked.Add(1)
+		if reply, err = untilAnswered(j, s, &s.reasserts, request); err != nil {
+			return // the session has ended, and its marks are drained
+		}
+		if reply.Code != registry.CodeDuplicate {
+			break
+		}
+		// An earlier try was served and its answer lost.
+		if !service.Sleep(s.marksCtx, firstPause) {
+			return
+		}
 	}
 	logger := j.executor.logger
 	for _, r := range reply.Marked {

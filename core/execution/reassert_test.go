@@ -80,6 +80,29 @@ func TestTheRegistryIsToldWhatRuns(t *testing.T) {
 	})
 }
 
+// TestWhatIsTakenForACopyIsToldAgain has the answer to what runs be lost: the request
+// that repeats it is a copy to the registry, and the next one is newer.
+func TestWhatIsTakenForACopyIsToldAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := startRig(t)
+		codes := []registry.Code{registry.CodeDuplicate, registry.CodeOK}
+		r.reassert = func(registry.ReassertRequest) registry.ReassertReply {
+			code := codes[0]
+			codes = codes[1:]
+			return registry.ReassertReply{Code: code}
+		}
+		r.host("orders", 1, &Spec{JobType: code(func(context.Context, spi.ExecuteRequest) error { return nil }), Config: job.Config{MonitorExecution: true}})
+		r.Partition(0).Reassert()
+		time.Sleep(time.Second)
+		synctest.Wait()
+		r.stop(t)
+		if q := r.reasserted; len(q) != 2 || q[0].Asked >= q[1].Asked {
+			t.Errorf("told %+v, want two requests of rising numbers", q)
+		}
+	})
+}
+
 // TestWhatTheRegistryDoesNotGrantEnds gives the session up whose items run elsewhere,
 // and tells of items that nobody will run.
 func TestWhatTheRegistryDoesNotGrantEnds(t *testing.T) {
@@ -126,7 +149,7 @@ func TestAnotherSessionHasNothingToTell(t *testing.T) {
 		synctest.Wait()
 		close(goOn)
 		r.stop(t)
-		if want := []registry.ReassertRequest{{Lease: next, Job: "orders", Newest: 1}}; !cmp.Equal(r.reasserted, want) {
+		if want := []registry.ReassertRequest{{Lease: next, Job: "orders", Newest: 1, Asked: 1}}; !cmp.Equal(r.reasserted, want) {
 			t.Errorf("told %+v, want %+v", r.reasserted, want)
 		}
 	})

@@ -54,7 +54,9 @@ func (m *model) known(l Lease) (marks []Mark) {
 
 func (m *model) reassert(q ReassertRequest) ReassertReply {
 	r := ReassertReply{Code: CodeOK}
-	m.isLate(q.Lease, "m"+number(q.Asked))
+	if m.isLate(q.Lease, "m"+number(q.Asked)) {
+		return ReassertReply{Code: CodeDuplicate}
+	}
 	runs := map[int64]Items{}
 	for _, known := range q.Marks {
 		runs[known.Fence] = known.Items

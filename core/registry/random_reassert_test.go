@@ -80,6 +80,7 @@ func (r *randomRun) lose(to *copied) {
 		if !before.live(node, l.Epoch) || !r.m.live(node, l.Epoch) {
 			continue
 		}
+		r.requests++
 		q := ReassertRequest{Lease: l, Job: "j", Newest: before.tok, Asked: int64(r.requests), Marks: before.known(l)}
 		if n := len(q.Marks); n > 0 && r.rand.IntN(4) == 0 {
 			// The answer is lost that told of the newest.

@@ -36,14 +36,15 @@ type ReassertRequest struct {
 	// a newer one it has not heard of.
 	Newest int64
 	Marks  []Mark
-	// Asked is the number of the last request of the session that was no normal firing:
-	// a copy of it or of an earlier one gets nothing any more.
+	// Asked is a number of the session as in [BeginRequest.Request], higher than those
+	// before: a copy of this request or of an earlier one gets nothing any more.
 	Asked int64
 }
 
 // ReassertReply says in what the registry's marks differed.
 type ReassertReply struct {
-	// Code is CodeOK or CodeUnknownJob.
+	// Code is CodeOK, CodeUnknownJob, or CodeDuplicate if a request of this or a higher
+	// number was served before.
 	Code Code
 	// Marked items were not marked any more, and are again.
 	Marked []LostRun
@@ -59,7 +60,8 @@ type ReassertReply struct {
 // ReassertAll makes the marks of a session those of what its node runs, after a server
 // has taken over that may have lost writes: fifty jobs in a script. It is allowed in a
 // quarantine, and needed before its end, as nobody else may begin these items until
-// then. The errors are ErrLeaseLost and those of the connection; it may be repeated.
+// then. The errors are ErrLeaseLost and those of the connection. It may be repeated,
+// under a new number if what the first try was told is to be heard.
 func (p *Partition) ReassertAll(ctx context.Context, requests []ReassertRequest) (replies []ReassertReply, err error) {
 	for batch := range batches(requests) {
 		agreed := replies
@@ -119,7 +121,7 @@ func readReassert(r *reply) ReassertReply {
 	switch a.Code {
 	case CodeOK:
 		a.Marked, a.Refused, a.Ended, a.Returned, a.Lost = r.lostRuns(), r.lostRuns(), r.lostRuns(), r.lostRuns(), r.lostRuns()
-	case CodeUnknownJob:
+	case CodeUnknownJob, CodeDuplicate:
 	default:
 		r.fail("unknown code %d", int(a.Code))
 	}

@@ -36,6 +36,7 @@ func TestMarksAreThoseOfWhatRuns(t *testing.T) {
 			Code: CodeOK, Marked: []LostRun{{items(t, "1-2"), FormatRunID(runs.Instant)}}, Ended: []LostRun{{items(t, "0-2"), FormatRunID(ended.Instant)}},
 		}
 		for range 2 {
+			q.Asked++
 			if diff := cmp.Diff(want, reassert()); diff != "" {
 				t.Errorf("ReassertAll (-want +got):\n%s", diff)
 			}
@@ -43,6 +44,36 @@ func TestMarksAreThoseOfWhatRuns(t *testing.T) {
 		}
 		b.pass(time.Second)
 		wantBegin(t, b.begin(l.Lease, "j", g, b.now), CodeOK, "0", "1-2")
+	})
+}
+
+// TestLateCopyOfAReassertionGetsNothing has the network deliver one when what it says
+// runs has ended, and something that it does not know of has begun.
+func TestLateCopyOfAReassertionGetsNothing(t *testing.T) {
+	t.Parallel()
+	eachServer(t, func(t *testing.T, on server) {
+		b := setup(t, on)
+		l, g := oneNode(b, 3)
+		runs := b.begin(l.Lease, "j", g, b.now)
+		q := ReassertRequest{Lease: l.Lease, Job: "j", Newest: runs.Fence, Asked: 1, Marks: []Mark{
+			{Fence: runs.Fence, Kind: KindNormal, Instant: runs.Instant, Items: items(t, "0-2")},
+		}}
+		reassert := func(want Code) {
+			t.Helper()
+			got := must(b, func(ctx context.Context) ([]ReassertReply, error) { return b.ReassertAll(ctx, []ReassertRequest{q}) })[0]
+			if diff := cmp.Diff(ReassertReply{Code: want}, got); diff != "" {
+				t.Errorf("ReassertAll (-want +got):\n%s", diff)
+			}
+		}
+		reassert(CodeOK)
+		b.complete(l.Lease, "j", runs.Fence, "0-2")
+		b.pass(time.Second)
+		wantBegin(t, b.begin(l.Lease, "j", g, b.now), CodeOK, "0-2", "")
+		marks := b.hash("r", "j")
+		reassert(CodeDuplicate)
+		if diff := cmp.Diff(marks, b.hash("r", "j")); diff != "" {
+			t.Errorf("marks after a late copy (-want +got):\n%s", diff)
+		}
 	})
 }
 

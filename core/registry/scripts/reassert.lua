@@ -1,9 +1,9 @@
 -- Makes the marks of a session those of what its node runs: the server may have lost
 -- some, and have others back. It is answered in a quarantine too, which it is for.
--- ARGV: node, epoch, number of jobs, then for each: name, the node's last request, the
+-- ARGV: node, epoch, number of jobs, then for each: name, the number of this request, the
 -- newest fence that it has heard of, number of marks, then for each: fence, kind, T-or-id, items.
 -- Reply: OK, for each {OK, marked again, refused, ended, given back, lost}, each as
--- "items@T;...", or {NOJOB} | LOST
+-- "items@T;...", or {NOJOB}, or {DUP}: a request of this number was served | LOST
 -- Refused is what runs elsewhere under a newer fence. What the node does not run has
 -- ended, or was marked by a request that it has not heard the answer of: that waits for
 -- its turn again, or is lost.
@@ -148,8 +148,8 @@ local function reassert(k, name)
     an = tonumber(h[7] or '0'), gr = h[8], ds = h[9],
   }
   local tok, x = s.tok, s.x
-  -- No copy of what was asked in vain comes after this.
-  is_late(k, node, epoch, asked)
+  -- A copy that comes later would take what has begun since for what nobody has heard of.
+  if is_late(k, node, epoch, asked) then return {DUP} end
   local said = {marked = {}, refused = {}, ended = {}, back = {}, lost = {}}
   local keep, own, unknown = {}, marks(call('HGET', k.r, node)), {}
   for _, m in ipairs(own) do
