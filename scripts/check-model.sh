@@ -24,11 +24,15 @@ trap 'rm -rf "$work"' EXIT
 # switches. "all" visits every state. "hash" visits as many as fit into a table of bits
 # or two minutes, and may miss some.
 small="-DNODES=2 -DINSTANTS=2 -DSOME"
+once="-DNODES=2 -DINSTANTS=1 -DSOME"
+copied="$once -DFAULTS=2 -DMOVES=0 -DPROMOTE -DPROMOTE_FIRST -DLOSES=0 -DLATE"
+claimed="$once -DFAULTS=2 -DMOVES=0 -DPROMOTE -DPROMOTE_LAST -DLOSES=1 -DCRASH"
 quick=(
   "all  -     $small -DDROP"
   "all  again $small -DFAULTS=0 -DNO_HW"
   "all  one   $small -DFAULTS=0 -DNO_MARKS"
   "all  I4    $small -DFAULTS=0 -DMOVES=2 -DNO_GENERATION"
+  "all  one   $claimed -DNO_SEIZURE"
 )
 whole=(
   "all  -     $small -DFAULTS=0 -DMOVES=2"
@@ -40,8 +44,11 @@ whole=(
   "all  -     $small -DCUT -DMOVES=0"
   "all  -     $small -DJUMP -DMOVES=0"
   "all  -     $small -DDROP"
+  "all  -     $small -DDROP -DJOIN"
   "all  -     $small -DLATE"
-  "all  -     -DNODES=2 -DINSTANTS=1 -DSOME -DPROMOTE"
+  "all  -     $once -DPROMOTE"
+  "all  -     $copied"
+  "all  -     $claimed"
   "hash -     -DFAULTS=2 -DMOVES=2"
 )
 broken=(
@@ -50,14 +57,21 @@ broken=(
   "all  one   $small -DFAULTS=0 -DNO_MARKS"
   "all  one   $small -DCRASH -DNO_QUEUE"
   "all  I1    $small -DCUT -DNO_MARGIN"
-  "all  I1    -DNODES=2 -DINSTANTS=1 -DSOME -DPROMOTE -DNO_QUARANTINE"
+  "all  I1    $once -DPROMOTE -DNO_QUARANTINE"
   "all  I1    $small -DJUMP -DNO_GRACE"
   "all  I4    $small -DFAULTS=0 -DMOVES=2 -DNO_GENERATION"
   "all  I1    $small -DPROMOTE -DNO_REASSERTION"
+  "all  again $once -DPROMOTE -DNO_DECISION"
+  "all  again $small -DPROMOTE -DMOVES=0 -DNO_UNFLAGGING"
+  "all  one   $claimed -DNO_SEIZURE"
   "all  I8    $small -DPROMOTE -DNO_ABANDONMENT"
+  "all  I4    $once -DPROMOTE -DMOVES=0 -DNO_RETURN"
+  "all  I8    $once -DPROMOTE -DMOVES=0 -DNO_LINE"
+  "all  I1    $copied -DSTALE_REASSERTION"
   "all  I3    $small -DPROMOTE -DNO_CLOCK"
   "all  I5    $small -DLATE -DNO_ORDER"
   "all  I1    $small -DJUMP -DEARLY_REGISTER"
+  "all  I1    $small -DDROP -DJOIN -DNO_EXTENSION"
 )
 case $size in
   quick) runs=("${quick[@]}") ;;

@@ -19,6 +19,8 @@
 #define MOVES 1         /* commits that nothing forces */
 #endif
 
+/* JOIN: the second node has no session at first. */
+
 /* What may go wrong; all of it unless some are named. */
 #ifndef SOME
 #define CRASH           /* a process dies for ever, but not the last one */
@@ -28,6 +30,19 @@
 #define DROP            /* an answer is lost, the request is repeated */
 #define LATE            /* a copy of a request arrives late, its answer never */
 #define PROMOTE         /* a replica that lacks the latest writes is promoted */
+#endif
+
+/* Of two faults the first is a promotion with PROMOTE_FIRST, and the second one with
+   PROMOTE_LAST. */
+#if defined(PROMOTE_FIRST)
+#define MAY_PROMOTE (faults == FAULTS)
+#define MAY_FAIL (faults > 0 && faults < FAULTS)
+#elif defined(PROMOTE_LAST)
+#define MAY_PROMOTE (faults == 1)
+#define MAY_FAIL (faults > 1)
+#else
+#define MAY_PROMOTE (faults > 0)
+#define MAY_FAIL (faults > 0)
 #endif
 
 #define BIT(x) (1 << (x))
@@ -68,6 +83,7 @@ byte stopping[NODES * ITEMS];
 #define MISFIRE 2
 #define FAILOVER 3
 #define COMPLETE 4
+#define REASSERT 5
 byte rqKind[NODES];
 byte rqEpoch[NODES];
 byte rqT[NODES];
@@ -75,7 +91,7 @@ byte rqGen[NODES];
 byte rqId[NODES];
 byte rqFence[NODES];
 byte rqItems[NODES];
-byte ids[NODES];        /* the last random id */
+byte ids[NODES];        /* the last number; begins of kind NORMAL are named by their instant */
 
 /* Its answer, 0 before there is one. */
 #define OK 1
@@ -92,6 +108,9 @@ bool reFormer[NODES];   /* the primary that gave it is gone */
 /* A copy of a request that is still on its way: 1 + the node, 0 for none. */
 byte late;
 byte ltKind; byte ltEpoch; byte ltT; byte ltGen; byte ltId; byte ltFence; byte ltItems;
+#ifdef PROMOTE
+byte ltRunF[ITEMS]; byte ltRunT[ITEMS];
+#endif
 
 /* A lease as the server sees it. */
 #define REAPABLE 0      /* it ended longer than the grace ago */
@@ -113,7 +132,7 @@ typedef Registry {
 	byte markT[ITEMS];
 	byte markId[ITEMS];
 	byte hw[NODES];
-	byte last[NODES];       /* the id of the last catch-up or claim */
+	byte last[NODES];       /* the number of the last request that had one */
 	byte sess[NODES];       /* the epoch, 0 for none */
 	byte lease[NODES];
 	short dead[NODES]       /* the epochs that are to be drained, as bits */
@@ -121,6 +140,12 @@ typedef Registry {
 Registry R;             /* the primary */
 bool quarantine;
 bool fresh[NODES];      /* the primary knows of the node's last renewal */
+#ifdef DROP
+byte tried[NODES];      /* the epoch of a registration that was not answered */
+#ifdef NO_EXTENSION
+bool brief[NODES];      /* the server's lease is shorter than the node's */
+#endif
+#endif
 #ifdef PROMOTE
 #ifndef LOSES
 #define LOSES 3         /* the most scripts whose writes a promotion loses */
@@ -128,6 +153,8 @@ bool fresh[NODES];      /* the primary knows of the node's last renewal */
 Registry Z;             /* what the replica has that is to be promoted */
 bool lags;              /* the replica gets nothing any more */
 byte losing;            /* scripts since then */
+bool unsure[NODES];     /* the node is to tell what it runs */
+byte heard[NODES];      /* the newest token that the node has got */
 #define CAN_WRITE (!lags || losing < LOSES)
 #define WRITES losing = losing + lags;
 #else
@@ -150,6 +177,7 @@ byte newest[ITEMS];     /* the last token given for the item */
 /* Variables of single steps. */
 hidden byte i, k, c, total, gen, oCode, oFence, oItems, oT, best, freed;
 hidden byte busy, seen;
+hidden byte runF[ITEMS], runT[ITEMS];   /* what a node tells that it runs */
 
 #define AT(n, i) ((n) * ITEMS + (i))
 #define IS_MINE(n, i) (R.markNode[i] == (n) + 1)
@@ -177,22 +205,52 @@ hidden byte busy, seen;
 proctype Node(byte n) {
 	do
 	/* Its session. */
-	:: d_step { CAN_WRITE && up[n] == AWAKE && loc[n] == NONE && (R.sess[n] == 0 ||
-#ifdef EARLY_REGISTER
-			R.lease[n] != LEASED) ->
-#else
-			R.lease[n] == REAPABLE) ->
-#endif
-		if
-		:: R.sess[n] != 0 -> R.dead[n] = R.dead[n] | BIT(R.sess[n])
-		:: else
-		fi
+	:: d_step { MAY_REGISTER(n) ->
 		WRITES
-		epochs++;
-		R.sess[n] = epochs; R.lease[n] = LEASED; fresh[n] = true;
-		loc[n] = VALID; ep[n] = epochs; rejoined[n] = true }
+		register(n);
+#ifdef NO_EXTENSION
+		brief[n] = false;
+#endif
+		joins(n, epochs) }
+#ifdef DROP
+	/* The answer to its registration is lost; repeated, it extends the lease. */
+	:: d_step { MAY_FAIL && MAY_REGISTER(n) ->
+		WRITES
+		faults--;
+		register(n);
+		tried[n] = epochs }
+	:: d_step { CAN_WRITE && IS_OUT(n) && tried[n] != 0 && SERVED(n, tried[n]) ->
+		WRITES
+#ifdef NO_EXTENSION
+		brief[n] = true;
+#endif
+		joins(n, tried[n]) }
+#ifdef NO_EXTENSION
+	:: d_step { LIVES(n) && SERVED(n, ep[n]) && brief[n] -> brief[n] = false }
+#endif
+#endif
 	:: d_step { LIVES(n) && !SERVED(n, ep[n]) -> lose(n) }
-	:: d_step { LIVES(n) && SERVED(n, ep[n]) && !fresh[n] -> fresh[n] = true }
+#ifdef PROMOTE
+	/* It renews at a new primary, and hears that a quarantine has begun. */
+	:: d_step { LIVES(n) && SERVED(n, ep[n]) && !fresh[n] ->
+		fresh[n] = true;
+		unsure[n] = quarantine }
+	/* Before it asks for anything else, and while nothing is unanswered, it tells what
+	   it runs. */
+#ifdef NO_LINE
+	:: d_step { CAN_WRITE && LIVES(n) && unsure[n] && SERVED(n, ep[n]) ->
+		WRITES
+		ids[n]++; unsure[n] = false;
+		TELL(codeF, codeT, n * ITEMS)
+		reassert(n, ep[n], heard[n]); skip }
+#else
+	:: d_step { LIVES(n) && unsure[n] && rqKind[n] == 0 ->
+#ifndef STALE_REASSERTION
+		ids[n]++;
+#endif
+		send(n, REASSERT, 0, ids[n], heard[n], 0) }
+#endif
+#endif
 	/* Its assignment. */
 	:: d_step { LIVES(n) && !quarantine && (rejoined[n] || cgen[n] != R.gen) -> adopt(n) }
 	/* What it asks for. */
@@ -202,30 +260,27 @@ proctype Node(byte n) {
 	:: d_step { IS_IDLE(n) && !quarantine && (R.failover[0] != 0 || R.failover[1] != 0) ->
 		ids[n]++; send(n, FAILOVER, 0, ids[n], 0, 1) }
 	/* Of the items that run some have ended: one, the other, or both together. */
-	:: d_step { LIVES(n) && rqKind[n] == 0 && code[AT(n, 0)] == RUNS -> report(n, BIT(0)) }
-	:: d_step { LIVES(n) && rqKind[n] == 0 && code[AT(n, 1)] == RUNS -> report(n, BIT(1)) }
-	:: d_step { LIVES(n) && rqKind[n] == 0 && code[AT(n, 0)] == RUNS && code[AT(n, 1)] == RUNS && codeF[AT(n, 0)] == codeF[AT(n, 1)] ->
+	:: d_step { MAY_ASK(n) && code[AT(n, 0)] == RUNS -> report(n, BIT(0)) }
+	:: d_step { MAY_ASK(n) && code[AT(n, 1)] == RUNS -> report(n, BIT(1)) }
+	:: d_step { MAY_ASK(n) && code[AT(n, 0)] == RUNS && code[AT(n, 1)] == RUNS && codeF[AT(n, 0)] == codeF[AT(n, 1)] ->
 		report(n, BIT(0) + BIT(1)) }
 	/* Requests and answers. */
 	:: d_step { CAN_WRITE && rqKind[n] != 0 && reCode[n] == 0 ->
 		WRITES
+		TELL(codeF, codeT, n * ITEMS)
 		serve(n, rqKind[n], rqEpoch[n], rqT[n], rqGen[n], rqId[n], rqFence[n], rqItems[n]);
 		reCode[n] = oCode; reFence[n] = oFence; reItems[n] = oItems; reT[n] = oT }
 	:: d_step { LIVES(n) && reCode[n] != 0 -> receive(n); skip }
 	/* Code that was cancelled returns. */
 	:: d_step { up[n] == AWAKE && CODE_STOPS(n) -> EACH(i) { stopping[AT(n, i)] = 0 }; skip }
-	/* Its renewal told that the server has other marks. */
-	:: d_step { CAN_WRITE && LIVES(n) && rqKind[n] == 0 && SERVED(n, ep[n]) && (DIFFERS(n, 0) || DIFFERS(n, 1)) ->
-		WRITES
-		reassert(n); skip }
 	/* Its lease at the server: the end comes after the code has stopped, as the margin
 	   wants it, unless the clock jumps; the grace outlasts the jump. */
-	:: d_step { R.sess[n] != 0 && R.lease[n] == LEASED && (!fresh[n] || IS_OVER(n)
+	:: d_step { R.sess[n] != 0 && R.lease[n] == LEASED && (MAY_END(n)
 #ifndef NO_MARGIN
 			&& !CODE_STOPS(n)
 #endif
 			) -> R.lease[n] = EXPIRED }
-	:: d_step { R.sess[n] != 0 && R.lease[n] == EXPIRED && (!fresh[n] || IS_OVER(n)
+	:: d_step { R.sess[n] != 0 && R.lease[n] == EXPIRED && (MAY_END(n)
 #ifndef NO_MARGIN
 			&& !CODE_STOPS(n)
 #endif
@@ -250,7 +305,7 @@ proctype Node(byte n) {
 		}
 		drain(n, c) }
 #ifdef CRASH
-	:: atomic { faults > 0 && up[n] != DOWN && (up[(n + 1) % NODES] != DOWN || up[(n + 2) % NODES] != DOWN && NODES > 2) ->
+	:: atomic { MAY_FAIL && up[n] != DOWN && (up[(n + 1) % NODES] != DOWN || up[(n + 2) % NODES] != DOWN && NODES > 2) ->
 		faults--;
 		if
 		:: rqKind[n] != 0 && reCode[n] == 0 && late == 0 -> copy_request(n)
@@ -259,7 +314,7 @@ proctype Node(byte n) {
 		d_step { lose(n); EACH(i) { stopping[AT(n, i)] = 0 } up[n] = DOWN; cgen[n] = 0; citems[n] = 0; decided[n] = 0; rejoined[n] = false } }
 #endif
 #ifdef PAUSE
-	:: d_step { faults > 0 && up[n] == AWAKE && loc[n] == VALID -> faults--; up[n] = PAUSED }
+	:: d_step { MAY_FAIL && up[n] == AWAKE && loc[n] == VALID -> faults--; up[n] = PAUSED }
 	:: d_step { up[n] == PAUSED && loc[n] == VALID -> loc[n] = OVER }
 	:: atomic { up[n] == PAUSED ->
 		if
@@ -274,7 +329,7 @@ proctype Node(byte n) {
 		fi }
 #endif
 #ifdef CUT
-	:: atomic { faults > 0 && LIVES(n) ->
+	:: atomic { MAY_FAIL && LIVES(n) ->
 		faults--;
 		if
 		:: rqKind[n] != 0 && reCode[n] == 0 && late == 0 -> copy_request(n)
@@ -283,13 +338,13 @@ proctype Node(byte n) {
 		d_step { lose(n) } }
 #endif
 #ifdef JUMP
-	:: d_step { faults > 0 && R.sess[n] != 0 && R.lease[n] == LEASED -> faults--; R.lease[n] = EXPIRED }
+	:: d_step { MAY_FAIL && R.sess[n] != 0 && R.lease[n] == LEASED -> faults--; R.lease[n] = EXPIRED }
 #endif
 #ifdef DROP
-	:: d_step { faults > 0 && reCode[n] != 0 -> faults--; reCode[n] = 0; reFence[n] = 0; reItems[n] = 0; reT[n] = 0; reFormer[n] = false }
+	:: d_step { MAY_FAIL && reCode[n] != 0 -> faults--; forget_answer(n) }
 #endif
 #ifdef LATE
-	:: d_step { faults > 0 && rqKind[n] != 0 && late == 0 -> faults--; copy_request(n) }
+	:: d_step { MAY_FAIL && rqKind[n] != 0 && late == 0 -> faults--; copy_request(n); skip }
 #endif
 	od
 }
@@ -307,9 +362,10 @@ proctype World() {
 	:: now < INSTANTS -> now++
 	:: d_step { CAN_WRITE && late != 0 ->
 		WRITES
+		TELL_COPY
 		serve(late - 1, ltKind, ltEpoch, ltT, ltGen, ltId, ltFence, ltItems);
-		forget_copy() }
-	:: d_step { late != 0 -> forget_copy() }
+		forget_copy(); skip }
+	:: d_step { late != 0 -> forget_copy(); skip }
 	/* The leader's commits. A plan that was made from old reads is one of these, or is
 	   refused for its generation or for an owner without session. */
 	COMMIT(0, 0) COMMIT(0, 1) COMMIT(1, 0) COMMIT(1, 1)
@@ -317,11 +373,23 @@ proctype World() {
 	COMMIT(0, 2) COMMIT(1, 2) COMMIT(2, 0) COMMIT(2, 1) COMMIT(2, 2)
 #endif
 #ifdef PROMOTE
-	:: d_step { faults > 0 && !lags -> faults--; lags = true; COPY(Z, R); skip }
-	:: d_step { lags -> lags = false; losing = 0; promote() }
-	/* The quarantine is longer than any lease of before, and longer than an answer of
-	   the former primary can be on its way. */
-	:: d_step { quarantine && ALL(IS_SETTLED) && !ANY(HAS_DIFFERENCE) -> quarantine = false }
+	:: d_step { MAY_PROMOTE && !lags -> faults--; lags = true; COPY(Z, R); skip }
+	:: atomic { lags ->
+		if
+		/* Answers that are on their way are lost with their server, or arrive in the
+		   quarantine. */
+		:: ANY(HAS_ANSWER) -> d_step { for (k : 0 .. NODES - 1) { forget_answer(k) } }
+		:: true
+		fi;
+		d_step { lags = false; losing = 0; promote() } }
+	/* The quarantine is longer than any lease of before, and than a copy of a normal
+	   begin is on its way. */
+	:: d_step { quarantine && ALL(IS_SETTLED) ->
+		quarantine = false;
+		if
+		:: ltKind == NORMAL -> forget_copy()
+		:: else
+		fi }
 #endif
 	od
 }
@@ -350,7 +418,12 @@ init {
 			up[k] = AWAKE; loc[k] = VALID; ep[k] = epochs; fresh[k] = true; cgen[k] = 1;
 			R.sess[k] = epochs; R.lease[k] = LEASED
 		}
+#ifdef JOIN
+		loc[1] = NONE; ep[1] = 0; cgen[1] = 0; R.sess[1] = 0; R.lease[1] = REAPABLE;
+		citems[0] = BIT(0) + BIT(1)
+#else
 		EACH(i) { R.owner[i] = i; citems[i] = BIT(i) }
+#endif
 	}
 	atomic {
 		run Node(0); run Node(1);

@@ -16,18 +16,49 @@ inline overlap() {
 	}
 }
 
-inline forget_request(n) {
-	rqKind[n] = 0; rqEpoch[n] = 0; rqT[n] = 0; rqGen[n] = 0; rqId[n] = 0; rqFence[n] = 0; rqItems[n] = 0;
+inline forget_answer(n) {
 	reCode[n] = 0; reFence[n] = 0; reItems[n] = 0; reT[n] = 0; reFormer[n] = false
 }
 
+inline forget_request(n) {
+	rqKind[n] = 0; rqEpoch[n] = 0; rqT[n] = 0; rqGen[n] = 0; rqId[n] = 0; rqFence[n] = 0; rqItems[n] = 0;
+	forget_answer(n)
+}
+
+/* TELL puts what a node runs where reassert takes it. A copy of that has what it ran
+   when it was asked. */
+#ifdef PROMOTE
+#define TELL(fences, instants, first) EACH(i) { runF[i] = fences[(first) + i]; runT[i] = instants[(first) + i] }
+#define COPY_RUN(n, i) \
+	ltRunF[i] = (rqKind[n] == REASSERT -> codeF[AT(n, i)] : 0); \
+	ltRunT[i] = (rqKind[n] == REASSERT -> codeT[AT(n, i)] : 0)
+#define COPY_RUNS(n) COPY_RUN(n, 0); COPY_RUN(n, 1)
+#define FORGET_RUNS_OF_COPY ltRunF[0] = 0; ltRunF[1] = 0; ltRunT[0] = 0; ltRunT[1] = 0
+#define TELL_COPY TELL(ltRunF, ltRunT, 0)
+#else
+#define TELL(fences, instants, first)
+#define COPY_RUNS(n)
+#define FORGET_RUNS_OF_COPY
+#define TELL_COPY
+#endif
+
 inline copy_request(n) {
 	late = n + 1; ltKind = rqKind[n]; ltEpoch = rqEpoch[n]; ltT = rqT[n]; ltGen = rqGen[n];
-	ltId = rqId[n]; ltFence = rqFence[n]; ltItems = rqItems[n]
+	ltId = rqId[n]; ltFence = rqFence[n]; ltItems = rqItems[n];
+	COPY_RUNS(n)
 }
 
 inline forget_copy() {
-	late = 0; ltKind = 0; ltEpoch = 0; ltT = 0; ltGen = 0; ltId = 0; ltFence = 0; ltItems = 0
+	late = 0; ltKind = 0; ltEpoch = 0; ltT = 0; ltGen = 0; ltId = 0; ltFence = 0; ltItems = 0;
+	FORGET_RUNS_OF_COPY
+}
+
+/* joins begins a session on its node. */
+inline joins(n, epoch) {
+	loc[n] = VALID; ep[n] = epoch; rejoined[n] = true;
+#ifdef DROP
+	tried[n] = 0
+#endif
 }
 
 inline forget_runs(n) {
@@ -118,6 +149,12 @@ inline fire(n, t) {
 inline receive(n) {
 	if
 	:: reCode[n] == LOST -> lose(n)
+#ifdef PROMOTE
+	:: rqKind[n] == REASSERT && reCode[n] != LOST ->
+		/* What was taken for a copy is told again. */
+		unsure[n] = reCode[n] != OK;
+		forget_request(n)
+#endif
 	:: reCode[n] == OK && rqKind[n] == COMPLETE ->
 		EACH(i) {
 			if
@@ -129,6 +166,12 @@ inline receive(n) {
 		forget_request(n)
 	:: else ->
 		oFence = reFence[n]; oItems = 0; oT = reT[n];
+#ifdef PROMOTE
+		if
+		:: oFence > heard[n] -> heard[n] = oFence
+		:: else
+		fi
+#endif
 		EACH(i) {
 			if
 			:: reCode[n] == OK && (reItems[n] & BIT(i)) ->
@@ -160,7 +203,19 @@ inline receive(n) {
 }
 
 #define LIVES(n) (up[n] == AWAKE && loc[n] == VALID)
-#define IS_IDLE(n) (LIVES(n) && rqKind[n] == 0 && !rejoined[n] && cgen[n] == R.gen)
+#ifdef PROMOTE
+#define IS_UNSURE(n) (unsure[n])
+#else
+#define IS_UNSURE(n) false
+#endif
+#define MAY_ASK(n) (LIVES(n) && rqKind[n] == 0 && !IS_UNSURE(n))
+#define IS_IDLE(n) (MAY_ASK(n) && !rejoined[n] && cgen[n] == R.gen)
 #define HAS_MISSED(n, i) (R.owner[i] == n && R.missed[i] != 0 && R.markNode[i] == 0 && R.failover[i] == 0)
-#define IS_SETTLED(n) (!UNSEEN_STOPS(n) && (loc[n] != VALID || fresh[n] && !reFormer[n]))
+#define IS_SETTLED(n) (!UNSEEN_STOPS(n) && (loc[n] != VALID || fresh[n] && !IS_UNSURE(n) && !reFormer[n]))
 #define IS_OVER(n) (loc[n] != VALID || ep[n] != R.sess[n])
+/* The end of a lease at the server comes before the node renews it. */
+#ifdef NO_EXTENSION
+#define MAY_END(n) (!fresh[n] || IS_OVER(n) || brief[n])
+#else
+#define MAY_END(n) (!fresh[n] || IS_OVER(n))
+#endif

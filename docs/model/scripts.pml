@@ -154,6 +154,97 @@ inline complete(n, e, fence, items) {
 	}
 }
 
+#ifdef PROMOTE
+/* free ends the mark of an item that the node does not run. If it has not heard of the
+   token, nobody has: the item waits for whoever takes it over. */
+inline free(i, upto) {
+	best = R.markT[i];
+	if
+#ifndef NO_RETURN
+	:: R.markFence[i] > upto ->
+		R.failover[i] = best;
+		if
+		:: debt[i] < best -> debt[i] = best
+		:: else
+		fi
+#endif
+	:: else -> R.done[i] = R.done[i] | BIT(best)
+	fi
+	end_mark(i)
+}
+
+/* seize takes an item that a node runs out of what the server has stored, which is older. */
+inline seize(i) {
+	if
+	:: R.markNode[i] != 0 ->
+		assert(R.markFence[i] < runF[i]); /* I3: the later token is the truth */
+		end_mark(i)
+	:: else
+	fi
+	R.failover[i] = 0
+}
+
+/* mark_again marks an item that the node runs. */
+inline mark_again(n, i, e) {
+#ifndef NO_SEIZURE
+	seize(i);
+#endif
+	assert(R.markNode[i] == 0 && R.failover[i] == 0); /* one: an item is in at most one mark or waits for failover */
+	/* What had been decided is lost too, and that a flag was taken. */
+#ifndef NO_UNFLAGGING
+	if
+	:: R.missed[i] <= runT[i] -> R.missed[i] = 0
+	:: else
+	fi
+#endif
+#ifndef NO_DECISION
+	if
+	:: R.floor[i] < runT[i] -> R.floor[i] = runT[i]
+	:: else
+	fi
+#endif
+	if
+	:: debt[i] <= runT[i] -> debt[i] = 0
+	:: else
+	fi
+	seen = false;
+	for (k : 0 .. ITEMS - 1) {
+		if
+		:: R.markNode[k] != 0 && R.markFence[k] == runF[i] -> seen = true; best = k
+		:: else
+		fi
+	}
+	R.markNode[i] = n + 1; R.markFence[i] = runF[i]; R.markEpoch[i] = e; R.markT[i] = runT[i];
+	if
+	:: seen -> R.markGen[i] = R.markGen[best]; R.markId[i] = R.markId[best]
+	:: else -> R.x++
+	fi
+}
+
+/* reassert makes the marks of a session those of what its node runs. */
+inline reassert(n, e, upto) {
+	EACH(i) {
+		if
+#ifndef NO_ABANDONMENT
+		:: IS_MINE(n, i) && R.markEpoch[i] == e && R.markFence[i] != runF[i] -> free(i, upto)
+#endif
+		:: else
+		fi
+	}
+#ifndef NO_REASSERTION
+	EACH(i) {
+		if
+		:: runF[i] != 0 && !(IS_MINE(n, i) && R.markEpoch[i] == e && R.markFence[i] == runF[i]) -> mark_again(n, i, e)
+		:: else
+		fi
+	}
+#endif
+	skip
+}
+#else
+#define reassert(n, e, upto) skip
+#endif
+
 #ifdef NO_GENERATION
 #define IS_CURRENT(g) true
 #else
@@ -164,6 +255,11 @@ inline complete(n, e, fence, items) {
 #else
 #define IS_REPEATED(n, id) ((id) <= R.last[n])
 #endif
+#ifdef STALE_REASSERTION
+#define IS_OLD(n, id) false
+#else
+#define IS_OLD(n, id) IS_REPEATED(n, id)
+#endif
 
 /* serve runs a script; what it answers is in oCode, oFence, oItems and oT. */
 inline serve(n, kind, e, t, g, id, fence, items) {
@@ -172,20 +268,22 @@ inline serve(n, kind, e, t, g, id, fence, items) {
 	assert(best == R.x); /* I8: what is stored twice never differs */
 	EACH(i) {
 		if
-		:: IS_MINE(n, i) && R.markEpoch[i] == e && R.markId[i] == id && kind != COMPLETE ->
+		:: IS_MINE(n, i) && R.markEpoch[i] == e && R.markId[i] == id && kind < COMPLETE ->
 			oFence = R.markFence[i]; oT = R.markT[i]; oItems = oItems | BIT(i)
 		:: else
 		fi
 	}
 	if
-	:: kind != COMPLETE && quarantine -> oCode = QUARANTINED; oItems = 0
+	:: kind < COMPLETE && quarantine -> oCode = QUARANTINED; oFence = 0; oItems = 0
 	:: else ->
 		if
-		:: !SERVED(n, e) -> oCode = LOST; oItems = 0
+		:: !SERVED(n, e) -> oCode = LOST; oFence = 0; oItems = 0
 		:: else ->
 			if
 			:: kind == COMPLETE -> complete(n, e, fence, items); oCode = OK
-			:: kind != COMPLETE && oItems != 0 -> oCode = OK
+			:: kind == REASSERT && !IS_OLD(n, id) -> R.last[n] = id; reassert(n, e, fence); oCode = OK
+			:: kind == REASSERT && IS_OLD(n, id)
+			:: kind < COMPLETE && oItems != 0 -> oCode = OK
 			:: kind == FAILOVER && oItems == 0 && !IS_REPEATED(n, id) -> R.last[n] = id; claim(n, e, items, id)
 			:: kind == FAILOVER && oItems == 0 && IS_REPEATED(n, id)
 			:: kind <= MISFIRE && oItems == 0 && !IS_CURRENT(g) -> oCode = STALE
@@ -246,65 +344,24 @@ inline drain(n, e) {
 	R.dead[n] = R.dead[n] & ~BIT(e)
 }
 
-/* IS_UNKNOWN: the server lacks the mark of what the node runs. IS_FORGOTTEN: the node
-   runs nothing, and has nothing to report, of a mark of its session. */
-#ifdef NO_REASSERTION
-#define IS_UNKNOWN(n, i) false
+/* register opens a session; what the former one left is drained. Code of that one may be
+   stopping until it can be reaped. */
+#define IS_OUT(n) (up[n] == AWAKE && loc[n] == NONE)
+#ifdef EARLY_REGISTER
+#define IS_FREE(n) (R.sess[n] == 0 || R.lease[n] != LEASED)
 #else
-#define IS_UNKNOWN(n, i) (code[AT(n, i)] != 0 && !(IS_MINE(n, i) && R.markEpoch[i] == ep[n] && R.markFence[i] == codeF[AT(n, i)]))
+#define IS_FREE(n) (R.sess[n] == 0 || R.lease[n] == REAPABLE)
 #endif
-#ifdef NO_ABANDONMENT
-#define IS_FORGOTTEN(n, i) false
-#else
-#define IS_FORGOTTEN(n, i) (code[AT(n, i)] == 0 && IS_MINE(n, i) && R.markEpoch[i] == ep[n])
-#endif
-#define DIFFERS(n, i) (IS_UNKNOWN(n, i) || IS_FORGOTTEN(n, i))
-
-/* reassert makes what the server stores of a session equal to what its node runs. A
-   mark with a later token is the truth about an item. */
-inline reassert(n) {
-	EACH(i) {
-		if
-		:: IS_UNKNOWN(n, i) ->
-			if
-			:: R.markNode[i] != 0 ->
-				assert(R.markFence[i] < codeF[AT(n, i)]); /* I3: the later token is the truth */
-				end_mark(i)
-			:: else
-			fi
-			R.failover[i] = 0;
-			/* What had been decided, and which flag was taken, is lost, too. */
-			if
-			:: R.missed[i] <= codeT[AT(n, i)] -> R.missed[i] = 0
-			:: else
-			fi
-			if
-			:: R.floor[i] < codeT[AT(n, i)] -> R.floor[i] = codeT[AT(n, i)]
-			:: else
-			fi
-			if
-			:: debt[i] <= codeT[AT(n, i)] -> debt[i] = 0
-			:: else
-			fi
-			seen = false;
-			for (k : 0 .. ITEMS - 1) {
-				if
-				:: R.markNode[k] != 0 && R.markFence[k] == codeF[AT(n, i)] -> seen = true; best = k
-				:: else
-				fi
-			}
-			R.markNode[i] = n + 1; R.markFence[i] = codeF[AT(n, i)]; R.markEpoch[i] = ep[n];
-			R.markT[i] = codeT[AT(n, i)];
-			if
-			:: seen -> R.markGen[i] = R.markGen[best]; R.markId[i] = R.markId[best]
-			:: else -> R.markGen[i] = 0; R.markId[i] = 0; R.x++
-			fi
-		:: IS_FORGOTTEN(n, i) ->
-			R.done[i] = R.done[i] | BIT(R.markT[i]);
-			end_mark(i)
-		:: else
-		fi
-	}
+#define MAY_REGISTER(n) (CAN_WRITE && IS_OUT(n) && IS_FREE(n))
+inline register(n) {
+	if
+	:: R.sess[n] != 0 -> R.dead[n] = R.dead[n] | BIT(R.sess[n])
+	:: else
+	fi
+	epochs++;
+	R.sess[n] = epochs;
+	R.lease[n] = LEASED;
+	fresh[n] = true
 }
 
 #ifdef PROMOTE
@@ -329,12 +386,13 @@ inline promote() {
 	R.tok = best;
 #endif
 	EACH(i) { debt[i] = (R.missed[i] > R.failover[i] -> R.missed[i] : R.failover[i]) }
-	for (k : 0 .. NODES - 1) { fresh[k] = false; reFormer[k] = reCode[k] != 0 }
+	for (k : 0 .. NODES - 1) { fresh[k] = false; unsure[k] = false; reFormer[k] = reCode[k] != 0 }
+	forget_copy();
 #ifndef NO_QUARANTINE
 	quarantine = true;
 #endif
 	skip
 }
 
-#define HAS_DIFFERENCE(n) (loc[n] == VALID && (DIFFERS(n, 0) || DIFFERS(n, 1)))
+#define HAS_ANSWER(n) (reCode[n] != 0)
 #endif
