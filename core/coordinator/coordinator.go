@@ -116,11 +116,8 @@ func New(c Config) *Coordinator {
 // leaves the rest to the next call, its own or its successor's.
 func (c *Coordinator) Coordinate(ctx context.Context, leader registry.Leadership) (next time.Time, err error) {
 	if c.term != leader.Term {
-		c.term, c.brakeUntil = leader.Term, time.Time{}
-		clear(c.drained)
-		clear(c.failed)
-		clear(c.unlinked)
-		c.reconciler.reset()
+		c.Forget()
+		c.term = leader.Term
 	}
 	next, err = c.reap(ctx, leader)
 	if err != nil {
@@ -147,6 +144,16 @@ func (c *Coordinator) Coordinate(ctx context.Context, leader registry.Leadership
 	due, err := c.reconcile(ctx, leader)
 	look, failed := c.follow(ctx, leader)
 	return earlier(earlier(next, due), look), errors.Join(err, failed)
+}
+
+// Forget makes the next call begin anew, as that of a leader that follows another: the
+// registry may have lost what was done. It must not be called during Coordinate.
+func (c *Coordinator) Forget() {
+	c.brakeUntil = time.Time{}
+	clear(c.drained)
+	clear(c.failed)
+	clear(c.unlinked)
+	c.reconciler.reset()
 }
 
 // earlier returns the earlier one of two times that are set.

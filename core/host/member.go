@@ -179,6 +179,9 @@ func (m *member) stopped() time.Time {
 // changed does the leader's duties if this node leads, and follows what has
 // changed, also when a duty fails.
 func (m *member) changed(ctx context.Context, leadership *registry.Leadership) (time.Time, error) {
+	if m.notBefore.Load() != 0 {
+		m.coordinator.Forget()
+	}
 	if m.isHeld() {
 		return time.UnixMilli(m.notBefore.Load()), m.follow(ctx)
 	}

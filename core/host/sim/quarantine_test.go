@@ -1,6 +1,8 @@
 package sim_test
 
 import (
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -56,5 +58,50 @@ func TestNothingBeginsAfterALossUntilItIsSafe(t *testing.T) {
 				t.Log(h.story())
 			}
 		})
+	}
+}
+
+// TestMarksOfTheDeadEndAlsoIfTheServerForgetsThat has a node die. When the leader has
+// taken its marks away, and keeps its session because another hand-over is under way,
+// the server loses that: the marks are back, and the leader the same as before.
+func TestMarksOfTheDeadEndAlsoIfTheServerForgetsThat(t *testing.T) {
+	t.Parallel()
+	isDrained := func(l *life, dead string) (drained, buried bool) {
+		l.history.add(func() {
+			for _, n := range l.history.noted {
+				drained = drained || strings.HasPrefix(n.text, "script drain") && strings.Contains(n.text, " "+dead+" ")
+				buried = buried || strings.HasPrefix(n.text, "script bury") && strings.Contains(n.text, " "+dead+":")
+			}
+		})
+		return drained, buried
+	}
+	h := live(t, scriptsOf(t), 1, setting{plot: func(l *life) {
+		l.wait(20500 * time.Millisecond)
+		leader := l.server.redis.HGet("ej:{sim.0}:leader", "n")
+		dead := l.nodes[slices.IndexFunc(l.nodes, func(n *node) bool { return n.id != leader })]
+		until, _ := l.history.leaseEnd(dead.id, l.elapsed())
+		l.fault(dead, "kill", "")
+		dead.kill()
+		// The first changes hands when the second comes, which gets items of all.
+		l.wait(until + grace - time.Second)
+		l.start(l.newID())
+		l.wait(until + grace - time.Second/2)
+		l.start("a-node")
+		l.wait(until + grace - 100*time.Millisecond)
+		since, data := l.elapsed(), l.server.snapshot()
+		for drained := false; !drained; drained, _ = isDrained(l, dead.id) {
+			l.wait(l.elapsed() + 10*time.Millisecond)
+		}
+		if _, buried := isDrained(l, dead.id); buried {
+			t.Error("the session is buried already, want it kept while items change hands")
+		}
+		l.replaceServer("lost writes", since, data)
+		l.wait(stormy)
+	}})
+	for _, v := range check(h) {
+		t.Error(v)
+	}
+	if t.Failed() {
+		t.Log(h.story())
 	}
 }
