@@ -57,6 +57,9 @@ func (j *Job) takeOver(a registry.Assignment) (adopted, isNew bool) {
 	}
 	isOther, wasAway := j.distrusts && isNew, j.wasAway
 	j.rejoined, j.distrusts, j.wasAway = false, false, false
+	if wasAway {
+		j.missGiven()
+	}
 	// What waits has no verdict yet and is found again.
 	j.waiting = nil
 	before := j.current

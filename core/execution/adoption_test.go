@@ -196,19 +196,23 @@ func testGapEnds(t *testing.T, isPutOff bool) {
 }
 
 // TestWhatADeadSessionHasLostIsNotRunAgain lets a node come back whose items went
-// to others when its session had died: these have not waited for a hand-over.
+// to others when its session had died: these have not waited for a hand-over. It may
+// hear of the assignment before it notices that its session is lost.
 func TestWhatADeadSessionHasLostIsNotRunAgain(t *testing.T) {
 	t.Parallel()
-	// The registry forgets who has forfeited items when a job is enabled again.
+	// The registry forgets who has forfeited items when a job is enabled again, and
+	// when the items move on.
 	for name, forfeited := range map[string]registry.Items{"told so": registry.NewItems(0, 1), "not told": {}} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) { testForfeited(t, forfeited) })
-		})
+		for _, early := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, early=%v", name, early), func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) { testForfeited(t, forfeited, early) })
+			})
+		}
 	}
 }
 
-func testForfeited(t *testing.T, forfeited registry.Items) {
+func testForfeited(t *testing.T, forfeited registry.Items, early bool) {
 	t.Helper()
 	every, err := cron.Every(time.Second)
 	if err != nil {
@@ -222,11 +226,13 @@ func testForfeited(t *testing.T, forfeited registry.Items) {
 	synctest.Wait()
 	before := len(r.ends())
 	time.Sleep(20 * time.Second)
+	a := registry.Assignment{Generation: 2, Previous: 1, From: time.Now().Add(5 * time.Second), Forfeited: forfeited}
+	if early {
+		r.Partition(0).Detach(rigLease())
+		j.Adopt(a)
+	}
 	r.Partition(0).Attach(registry.Lease{Instance: rigLease().Instance, Epoch: 2})
-	now := time.Now()
-	j.Adopt(registry.Assignment{
-		Generation: 2, Previous: 1, From: now.Add(5 * time.Second), Forfeited: forfeited,
-	})
+	j.Adopt(a)
 	for range 8 {
 		time.Sleep(time.Second)
 		r.fire(j)

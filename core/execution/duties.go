@@ -238,6 +238,20 @@ func (j *Job) missDuty(d *duty, now time.Time) {
 	}
 }
 
+// missGiven ends the stretches of items that the node has given away, and records what
+// is due of them as missed: whoever was away was counted as dead, so that others may
+// have had these items at once.
+func (j *Job) missGiven() {
+	now := j.executor.now()
+	j.duties = slices.DeleteFunc(j.duties, func(d duty) bool {
+		if d.until.IsZero() {
+			return false
+		}
+		j.missDuty(&d, now)
+		return true
+	})
+}
+
 // missHandOver records what is lost because the node ends before items that it
 // has given away are their new owner's.
 func (j *Job) missHandOver() {
