@@ -241,3 +241,33 @@ func TestCodeThatOutlivesItsLease(t *testing.T) {
 		})
 	}
 }
+
+// isRenewal reports whether a command renews a lease of fifteen seconds.
+func isRenewal(args []any) bool {
+	return len(args) > 3 && fmt.Sprint(args[len(args)-3:]) == "[15000 1000 1]"
+}
+
+// TestALateAnswerToARenewalCostsNoLease suspends the process while the answer to a
+// renewal is on its way: the next renewal is due as if it had come at once, and is
+// not put off until the lease is over.
+func TestALateAnswerToARenewalCostsNoLease(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var suspended atomic.Int64
+		var renewals atomic.Int32
+		n := observe(t, setup{jobs: []job.Config{probeJob(time.Hour)}, plugins: []spi.Plugin{probe(quick)}, after: func(args []any) {
+			if isRenewal(args) && renewals.Add(1) == 3 {
+				suspended.Store(int64(9 * time.Second))
+			}
+		}})
+		steady := n.elapsed
+		n.elapsed = func() time.Duration { return steady() + time.Duration(suspended.Load()) }
+		n.start(t)
+		before := n.members[0].membership.lease()
+		time.Sleep(30 * time.Second)
+		if after := n.members[0].membership.lease(); renewals.Load() < 3 || after != before {
+			t.Errorf("lease after %d renewals, one of which was answered late = %+v, want it kept: %+v", renewals.Load(), after, before)
+		}
+		n.stop(t)
+	})
+}

@@ -429,7 +429,9 @@ func (m *membership) renew(ctx context.Context, s *session) (time.Duration, erro
 	if changed {
 		s.tell()
 	}
-	pause := m.partition.RenewInterval()
+	// The lease counts from when this was sent, and the answer may have come late, as
+	// when the process stood still.
+	pause := max(m.partition.RenewInterval()-(m.elapsed()-sent), 0)
 	if !renewal.LeaderUntil.IsZero() {
 		// Be there when the leader's lead ends, if it does not renew it.
 		vacant := renewal.LeaderUntil.Add(m.grace + 10*time.Millisecond).Sub(renewal.Now)
