@@ -180,6 +180,7 @@ func (m *member) stopped() time.Time {
 // changed, also when a duty fails.
 func (m *member) changed(ctx context.Context, leadership *registry.Leadership) (time.Time, error) {
 	if m.notBefore.Load() != 0 {
+		// What the leader has done may be lost.
 		m.coordinator.Forget()
 	}
 	if m.isHeld() {
