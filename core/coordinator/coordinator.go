@@ -98,6 +98,7 @@ type Coordinator struct {
 	drained    map[registry.Lease]bool // dead sessions that are not buried yet
 	failed     map[string]failure      // jobs whose strategy failed
 	unlinked   map[string]bool         // jobs that could not be linked to those they depend on
+	silent     map[Dependencies]error  // partitions that could not be told of a run by the last look
 	reconciler reconciler
 }
 
@@ -105,7 +106,7 @@ type Coordinator struct {
 func New(c Config) *Coordinator {
 	return &Coordinator{
 		registry: c.Registry, strategist: c.Strategist, lost: c.Lost, elsewhere: c.Elsewhere, skipped: c.Skipped, timeout: c.SessionTimeout, now: c.Now, logger: c.Logger,
-		drained: make(map[registry.Lease]bool), failed: make(map[string]failure), unlinked: make(map[string]bool), reconciler: reconciler{interval: c.Interval, due: make(map[string]time.Time)},
+		drained: make(map[registry.Lease]bool), failed: make(map[string]failure), unlinked: make(map[string]bool), silent: make(map[Dependencies]error), reconciler: reconciler{interval: c.Interval, due: make(map[string]time.Time)},
 	}
 }
 

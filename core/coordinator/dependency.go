@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -140,16 +141,17 @@ func (c *Coordinator) circle(ctx context.Context, name string, read definitions)
 
 // follow ends the runs that are over and tells the jobs that depend on them, which
 // starts or skips theirs. A run counts as ended until all have heard, so what is
-// interrupted is told again, and a job that was told hears nothing new.
+// interrupted is told again, and a job that was told hears nothing new. What cannot be
+// told, because a partition is away, holds up no others.
 func (c *Coordinator) follow(ctx context.Context, leader registry.Leadership) (next time.Time, err error) {
-	if err := c.relink(ctx); err != nil {
-		return c.now().Add(idleLook), err
-	}
+	failed := c.relink(ctx)
+	clear(c.silent)
+	stuck := make(map[string]bool) // jobs of which somebody could not be told
 	told, leavers := make(map[string][]string), make(map[string][]string)
 	for range maxPasses {
 		names, err := c.registry.RunsUnderWay(ctx)
 		if err != nil || len(names) == 0 {
-			return time.Time{}, err
+			return c.lookAgain(time.Time{}, failed), errors.Join(failed, err)
 		}
 		requests := make([]registry.CloseRequest, len(names))
 		for i, name := range names {
@@ -157,39 +159,71 @@ func (c *Coordinator) follow(ctx context.Context, leader registry.Leadership) (n
 		}
 		replies, err := c.registry.CloseRuns(ctx, leader, requests)
 		if err != nil {
-			return time.Time{}, err
+			return c.lookAgain(time.Time{}, failed), errors.Join(failed, err)
 		}
 		clear(told)
 		clear(leavers)
 		next = time.Time{}
 		for i, reply := range replies {
+			name := names[i]
 			if reply.Idle {
 				next = c.now().Add(idleLook)
 			}
-			for _, run := range reply.Ended {
-				if leavers[names[i]], err = c.spread(ctx, names[i], run, reply, leavers[names[i]]); err != nil {
-					return time.Time{}, err
-				}
-				told[names[i]] = append(told[names[i]], run.Field)
+			if stuck[name] {
+				continue
 			}
-			for _, run := range reply.Waiting {
-				if err := c.giveUp(ctx, names[i], run, reply.At); err != nil {
-					return time.Time{}, err
-				}
+			told[name], leavers[name], err = c.tell(ctx, name, reply)
+			if err != nil {
+				stuck[name] = true
+				failed = cmp.Or(failed, err)
+			}
+			if len(told[name]) == 0 {
+				delete(told, name)
 			}
 		}
 		if len(told) == 0 {
-			return next, nil
+			return c.lookAgain(next, failed), failed
 		}
 	}
-	return c.now(), nil
+	return c.now(), failed
 }
 
-// spread tells the jobs that depend on one of the end of its run. It returns leavers
-// with those that do not depend on it any more.
+// lookAgain is when follow is to be called again.
+func (c *Coordinator) lookAgain(next time.Time, failed error) time.Time {
+	if failed == nil {
+		return next
+	}
+	return earlier(next, c.now().Add(idleLook))
+}
+
+// tell spreads the ends of the runs of a job, in their order, and gives up its runs that
+// wait in vain. It returns the runs of which all have heard, and leavers.
+func (c *Coordinator) tell(ctx context.Context, name string, reply registry.CloseReply) (told, leavers []string, err error) {
+	for _, run := range reply.Ended {
+		if leavers, err = c.spread(ctx, name, run, reply, leavers); err != nil {
+			return told, leavers, err
+		}
+		told = append(told, run.Field)
+	}
+	for _, run := range reply.Waiting {
+		if err := c.giveUp(ctx, name, run, reply.At); err != nil {
+			return told, leavers, err
+		}
+	}
+	return told, leavers, nil
+}
+
+// spread tells the jobs that depend on one of the end of its run, as many as it can. It
+// returns leavers with those that do not depend on it any more.
 func (c *Coordinator) spread(ctx context.Context, name string, run registry.EndedRun, reply registry.CloseReply, leavers []string) ([]string, error) {
+	var failed error
 	for _, down := range reply.Down {
 		if slices.Contains(leavers, down) {
+			continue
+		}
+		part := c.elsewhere(down)
+		if err := c.silent[part]; err != nil {
+			failed = err
 			continue
 		}
 		err := c.arrive(ctx, registry.Arrival{Job: down, From: name, Run: run.Run, Outcome: run.Outcome, AsOf: reply.At})
@@ -197,10 +231,10 @@ func (c *Coordinator) spread(ctx context.Context, name string, run registry.Ende
 		case errors.Is(err, registry.ErrNoDependency), errors.Is(err, registry.ErrUnknownJob):
 			leavers = append(leavers, down)
 		case err != nil:
-			return leavers, err
+			c.silent[part], failed = err, err
 		}
 	}
-	return leavers, nil
+	return leavers, failed
 }
 
 func (c *Coordinator) arrive(ctx context.Context, a registry.Arrival) error {

@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/cespare/xxhash/v2"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/elasticjob-go/elasticjob/core/execution"
@@ -360,6 +361,56 @@ func TestALongWayIsReadOnce(t *testing.T) {
 		if got := reads.Load(); got > 20*jobs {
 			t.Errorf("%d reads for %d jobs, want a few for each", got, jobs)
 		}
+		n.leaveAll()
+	})
+}
+
+// TestAPartThatIsAwayHoldsUpItsOwnJobsOnly cuts the nodes off from the part of the
+// registry that has one of three jobs which follow a fourth.
+func TestAPartThatIsAwayHoldsUpItsOwnJobsOnly(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := newNightly(t, func(context.Context, spi.ShardingContext) error { return nil })
+		n.setup.partitions = 3
+		var names []string
+		for _, partition := range []uint64{0, 1, 2, 0} {
+			name := fmt.Sprintf("job%d", len(names))
+			for xxhash.Sum64String(name)%3 != partition {
+				name += "x"
+			}
+			names = append(names, name)
+		}
+		source, away := names[0], names[1]
+		var isAway atomic.Bool
+		var part atomic.Value // what its keys begin with
+		n.setup.before = func(args []any) error {
+			for _, arg := range args {
+				key := fmt.Sprint(arg)
+				if prefix, ok := strings.CutSuffix(key, ":j:"+away); ok {
+					part.Store(prefix)
+				}
+				if prefix, ok := part.Load().(string); ok && isAway.Load() && strings.HasPrefix(key, prefix) {
+					return errors.New("away")
+				}
+			}
+			return nil
+		}
+		// The one that is away is told before the others.
+		n.setup.jobs = []job.Config{following(source, 1)}
+		for _, name := range names[1:] {
+			n.setup.jobs = append(n.setup.jobs, following(name, 1, job.Dependency{Job: source, On: job.OnSuccess}))
+		}
+		o := n.join()
+		n.join()
+		time.Sleep(20 * time.Second)
+		isAway.Store(true)
+		run := o.trigger(t, Trigger{Job: source}).ID
+		time.Sleep(20 * time.Second)
+		ran := []string{"0 ok"}
+		n.check(run, map[string]any{source: ran, names[2]: ran, names[3]: ran})
+		isAway.Store(false)
+		time.Sleep(time.Minute)
+		n.check(run, map[string]any{source: ran, away: ran, names[2]: ran, names[3]: ran})
 		n.leaveAll()
 	})
 }
