@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/redis/go-redis/v9"
 
 	"github.com/elasticjob-go/elasticjob/core/config"
 	"github.com/elasticjob-go/elasticjob/core/execution"
@@ -269,5 +270,54 @@ func TestALateAnswerToARenewalCostsNoLease(t *testing.T) {
 			t.Errorf("lease after %d renewals, one of which was answered late = %+v, want it kept: %+v", renewals.Load(), after, before)
 		}
 		n.stop(t)
+	})
+}
+
+// hangRenewals lets renewals be unanswered while it is set.
+type hangRenewals struct {
+	redis.Hook
+
+	isSet atomic.Bool
+	sent  atomic.Int64 // when the last one that was answered was sent
+}
+
+func (h *hangRenewals) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if !isRenewal(cmd.Args()) {
+			return next(ctx, cmd)
+		}
+		if h.isSet.Load() {
+			<-ctx.Done()
+			cmd.SetErr(ctx.Err())
+			return ctx.Err()
+		}
+		h.sent.Store(time.Now().UnixNano())
+		return next(ctx, cmd)
+	}
+}
+
+// TestALeaseEndsWhileARenewalIsUnderWay cuts off the answers: code is cancelled when
+// the lease is over, and not when the last try to renew it is.
+func TestALeaseEndsWhileARenewalIsUnderWay(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		cancelled := make(chan time.Time, 1)
+		c := fleetJob(time.Minute, 1, true)
+		f := newFleet(t, setup{jobs: []job.Config{c}, plugins: []spi.Plugin{probe(func(ctx context.Context, _ spi.ExecuteRequest) error {
+			<-ctx.Done()
+			cancelled <- time.Now()
+			return ctx.Err()
+		})}})
+		n := f.join()
+		hang := &hangRenewals{Hook: loseReply{}}
+		n.connection.commands.AddHook(hang)
+		sleepUntil(nextMultiple(time.Minute).Add(10 * time.Second))
+		hang.isSet.Store(true)
+		limit := 15*time.Second - 150*time.Millisecond - marginOf(15*time.Second)
+		if got := (<-cancelled).Sub(time.Unix(0, hang.sent.Load())); got > limit {
+			t.Errorf("code was cancelled %v after the last renewal was sent, want within %v", got, limit)
+		}
+		hang.isSet.Store(false)
+		f.leaveAll()
 	})
 }

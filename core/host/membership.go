@@ -353,7 +353,8 @@ func (m *membership) now() time.Time {
 	return m.clock.now()
 }
 
-// renewTimeout bounds one try of a renewal, so that several fit into a lease.
+// renewTimeout bounds one try of a renewal, so that several fit into a lease; the end
+// of the lease bounds it, too.
 const renewTimeout = 500 * time.Millisecond
 
 // renewAll renews the lease until it is lost or ctx ends. The first renewal is
@@ -400,9 +401,9 @@ func (m *membership) hasExpired(s *session) bool {
 
 // renew renews the lease once and returns when to do so again.
 func (m *membership) renew(ctx context.Context, s *session) (time.Duration, error) {
-	ctx, cancel := context.WithTimeout(ctx, renewTimeout)
-	defer cancel()
 	at, sent := m.clock.local(), m.elapsed()
+	ctx, cancel := context.WithTimeout(ctx, min(renewTimeout, time.Duration(s.until.Load())-sent))
+	defer cancel()
 	renewal, err := m.partition.Renew(ctx, s.lease, true)
 	if err != nil {
 		return 0, err
