@@ -114,11 +114,14 @@ func (j *Job) itemDone(r *run, item int, outcome Outcome, err *spi.Error) {
 	j.followUp(r, item)
 }
 
+// noticeLoss is called before code begins that had to wait: a process that was stopped
+// meanwhile notices first whether its lease is over, which ends the session.
+func (j *Job) noticeLoss() { j.partition.center.Alive() }
+
 // freePlace lets the next task run in the place of one that has ended.
 func (j *Job) freePlace() {
 	if next, ok := j.queue.pop(); ok {
-		// A process that was stopped meanwhile notices first whether its lease is over.
-		j.partition.center.Alive()
+		j.noticeLoss()
 		j.executor.workers.submit(next)
 	} else {
 		j.active--

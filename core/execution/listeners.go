@@ -190,6 +190,7 @@ func (j *Job) admitAll(r *run) {
 		return
 	}
 	j.heralded = slices.Delete(j.heralded, i, i+1)
+	j.noticeLoss()
 	for _, one := range r.company.items {
 		j.admit(task{r, one.Item, 1})
 	}

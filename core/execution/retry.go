@@ -89,6 +89,7 @@ func (j *Job) again(one *retry) {
 		return // it was ended when the timer had fired
 	}
 	one.endPause()
+	j.noticeLoss()
 	j.admit(task{one.run, one.item, one.attempt + 1})
 }
 

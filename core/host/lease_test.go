@@ -321,3 +321,48 @@ func TestALeaseEndsWhileARenewalIsUnderWay(t *testing.T) {
 		f.leaveAll()
 	})
 }
+
+// TestWhatWaitedWhileTheProcessWasSuspendedDoesNotBegin suspends the process for longer
+// than its lease while an item waits for its listeners, or to be tried again. The timer
+// that ends the session comes later than what the item waits for.
+func TestWhatWaitedWhileTheProcessWasSuspendedDoesNotBegin(t *testing.T) {
+	t.Parallel()
+	const pause = 200 * time.Millisecond // less than that before an item is tried again
+	tests := []struct {
+		name      string
+		listeners []string
+		want      int32
+	}{
+		{"for its listeners", []string{"ONCE"}, 0},
+		{"for its next attempt", nil, 1},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				c := probeJob(time.Hour)
+				c.MaxRetries, c.ListenerTypes = 1, tt.listeners
+				var begun atomic.Int32
+				w := &witness{calling: func(context.Context, int, string, spi.JobRun) error { time.Sleep(2 * pause); return nil }}
+				n := observe(t, setup{jobs: []job.Config{c}, plugins: []spi.Plugin{
+					probe(func(context.Context, spi.ExecuteRequest) error { begun.Add(1); return errors.New("broke") }),
+					w.listener("ONCE", 0, spi.CapabilityDistributeOnce),
+				}})
+				steady, suspended := n.elapsed, nextMultiple(c.Every).Add(pause)
+				n.elapsed = func() time.Duration {
+					if time.Now().Before(suspended) {
+						return steady()
+					}
+					return steady() + 20*time.Second
+				}
+				n.start(t)
+				sleepUntil(suspended.Add(time.Minute))
+				synctest.Wait()
+				if got := begun.Load(); got != tt.want {
+					t.Errorf("attempts begun = %d, want %d, as the lease was over before the next", got, tt.want)
+				}
+				n.stop(t)
+			})
+		})
+	}
+}
