@@ -38,6 +38,11 @@ func without(script, old, by string) setting {
 	}}
 }
 
+// everywhere replaces a piece of what several scripts share.
+func everywhere(old, by string) setting {
+	return setting{edit: func(_, text string) string { return strings.ReplaceAll(text, old, by) }}
+}
+
 func ablations() []ablation {
 	return []ablation{
 		{"no floors", 1, "I4", without("commit", "floor[item] = math.max(f, decided)", "floor[item] = 0")},
@@ -53,6 +58,9 @@ func ablations() []ablation {
 		{"no quarantine", 1, "I1 I10", setting{edit: func(_, text string) string {
 			return strings.Replace(text, "local function quarantined() return not_before() > NOW end", "local function quarantined() return false end", 1)
 		}}},
+		{"items do not wait for the listener", 2, "I15", everywhere("if state ~= 'W' and state ~= 'C' then return GO end", "if state ~= 'W' then return GO end")},
+		{"the listener does not wait for items", 2, "I15", everywhere("or any(g, {running = true})", "")},
+		{"the listener is called by all", 2, "I14", everywhere("if state == 'C' and mine then return CALL end", "if state == 'C' then return CALL end")},
 	}
 }
 

@@ -29,8 +29,9 @@ type invariant struct {
 	check func(*history) []violation
 }
 
-// invariants are those of section 8 of the coordination contract, and from I11 on what
-// jobs promise that run after others.
+// invariants are those of section 8 of the coordination contract, from I11 on what jobs
+// promise that run after others, and from I14 on what listeners that are called once for
+// a run are promised.
 func invariants() []invariant {
 	return []invariant{
 		{"I1 runs of an item do not overlap", overlaps},
@@ -48,6 +49,9 @@ func invariants() []invariant {
 		{"I11 what follows a run begins after its end", order},
 		{"I12 what follows a run starts or is skipped, once", followed},
 		{"I13 what follows a run starts if that has ended as it demands", conditions},
+		{"I14 the listener of a run is called once", calledTwice},
+		{"I15 the items of a run are between the calls of its listener", calledInTime},
+		{"I16 the listener of a run is called unless somebody was lost", called},
 	}
 }
 

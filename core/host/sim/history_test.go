@@ -49,6 +49,9 @@ type history struct {
 	// isPlotted says that nothing happened by chance: no instant is without a verdict.
 	isPlotted bool
 	evicted   []evicted
+	// witnessed is the job whose listener is called once for a run, heard are its calls.
+	witnessed string
+	heard     []*heard
 	orphans   []orphan
 	clock     []clockChange
 	pauses    map[string][]span // by node
@@ -244,6 +247,9 @@ func (h *history) story() string {
 		if r.to > 0 {
 			lines = append(lines, noted{r.to, fmt.Sprintf("%s ends %s of %s, token %d", r.node, r.place, r.id, r.token)})
 		}
+	}
+	for _, c := range h.heard {
+		lines = append(lines, noted{c.from, c.String()})
 	}
 	for _, e := range h.effects {
 		lines = append(lines, noted{e.at, fmt.Sprintf("%s writes %s with token %d: accepted %v", e.node, e.place, e.token, e.accept)})

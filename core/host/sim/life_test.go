@@ -121,8 +121,11 @@ func (l *life) define() {
 	for _, c := range l.jobs {
 		l.history.periods[c.Name], l.history.loose[c.Name] = c.Every, !c.MonitorExecution
 	}
-	if l.seed%6 == 0 {
+	switch l.seed % 6 {
+	case 0:
 		l.defineGraph()
+	case 2:
+		l.defineOnce()
 	}
 }
 

@@ -110,7 +110,7 @@ func (l *life) start(id string) *node {
 		BaseSleepTime: 50 * time.Millisecond, MaxSleepTime: time.Second, MaxRetries: 3,
 	}
 	plugins := catalog.New()
-	if err := plugins.Add(catalog.Source{Provenance: spi.Provenance{Host: "built-in"}}, append(builtin.All(), n.jobType())...); err != nil {
+	if err := plugins.Add(catalog.Source{Provenance: spi.Provenance{Host: "built-in"}}, append(builtin.All(), n.jobType(), n.listener())...); err != nil {
 		l.t.Fatal(err)
 	}
 	elapsed := n.elapsed
@@ -237,6 +237,15 @@ var errCode = spi.NewError(spi.CodeFailed, "as the seed wants it")
 // goes on for a while that is within the margin.
 func (n *node) execute(ctx context.Context, req spi.ExecuteRequest) error {
 	c, h, l := req.Context, &n.life.history, n.life
+	if n.halted.Load() {
+		// Only a timer can have led here, which comes after a real pause, and then the
+		// node notices first whether its lease is over.
+		n.gate()
+		time.Sleep(renewPause)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
 	b := l.behaviour[c.JobName]
 	r := &run{
 		place: place{c.JobName, c.ShardingItem}, node: n.id, id: c.RunID, source: c.ExecutionSource, attempt: c.Attempt,

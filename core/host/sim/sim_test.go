@@ -9,7 +9,8 @@
 // operators disable, enable, resize and trigger jobs. The code of the jobs writes to
 // resources that check tokens. After a time without faults all must be well.
 //
-// In some lives jobs run after one another, too: see graph_test.go.
+// In some lives jobs run after one another, too: see graph_test.go; in others a listener
+// is called once for a run, and a job catches up all fires: see once_test.go.
 //
 // What happened is judged by what the server was asked and has answered, by what the
 // nodes say of themselves and by what the code did: see invariants.
