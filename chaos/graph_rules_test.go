@@ -14,6 +14,11 @@ func (s *story) followed(on string, from float64) {
 	s.ran("next", "ONE_OFF", s.b, 0, from, from+1, 1, success)
 }
 
+// settles adds the run of "settle" that "next" follows.
+func (s *story) settles(end cause) {
+	s.ran("settle", "NORMAL_TRIGGER", s.a, 0, 0, 2, 1, end)
+}
+
 func (s *story) skips(second float64) {
 	s.logs(second, record{Msg: "run skipped", Job: "next", Run: s.at(0).Format(runLayout)})
 }
@@ -21,16 +26,13 @@ func (s *story) skips(second float64) {
 // TestCheckOfTheGraph has histories of jobs that run after others.
 func TestCheckOfTheGraph(t *testing.T) {
 	t.Parallel()
-	for name, test := range map[string]struct {
-		tell func(*story)
-		want string // the rule that is broken, "" if none is
-	}{
+	checkStories(t, map[string]told{
 		"one after the other": {tell: func(s *story) {
-			s.ran("settle", "NORMAL_TRIGGER", s.a, 0, 0, 2, 1, success)
+			s.settles(success)
 			s.followed("SUCCESS", 3)
 		}},
 		"one before the end of the other": {want: "begins after its end", tell: func(s *story) {
-			s.ran("settle", "NORMAL_TRIGGER", s.a, 0, 0, 2, 1, success)
+			s.settles(success)
 			s.followed("SUCCESS", 1)
 		}},
 		"one before another takes over": {want: "begins after its end", tell: func(s *story) {
@@ -42,38 +44,31 @@ func TestCheckOfTheGraph(t *testing.T) {
 		"nothing": {want: "begins or is skipped", tell: func(s *story) {
 			s.followed("SUCCESS", 3)
 			s.executions = nil
-			s.ran("settle", "NORMAL_TRIGGER", s.a, 0, 0, 2, 1, success)
+			s.settles(success)
 		}},
 		"a skip": {tell: func(s *story) {
 			s.followed("SUCCESS", 3)
 			s.executions = nil
-			s.ran("settle", "NORMAL_TRIGGER", s.a, 0, 0, 2, 1, failed)
+			s.settles(failed)
 			s.skips(3)
 		}},
 		"a skip and a run": {want: "as it demands", tell: func(s *story) {
-			s.ran("settle", "NORMAL_TRIGGER", s.a, 0, 0, 2, 1, success)
+			s.settles(success)
 			s.followed("SUCCESS", 3)
 			s.skips(3)
 		}},
 		"one after a failure": {want: "as it demands", tell: func(s *story) {
-			s.ran("settle", "NORMAL_TRIGGER", s.a, 0, 0, 2, 1, failed)
+			s.settles(failed)
 			s.followed("SUCCESS", 3)
 		}},
 		"one for failures after a success": {want: "as it demands", tell: func(s *story) {
-			s.ran("settle", "NORMAL_TRIGGER", s.a, 0, 0, 2, 1, success)
+			s.settles(success)
 			s.followed("FAILURE", 3)
 		}},
 		"one twice": {want: "nothing is run twice", tell: func(s *story) {
-			s.ran("settle", "NORMAL_TRIGGER", s.a, 0, 0, 2, 1, success)
+			s.settles(success)
 			s.followed("SUCCESS", 3)
 			s.ran("next", "ONE_OFF", s.a, 0, 5, 6, 2, success)
 		}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := newStory()
-			test.tell(s)
-			s.mustBe(t, test.want)
-		})
-	}
+	})
 }

@@ -55,10 +55,7 @@ func (s *story) logs(second float64, r record) {
 // TestCheck has histories that the checks refuse, and such that they do not.
 func TestCheck(t *testing.T) {
 	t.Parallel()
-	for name, test := range map[string]struct {
-		tell func(*story)
-		want string // the rule that is broken, "" if none is
-	}{
+	checkStories(t, map[string]told{
 		"one after the other": {tell: func(s *story) {
 			s.ran("settle", "NORMAL_TRIGGER", s.a, 0, 0, 2, 1, success)
 			s.ran("settle", "NORMAL_TRIGGER", s.b, 10, 10, 12, 2, success)
@@ -170,12 +167,23 @@ func TestCheck(t *testing.T) {
 			s.quiet, s.a.killed = s.at(15), s.at(10.1)
 			s.logs(1, record{Msg: "items assigned", Job: "settle", Items: "0"})
 		}},
-	} {
+	})
+}
+
+// told is a story and the rule that it breaks, "" if none.
+type told struct {
+	tell func(*story)
+	want string
+}
+
+func checkStories(t *testing.T, stories map[string]told) {
+	t.Helper()
+	for name, one := range stories {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newStory()
-			test.tell(s)
-			s.mustBe(t, test.want)
+			one.tell(s)
+			s.mustBe(t, one.want)
 		})
 	}
 }
